@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import re
 import smtplib
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,19 @@ import msgspec
 import pytest
 from aiohttp import web
 
+import handoff
 from handoff.bootstrap.settings import Settings
 from handoff.codec.compression import SEALED
 from handoff.store.connection import Connection
+from handoff.store.sealing.sealing import SEALED_VALUE
 from handoff.store.server.sizes import kind_of
 from tests import serving
 from tests.api.conftest import SECRET as KEY
 from tests.api.conftest import WORK, Api, message
 from tests.conftest import fresh_tenant
 from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber
+from tests.privacy.test_inventory import inventory
+from tests.privacy.test_inventory import kind_of as inventory_kind
 from tests.store.servers import Server, free_port, server, valkey_binary
 
 from .conftest import MASTER
@@ -57,6 +63,7 @@ def running_store() -> Iterator[Server]:
 
 def configuration(url: str, tenant: str, mail: int, hook: str, sealing: dict[str, Any]) -> Settings:
     tokens = [serving.token("desk", tenant, *WORK, "links:write")]
+    tokens += [serving.token("officer", tenant, "privacy:write", "context:read")]
     tenants = {"tenant": tenant}
     sources = [
         {"name": "shop", "adapter": "web.segment", "secrets": [KEY], "trust": "server", **tenants},
@@ -136,6 +143,23 @@ async def working_ways(api: Api, canary: Canaries) -> None:
     await api.ok("POST", f"/v1/touchpoints/{recorded['ids'][0]}/assign", assigned)
 
 
+async def officers_ways(api: Api, canary: Canaries) -> None:
+    """Holds, restrictions, an erasure that cannot begin, and one that is done, of customers of their own."""
+    for kind in ("hold", "restriction"):
+        who = f"user:{canary.word(kind)}"
+        await api.record(kind, identities=[who])
+        customer = (await api.context(who))["customer"]["id"]
+        wanted = {"reason": canary.word(f"reason of a {kind}")}
+        await api.ok("PUT", f"/v1/customers/{customer}/{kind}", wanted, token="officer")
+    who = f"user:{canary.word('erased')}"
+    await api.record("to be erased", identities=[who], text=canary.word("erased text"))
+    customer = (await api.context(who))["customer"]["id"]
+    path = f"/v1/customers/{customer}?reason={canary.word('reason of an erasure')}"
+    await api.ok("DELETE", path, token="officer")
+    consent = {"type": "consent.given", "data": {"purpose": "service", "source": canary.word("consent")}}
+    await api.record("consent", **consent)
+
+
 async def vendors_ways(api: Api, canary: Canaries) -> None:
     async def send(path: str, body: bytes, media: str = "application/json", **headers: str) -> None:
         given = {"Content-Type": media, **headers}
@@ -205,6 +229,41 @@ def in_clear(store: dict[bytes, bytes]) -> list[bytes]:
     return snapshots + events
 
 
+RECORDS = frozenset(f"{{c.TENANT}}{it}" for it in "hrmbwqj")
+"""Kinds of control records, whose versions are all that is in clear of them."""
+SEALED_KINDS = RECORDS | {"{c.TENANT}s", "{c.TENANT}o"}
+PAGE = Path(handoff.__file__).parent.parent / "docs" / "sealing.md"
+
+
+def listed_in_clear() -> set[str]:
+    """The kinds of keys of which something stays in clear, as the documentation has them."""
+    section = PAGE.read_text().partition("### What stays in clear")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {kind for row in rows for kind in re.findall("`([^`]+)`", row)}
+
+
+def unlisted(store: dict[bytes, bytes]) -> set[str]:
+    """The kinds of keys that are neither sealed nor listed as being in clear."""
+    return {inventory_kind(key) for key in store} - SEALED_KINDS - listed_in_clear()
+
+
+def records_in_clear(store: dict[bytes, bytes]) -> list[bytes]:
+    return [key for key in store if inventory_kind(key) in RECORDS and store[key][8:9] != SEALED_VALUE]
+
+
+async def entries_in_clear(connection: Connection, store: dict[bytes, bytes]) -> list[bytes]:
+    """Values in lists and streams of control partitions: receivers' answers, and the outbox."""
+    found: list[bytes] = []
+    for key in store:
+        if inventory_kind(key) == "{c.TENANT}o":
+            entries = await connection.call("XRANGE", key, "-", "+")
+            found += [payload for _id, fields in entries for payload in list(fields)[1::2]]
+        elif key.partition(b"}")[2][:2] == b"da":
+            found += await connection.call("LRANGE", key, 0, -1)
+    assert len(found) > 5
+    return [it for it in found if it[:1] != SEALED_VALUE]
+
+
 async def members_in_clear(connection: Connection, store: dict[bytes, bytes]) -> int:
     """Bodies that are not sealed. References and deleted touchpoints have none."""
     count = 0
@@ -234,6 +293,7 @@ async def played(api: Api, canary: Canaries, mail: int, hooks: Subscriber) -> No
 
     await native_ways(api, canary)
     await working_ways(api, canary)
+    await officers_ways(api, canary)
     await vendors_ways(api, canary)
     await asyncio.to_thread(mail_way, mail, canary)
     async with asyncio.timeout(20):
@@ -262,6 +322,9 @@ async def test_nothing_that_came_in_is_in_the_store_in_clear(running_store: Serv
             found = {key: canary.found_in(key + content) for key, content in store.items()}
             assert {key: it for key, it in found.items() if it} == {}
             assert in_clear(store) == []
+            assert unlisted(store) == set()
+            assert records_in_clear(store) == []
+            assert await entries_in_clear(connection, store) == []
             assert await members_in_clear(connection, store) == 0
             metrics = (await api.get("/metrics")).raw.decode()
             assert "handoff_sealed_unreadable_total{" not in metrics
@@ -272,6 +335,35 @@ async def test_nothing_that_came_in_is_in_the_store_in_clear(running_store: Serv
     shown = set(canary.found_in(answers).values())
     assert {"text", "subject", "email", "phone", "reason", "callback", "hop", "edit"} <= shown
     assert len(canary.sent) > 40
+
+
+def test_every_exception_is_a_kind_of_key() -> None:
+    """What the documentation lists as being in clear is in the inventory of erasures, too."""
+    assert listed_in_clear() - inventory() == set()
+    assert not listed_in_clear() & SEALED_KINDS
+    assert unlisted({b"{c.shop}Z1": b"", b"{3}Y1": b"", b"{3}t1": b""}) == {"{c.TENANT}Z", "{n}Y"}
+
+
+async def test_a_kept_answer_has_nothing_that_can_be_tried_out(running_store: Server, tmp_path: Path) -> None:
+    """The secrets that other stores key the digests of requests with may be in the store."""
+    tenant, wanted = fresh_tenant(), {"identity": "user:anna", "phone": "+358401234567", "reason": "x"}
+    sealing = {"keys": MASTER, "key_file": str(tmp_path / "keys.json")}
+    chosen = configuration(running_store.url, tenant, free_port(), "http://127.0.0.1:9/hook", sealing)
+    async with serving.in_process(chosen) as (running, session):
+        api = Api(running, session, tenant, tenant)
+        await api.record("a")
+        once = {"Idempotency-Key": "k"}
+        first = await api.post("/v1/callbacks", wanted, headers=once)
+        assert first.status == 201
+        assert (await api.post("/v1/callbacks", wanted, headers=once)).raw == first.raw
+        other = await api.post("/v1/callbacks", {**wanted, "reason": "y"}, headers=once)
+        assert (other.status, other.code) == (422, "idempotency_key_reused")
+        store = running.store
+        plain = sha256(b"/v1/callbacks\0" + msgspec.json.encode(wanted)).digest()
+        ours, *testable = store.request_digests(tenant, plain)
+        everything = b"".join((await contents(store.connection)).values())
+        assert ours in everything
+        assert [it for it in (plain, *testable) if it in everything] == []
 
 
 async def test_a_clear_store_is_full_of_them(running_store: Server, tmp_path: Path) -> None:

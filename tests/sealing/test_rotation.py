@@ -22,6 +22,7 @@ from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.control import Change
+from handoff.store.repositories.identities import HOLD, RESTRICTION
 from handoff.store.repositories.recorder import Pointer
 from handoff.store.sealing.rewriting import Rewriting, SealProgress
 from handoff.store.sealing.rotation import RETIRED_S, RewrapProgress, Rotation
@@ -173,7 +174,8 @@ async def old_data(store: Store, tenant: str) -> None:
     piece = agent_evidence(one, other, Statement.NOT_SAME, by)
     await write_evidence(store, tenant, piece)
     withdrawn: bytes = msgpack.packb([CANARY, NOON, CANARY])
-    place = Pointer(one, store.keys.record(one), ((b"w" + piece.id, withdrawn),))
+    held = ((b"w" + piece.id, withdrawn), (HOLD, withdrawn), (RESTRICTION, withdrawn))
+    place = Pointer(one, store.keys.record(one), held)
     await store.recorder.point([place])
     blob = pack_event(StoredEvent(id="e", type="t", subject=CANARY, at=0, recorded_at=0, data=b"{}"))
     await store.connection.call("SET", f"{{c.{tenant}}}de".encode() + b"e" * 16, blob)

@@ -30,7 +30,8 @@ from .test_timelines import home_of
 
 def sealed(url: str, folder: Path, tenant: str, master: str | None = MASTER) -> Settings:
     privacy = PrivacySettings(sealing=sealing(folder, master)) if master else PrivacySettings()
-    return msgspec.structs.replace(settings_for(url, tenant, fresh_tenant()), privacy=privacy)
+    plain = settings_for(url, tenant, fresh_tenant(), data_dir=str(folder))
+    return msgspec.structs.replace(plain, privacy=privacy)
 
 
 @asynccontextmanager
