@@ -16,11 +16,12 @@ import pytest
 from handoff.cli.arguments import parser
 from handoff.cli.main import main
 from handoff.cli.sealing.operating import rotate_keys
+from handoff.domain.clock import DAY, Micros
 from handoff.domain.errors import ConfigurationError
 from handoff.store.sealing.key_file import KeySet, read_key_file
 from handoff.store.sealing.rotation import RETIRED_S
 from tests.conftest import opened
-from tests.samples import record_all, timeline, touchpoint
+from tests.samples import NOON, record_all, timeline, touchpoint
 
 from .conftest import MASTER, opened_sealed, sealing
 from .test_timelines import stored
@@ -40,8 +41,8 @@ def people() -> list[str]:
     return [f"user:p{number}" for number in range(PEOPLE)]
 
 
-async def filled(url: str, folder: Path | None) -> None:
-    events = [touchpoint(f"of-{it}", it) for it in people()]
+async def filled(url: str, folder: Path | None, at: Micros = NOON) -> None:
+    events = [touchpoint(f"of-{it}", it, at=at) for it in people()]
     if folder is None:
         async with opened(url) as store:
             await record_all(store, "default", events)
@@ -127,6 +128,22 @@ def test_identities_without_a_tenant_are_reported(
     asyncio.run(gone())
     assert main(["store", "seal", "--config", str(config)]) == 1
     assert "1 identities were skipped" in capsys.readouterr().out
+
+
+def test_retention_is_swept_in_a_sealed_store(
+    fresh_valkey: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is older than the rules allow is deleted of people whose names are sealed."""
+    asyncio.run(filled(fresh_valkey, config.parent, time.time_ns() // 1000 - 5 * DAY))
+    path = config.parent / "with-rules.toml"
+    path.write_text(f"{config.read_text()}\n[[retention]]\ndays = 1\n")
+    sweep = ["retention", "sweep", "--json", "--config", str(path)]
+    assert main([*sweep, "--dry-run"]) == 0
+    assert json.loads(capsys.readouterr().out)["deleted"] == {"chat/messages": PEOPLE}
+    assert main(sweep) == 0
+    assert json.loads(capsys.readouterr().out)["deleted"] == {"chat/messages": PEOPLE}
+    assert main(["retention", "status", "--json", "--config", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["rules"][0]["days"] == 1
 
 
 def test_commands_need_keys(fresh_valkey: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,9 +174,11 @@ async def old_data(store: Store, tenant: str) -> None:
     piece = agent_evidence(one, other, Statement.NOT_SAME, by)
     await write_evidence(store, tenant, piece)
     withdrawn: bytes = msgpack.packb([CANARY, NOON, CANARY])
-    held = ((b"w" + piece.id, withdrawn), (HOLD, withdrawn), (RESTRICTION, withdrawn))
-    place = Pointer(one, store.keys.record(one), held)
+    place = Pointer(one, store.keys.record(one), ((b"w" + piece.id, withdrawn), (HOLD, withdrawn)))
     await store.recorder.point([place])
+    await record_all(store, tenant, [touchpoint("hidden", "user:hidden")])
+    hidden = home_of(store, tenant, "user:hidden")
+    await store.of(tenant).people.set_field(hidden, RESTRICTION, withdrawn)
     blob = pack_event(StoredEvent(id="e", type="t", subject=CANARY, at=0, recorded_at=0, data=b"{}"))
     await store.connection.call("SET", f"{{c.{tenant}}}de".encode() + b"e" * 16, blob)
     await mark_shared(store, tenant, identity, by, shared=True, now=NOON)
@@ -284,14 +286,18 @@ async def test_identities_of_unknown_tenants_are_reported(
 async def test_control_values_of_before_are_sealed(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:
     async with opened(fresh_valkey) as store:
         control = store.control(tenant)
-        key, kept = control.keys.record("h", b"h" * 16), control.keys.snapshot(b"s" * 32)
-        await control.commit(Change().put(key, 1, CANARY).keep(kept, b"\0" + CANARY.encode()))
+        records = [control.keys.record(kind, b"h" * 16) for kind in "hrmbwqj"]
+        kept = control.keys.snapshot(b"s" * 32)
+        change = Change().keep(kept, b"\0" + CANARY.encode())
+        for key in records:
+            change.put(key, 1, CANARY)
+        await control.commit(change)
     async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
         control = store.control(tenant)
-        before = await control.read([key]), await control.kept(kept)
-        assert (await rewritten(rewriting(store, tenant).run())).sealed == 2
+        before = await control.read(records), await control.kept(kept)
+        assert (await rewritten(rewriting(store, tenant).run())).sealed == 8
         assert CANARY.encode() not in await stored(store)
-        assert (await control.read([key]), await control.kept(kept)) == before
+        assert (await control.read(records), await control.kept(kept)) == before
         assert (await rewritten(rewriting(store, tenant).run())).sealed == 0
 
 

@@ -31,7 +31,7 @@ from .store_keys import open_tenant_keys
 
 MEMBERS = 100  # touchpoints of one call: some milliseconds of the server's time
 _FLAGS_AT, _CODEC_AT, _DIGEST_AT = 32, 35, 36
-_RECORDS = (b"h", b"r", b"m", b"b", b"w", b"q")
+_RECORDS = (b"h", b"r", b"m", b"b", b"w", b"q", b"j")
 """Kinds of versioned records in a control partition."""
 _PROTECTIONS = (HOLD, RESTRICTION)
 _KEPT = (b"s", b"de")
