@@ -56,7 +56,7 @@ def is_record(key: bytes) -> bool:
 def is_buried_record(key: bytes) -> bool:
     """Whether a key is that of a record in a grave."""
     tag, _, rest = key.partition(b"}")
-    return tag[1:].isdigit() and rest[:2] == b"gn" and len(rest) == 34
+    return tag[1:].isdigit() and rest[:1] == b"g" and rest[1:2] == b"n" and len(rest) == 34
 
 
 class Keys:

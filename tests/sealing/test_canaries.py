@@ -338,7 +338,7 @@ async def test_nothing_that_came_in_is_in_the_store_in_clear(running_store: Serv
 
 
 def test_every_exception_is_a_kind_of_key() -> None:
-    """What the documentation lists as being in clear is in the inventory of erasures, too."""
+    """The list of the documentation has kinds of the inventory of erasures only."""
     assert listed_in_clear() - inventory() == set()
     assert not listed_in_clear() & SEALED_KINDS
     assert unlisted({b"{c.shop}Z1": b"", b"{3}Y1": b"", b"{3}t1": b""}) == {"{c.TENANT}Z", "{n}Y"}

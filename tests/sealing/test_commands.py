@@ -133,7 +133,7 @@ def test_identities_without_a_tenant_are_reported(
 def test_retention_is_swept_in_a_sealed_store(
     fresh_valkey: str, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is older than the rules allow is deleted of people whose names are sealed."""
+    """Touchpoints that are older than the rules allow are deleted, though their people's names are sealed."""
     asyncio.run(filled(fresh_valkey, config.parent, time.time_ns() // 1000 - 5 * DAY))
     path = config.parent / "with-rules.toml"
     path.write_text(f"{config.read_text()}\n[[retention]]\ndays = 1\n")

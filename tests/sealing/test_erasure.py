@@ -159,7 +159,7 @@ async def restored(
 async def test_a_backup_forgets_an_erased_customer_with_the_epoch(
     fresh_valkey: str, tmp_path: Path, tenant: str
 ) -> None:
-    """Until then it can be read together with the key file, as the documentation says."""
+    """Until then it can be read together with the key file, as documented."""
     async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
         await record_all(store, tenant, [touchpoint("a"), touchpoint("b", "user:bob")])
         home = home_of(store, tenant)

@@ -105,7 +105,7 @@ async def test_an_identity_goes_with_its_key_and_what_agents_stated(sealed_store
 
 
 async def test_what_does_not_open_stays_and_stops_nothing(sealed_store: Store, tenant: str) -> None:
-    """A sweep passes over an identity without its key, deletes of all others, and says so."""
+    """A sweep passes over an identity without its key, deletes of all others, and logs it."""
     await record_all(sealed_store, tenant, [touchpoint("a", at=days_ago(20))])
     await record_all(sealed_store, tenant, [touchpoint("b", "user:bob", at=days_ago(20))])
     home = home_of(sealed_store, tenant)
@@ -182,7 +182,7 @@ async def test_a_hold_is_sealed_and_stops_a_sweep(sealed_store: Store, tenant: s
 async def test_a_record_whose_statements_do_not_open_stays(
     sealed_store: Store, tenant: str, broken: str
 ) -> None:
-    """Nobody can tell whom it ties: its touchpoints go all the same."""
+    """It ties unknown others, and its touchpoints go all the same."""
     await record_all(sealed_store, tenant, [touchpoint("a", at=days_ago(20))])
     home = home_of(sealed_store, tenant)
     noise = {"e": bytes(8) + b"\x01" + bytes(40), "w": b"\x01" + bytes(40)}[broken]

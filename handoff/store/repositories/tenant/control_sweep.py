@@ -19,7 +19,7 @@ _KEPT = frozenset({b"s", b"de"})
 class ControlSweep:
     """Reads the values of the kinds that may hold people's data, and removes or replaces them.
 
-    What is sealed with the tenant's key is in clear here, except kept answers: their bodies have a seal of
+    Values that the tenant's key seals are in clear here, except kept answers: their bodies have a seal of
     their own.
     """
 
@@ -100,7 +100,7 @@ def _kind_of(rest: bytes) -> bytes | None:
 
 
 def _kept_at(kind: bytes, key: bytes, id_: bytes) -> bytes:
-    """What a compressed value is sealed for: an event's id, as in the queues, or a snapshot's key."""
+    """The place that a compressed value is sealed for: an event's id as in the queues, a snapshot's key."""
     return id_ if kind == b"de" else key
 
 
