@@ -23,6 +23,11 @@ def of_a_later_page(commands: Sequence[Command]) -> bool:
     return any(_ascending(it) and bytes(it[2]).startswith(b"(") for it in commands)
 
 
+def of_places(commands: Sequence[Command]) -> bool:
+    """Single entries of timelines, by their places."""
+    return any(it[0] == b"ZRANGE" and _exact(it) for it in commands)
+
+
 def _ascending(command: Command) -> bool:
     return command[0] == b"ZRANGE" and b"REV" not in command and not _exact(command)
 
