@@ -20,6 +20,7 @@ import handoff
 from handoff.bootstrap.settings import Settings
 from handoff.codec.compression import SEALED
 from handoff.store.connection import Connection
+from handoff.store.repositories.identities import as_mapping
 from handoff.store.sealing.sealing import SEALED_VALUE
 from handoff.store.server.sizes import kind_of
 from tests import serving
@@ -202,6 +203,7 @@ async def contents(connection: Connection) -> dict[bytes, bytes]:
         b"hash": ("HGETALL",),
         b"list": ("LRANGE", "0", "-1"),
         b"zset": ("ZRANGE", "0", "-1"),
+        b"set": ("SMEMBERS",),
         b"stream": ("XRANGE", "-", "+"),
     }
     found: dict[bytes, bytes] = {}
@@ -219,7 +221,7 @@ def flat(value: Any) -> bytes:
         return value
     if isinstance(value, dict):
         return flat(list(value.items()))
-    return b"\n".join(map(flat, value)) if isinstance(value, list | tuple) else str(value).encode()
+    return b"\n".join(map(flat, value)) if isinstance(value, list | tuple | set) else str(value).encode()
 
 
 def in_clear(store: dict[bytes, bytes]) -> list[bytes]:
@@ -257,7 +259,7 @@ async def entries_in_clear(connection: Connection, store: dict[bytes, bytes]) ->
     for key in store:
         if inventory_kind(key) == "{c.TENANT}o":
             entries = await connection.call("XRANGE", key, "-", "+")
-            found += [payload for _id, fields in entries for payload in list(fields)[1::2]]
+            found += [payload for _id, fields in entries for payload in as_mapping(fields).values()]
         elif key.partition(b"}")[2][:2] == b"da":
             found += await connection.call("LRANGE", key, 0, -1)
     assert len(found) > 5

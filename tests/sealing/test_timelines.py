@@ -35,6 +35,7 @@ async def stored(store: Store) -> bytes:
             "string": ("GET", key),
             "hash": ("HGETALL", key),
             "zset": ("ZRANGE", key, 0, -1),
+            "set": ("SMEMBERS", key),
             "list": ("LRANGE", key, 0, -1),
             "stream": ("XRANGE", key, "-", "+"),
         }
