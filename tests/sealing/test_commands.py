@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from handoff.cli.arguments import parser
 from handoff.cli.main import main
@@ -27,6 +29,14 @@ from .conftest import MASTER, opened_sealed, sealing
 from .test_timelines import stored
 
 PEOPLE = 20
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """The commands write their log where pytest reads it, which is closed later."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture
