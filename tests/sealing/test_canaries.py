@@ -312,7 +312,7 @@ async def played(api: Api, canary: Canaries, mail: int, hooks: Subscriber) -> No
     hooks.answer = answer
     await api.record("one more", text=canary.word("sent to a receiver that fails"))
     async with asyncio.timeout(20):
-        while "answer of a receiver" not in await kept_answers(api, canary):
+        while "answer of a receiver" not in await kept_answers(api, canary):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
