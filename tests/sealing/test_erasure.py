@@ -192,6 +192,7 @@ async def test_an_erasure_outlives_the_epoch_in_which_it_began(
         with pytest.raises(Died):
             await Eraser(store, handoffs_of(store), [tenant], Crash("after bury")).run_open()
         await destroy_old_epoch(store, tenant)
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:  # has no key in memory
         assert await Eraser(store, handoffs_of(store), [tenant]).run_open() == 1
         assert (await read_erasure(store, tenant, erasure.id)).counts["keys"] == 2
         texts = [it.text for it in await timeline(store, tenant, "user:otto")]
