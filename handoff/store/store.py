@@ -66,13 +66,11 @@ class Store:
         sealing: Sealing | None = None,
         redaction: Redaction | None = None,
     ) -> None:
-        self.settings = settings
-        self.sealing = sealing
+        self.settings, self.sealing = settings, sealing
         self.redaction = redaction or Redaction()
         self.rules, self.brief_rules = rules, brief_rules
         self._digested = (brief_rules, digest_of(brief_rules))
-        self.decoded = RecentBodies()
-        self.histories = RecentHistories()
+        self.decoded, self.histories = RecentBodies(), RecentHistories()
         self.behind = WorkBehind()
         self.connection = connection
         self.functions = functions
