@@ -105,6 +105,7 @@ class Reloader:
         except Unprocessable as error:
             raise ConfigurationError(error.detail) from error
         added = [it for it in names if it not in parts.tenants]
+        await parts.store.prepare_tenants(added)
         await configure(parts.store, [*parts.tenants, *added], subscriptions)
         self._use(new, sources, names, tokens)
         parts.store.redaction.replace(patterns)
@@ -112,6 +113,7 @@ class Reloader:
         parts.tenants.extend(added)
         self._settings = new
         changed = [it for it in _FIXED if getattr(old, it) != getattr(new, it)]
+        changed += ["privacy.sealing"] * (old.privacy.sealing != new.privacy.sealing)
         restart = changed + ["sources"] * waiting
         return Reloaded(tenants=added, tokens=len(new.tokens), sources=len(sources), needs_restart=restart)
 

@@ -49,6 +49,7 @@ from handoff.store.workers import BEAT_S, NAME
 
 from .auditing import keeping, open_trail
 from .background.erasure_jobs import NOTICE_S, Erasures
+from .background.key_epochs import keys_open
 from .background.sweeps import TURN_S, Retention
 from .background.tasks import in_background, repeating
 from .doors import open_doors
@@ -105,7 +106,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         url = _url(settings.server.host, bound.listening.getsockname()[1])
         briefs = BriefRules(packs=options.packs or load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
-        health: list[Callable[[], str | None]] = [store.workers.ready]
+        health = await stack.enter_async_context(keys_open(store, names))
         known_facts = facts(sources)
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
@@ -236,6 +237,8 @@ def _site(
     """The context of the HTTP handlers. The server is ready if no check in `health` returns a reason."""
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
+    if store.sealing is not None:
+        store.sealing.counted = lambda what: measures.unreadable.labels(what).inc()
     store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
     monitor = Monitor(store, source_facts)
     intake, kept = Intake(store), Quarantine(store, settings.limits)
@@ -297,6 +300,7 @@ async def _store(
             settings.identity,
             briefs,
             understood=options.understood,
+            sealed=settings.privacy.sealing,
             redaction=build_redaction(settings.redaction),
         )
         async with opening as store, _registered(store):

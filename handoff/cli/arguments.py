@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     operating.add(commands, _command, _add_admin)
     add_setup(commands, _command)
     _add_store(commands)
+    _add_keys(commands)
     _add_retention(commands)
     return top
 
@@ -341,6 +342,10 @@ def _add_store(commands: Any) -> None:
         tools, "accept-loss", "resume writes after the store lost data", description=help_texts.ACCEPT_LOSS
     )
     _add_store_options(accepting, "maintenance:accept_loss_of_data")
+    sealing = _command(
+        tools, "seal", "seal what was stored before sealing was on", description=help_texts.SEAL
+    )
+    _add_store_options(sealing, "sealing.operating:seal_store")
     size = _command(tools, "size", "show how the store uses its memory")
     _add_store_options(size, "maintenance:show_sizes")
     size.add_argument(
@@ -351,6 +356,22 @@ def _add_store(commands: Any) -> None:
         help="keys to measure of each kind; 0 measures all (default: 1000)",
     )
     size.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def _add_keys(commands: Any) -> None:
+    keys = _command(commands, "keys", "list, rotate and destroy the keys of a sealed store")
+    tools = keys.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    _add_store_options(_command(tools, "list", "list the key epochs"), "sealing.operating:show_keys")
+    rotating = _command(
+        tools, "rotate", "begin a key epoch and wrap all data keys in it", description=help_texts.ROTATE
+    )
+    _add_store_options(rotating, "sealing.operating:rotate_keys")
+    rotating.add_argument("--tenant", help="only this tenant's (default: all tenants')")
+    rotating.set_defaults(settle_s=12.0)  # more than the 10 s for which a server may use an older key file
+    rotating.add_argument("--resume", action="store_true", help="continue without beginning an epoch")
+    destroying = _command(tools, "destroy", "destroy retired epochs", description=help_texts.DESTROY)
+    destroying.add_argument("epoch", nargs="+", help="an epoch's id, from `handoff keys list`")
+    _add_store_options(destroying, "sealing.operating:destroy_keys")
 
 
 def _add_retention(commands: Any) -> None:

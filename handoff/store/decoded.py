@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from handoff.codec.body import Body
+from handoff.codec.data_key import DataKey
 from handoff.codec.member import Member
 
 KEPT_S = 60.0
@@ -25,6 +26,7 @@ class RecentBody(Struct):
 
     body: Body
     until: float
+    lock: DataKey | None = None
     made: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -67,10 +69,11 @@ class RecentBodies:
         """The body of a member, decoded now or recently. `until` is what `sweep` returned for this read."""
         known = self._kept.get(member.raw)
         if known is None and until <= self._cleared_until:  # a read that began before
-            return RecentBody(member.body(), until)
-        if known is None:
-            known = self._kept[member.raw] = RecentBody(member.body(), until)
-            self._size += len(member.raw)
+            return RecentBody(member.body(), until, member.lock)
+        if known is None or known.lock is not member.lock:  # a key that is gone opens nothing
+            self._size += 0 if known else len(member.raw)
+            known = self._kept[member.raw] = RecentBody(member.body(), until, member.lock)
+            self._kept.move_to_end(member.raw)
         else:
             known.until = until
             self._kept.move_to_end(member.raw)

@@ -56,6 +56,7 @@ PROBLEM_CODES = MappingProxyType(
         "invalid_url": "The URL cannot be used for a webhook.",
         "issuer_unavailable": "The identity provider's keys cannot be fetched: send the request again later.",
         "journal_unavailable": "The journal of erasures cannot be written, so nothing was erased: try later.",
+        "keys_unavailable": "The keys of the sealed data cannot be used: send the request again later.",
         "legal_hold": "A legal hold forbids the erasure; `identities` names what it is on.",
         "limited_token": "The token is limited to queues or to what customers may see, and this is neither.",
         "method_not_allowed": "The path does not support this method; `Allow` lists those it does.",

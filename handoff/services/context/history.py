@@ -145,7 +145,7 @@ async def read_history(
     asked = [store.checkpoints.question(homes[0])] if plain and known is None else []
     page = await _newest(store, homes, wanted, given, asked)
     read = Recollection(episodes={key: record.episodes for key, record in records.items()})
-    if plain and not any(flags & _ON_OTHERS for flags in {flags_of(raw) for raw, _home in page.rows}):
+    if plain and not any(flags & _ON_OTHERS for flags in {flags_of(raw) for raw, _home, _lock in page.rows}):
         read.rows = page.rows
         if page.answers and page.answers[0]:
             known = await restored(store, tenant, read, page.answers[0], _decoder(store, hashes, records))

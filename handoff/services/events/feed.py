@@ -252,7 +252,8 @@ class Hub:
         # positions. Interrupting a command would cost its connection.
         block_ms = None if reader.cluster else round(BLOCK_S * 1000)
         places = list(self._cursors.items())
-        found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
+        sealing = self._store.sealing
+        found = await read_entries(reader, places, count=COUNT, block_ms=block_ms, sealing=sealing)
         touchpoints: list[OutboxEntry] = []
         for stream, entries in found.items():
             if stream in self._cursors:

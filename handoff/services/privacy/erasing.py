@@ -69,6 +69,7 @@ class Eraser:
             "handoffs": self._end_handoffs,
             "callbacks": self._end_callbacks,
             "others": self._forget_elsewhere,
+            "keys": self._destroy_keys,
             "clear": self._clear,
             "sweep": self._sweep,
             "verify": self._verify,
@@ -134,8 +135,10 @@ class Eraser:
         await of_tenant.commit(change)
 
     async def _bury(self, erasure: Erasure, job: bytes) -> Erasure:
-        touchpoints = await bury(self._store, erasure, job)
-        return _next(erasure, identities=len(erasure.homes), touchpoints=touchpoints)
+        counts = {"touchpoints": await bury(self._store, erasure, job)}
+        if self._store.sealing is not None:
+            counts["keys"] = await self._store.graves.count_keys(erasure.homes, job)
+        return _next(erasure, identities=len(erasure.homes), **counts)
 
     async def _end_handoffs(self, erasure: Erasure, _job: bytes) -> Erasure:
         """Redact the customer's handoffs, then withdraw those that are not over: their events say nothing."""
@@ -305,6 +308,12 @@ class Eraser:
             if left is None or await self._store.graves.rewrite(found, *left):
                 return
             found = await self._store.graves.read_again(found)
+
+    async def _destroy_keys(self, erasure: Erasure, job: bytes) -> Erasure:
+        """Make noise of what is sealed, also where it is deleted later: in the store's files and replicas."""
+        if self._store.sealing is not None:
+            await self._store.graves.destroy_keys(erasure.homes, job)
+        return _next(erasure)
 
     async def _clear(self, erasure: Erasure, job: bytes) -> Erasure:
         for home in erasure.homes:

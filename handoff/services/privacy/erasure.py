@@ -28,7 +28,7 @@ from handoff.store.store import Store
 from .journal import Journal, JournalEntry
 
 ERASURE = "er_"
-STEPS = ("bury", "handoffs", "callbacks", "others", "clear", "sweep", "verify", "done")
+STEPS = ("bury", "handoffs", "callbacks", "others", "keys", "clear", "sweep", "verify", "done")
 """The steps of a job, in order. Nothing is deleted before the step that needs it is over."""
 FORMAT = 2  # older releases would record again what was erased
 
@@ -166,6 +166,7 @@ async def repeat_erasure(store: Store, entry: JournalEntry) -> bool:
     anything."""
     if await is_erased(store, entry):
         return False
+    await store.prepare_tenants([entry.tenant])  # the configuration may no longer have it
     of_tenant = store.of(entry.tenant)
     (known,) = await of_tenant.erasures.read([entry.job])
     if known is not None and not (started := decode_record(known, Erasure)).done:

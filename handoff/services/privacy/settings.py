@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from handoff.domain.errors import ConfigurationError
 from handoff.services.customers.consents import ConsentPolicy, ConsentRules
+from handoff.store.sealing.settings import SealingSettings
 
 
 class MaskingRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,7 +35,7 @@ class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `require_consent` names the purpose that a handoff or an export needs consent for; `on_missing_consent` is
     what happens without it. `backup_days` is how long backups of the store are kept: an erasure's receipt
-    states when the last one that has the customer is gone. 0: not stated.
+    states when the last one that has the customer is gone. 0: not stated. `sealing` protects the store.
 
     `masking` names the tenants whose readers get bank account and national numbers masked.
 
@@ -46,6 +47,7 @@ class PrivacySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     on_missing_consent: Literal["refuse", "mark"] = "refuse"
     backup_days: int = 0
     masking: list[MaskingRule] = field(default_factory=list)
+    sealing: SealingSettings = field(default_factory=SealingSettings)
     sweep_every_s: int = 3600
     sweep_share: float = 0.2
     sweep_max_per_s: int = 5000

@@ -169,7 +169,8 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
     key = store.hashes(tenant).identity(identity)
     shown = storable_identity(identity, store.hashes(tenant).pseudonym)
     fields = ((b"v", pack_identity(shown)), (b"f", b""))
-    await store.recorder.point([Pointer(key, store.keys.record(key), fields)])
+    pointer = Pointer(key, store.keys.record(key), fields, tenant.encode())
+    await store.recorder.point([pointer])
     return key
 
 

@@ -161,20 +161,24 @@ def _restoring(
 
 
 def _newest_at(rows: Sequence[Row], place: bytes) -> int | None:
-    for at, (raw, _home) in enumerate(rows):
+    for at, (raw, _home, _lock) in enumerate(rows):
         if raw[:PLACE] <= place:
             return at if raw[:PLACE] == place else None
     return None
 
 
 def _key(store: Store, tenant: str, episodes: Episodes, stretch: Stretch, rows: Sequence[Row]) -> bytes:
-    """Everything that a look depends on: the rules with their configuration, the homes, the touchpoints."""
+    """Everything that a look depends on: the rules with their configuration, the homes, the touchpoints.
+
+    In a sealed store also the data keys: who has the sealed touchpoints only cannot open it.
+    """
     homes = list(episodes)
     codes: Mapping[bytes, int] = {home: number for number, home in enumerate(homes)}
     basis = (
         _ENCODE((VERSION, RULES, __version__, tenant)),
         _ENCODE(list(episodes_until(episodes, stretch.newest).items())),
         store.rules_digest(),
-        _ENCODE([codes[home] for _raw, home in rows]) if len(homes) > 1 else b"",
+        _ENCODE([codes[home] for _raw, home, _lock in rows]) if len(homes) > 1 else b"",
+        *dict.fromkeys(lock.secret for _raw, _home, lock in rows if lock),
     )
-    return content_key(basis, [raw for raw, _home in rows])
+    return content_key(basis, [raw for raw, _home, _lock in rows])
