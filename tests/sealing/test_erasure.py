@@ -15,8 +15,9 @@ from handoff.codec.compression import decompress
 from handoff.domain.clock import HOUR
 from handoff.domain.errors import StoreUnavailable
 from handoff.services.privacy.erasing import Eraser
-from handoff.services.privacy.erasure import job_of, read_erasure, repeat_all
+from handoff.services.privacy.erasure import job_of, read_erasure
 from handoff.services.privacy.journal import Journal
+from handoff.services.privacy.repeating import repeat_all
 from handoff.store.connection import Connection
 from handoff.store.sealing.rotation import RETIRED_S
 from handoff.store.sealing.settings import SealingSettings

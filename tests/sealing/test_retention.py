@@ -97,7 +97,7 @@ async def test_an_identity_goes_with_its_key_and_what_agents_stated(sealed_store
     assert state.deleted.identities >= 2
     for home in (one, other):
         assert await sealed_store.connection.call("EXISTS", sealed_store.keys.record(home)) == 0
-    await record_all(sealed_store, tenant, [touchpoint("new")])
+    await record_all(sealed_store, tenant, [touchpoint("new", at=days_ago(1))])
     assert [it.text for it in await timeline(sealed_store, tenant)] == ["text of new"]
 
 
