@@ -121,6 +121,49 @@ async def test_a_loop_breathes() -> None:
     assert set(done.slices()) == {"a"}
 
 
+async def test_loops_that_breathe_take_turns_and_long_work_comes_before_them() -> None:
+    done = Done()
+
+    async def loop(name: str) -> None:
+        for _ in range(30):
+            await done.pace.breathe("shop")
+            done.steps.append(name)
+            done.clock.now += STEP_S
+
+    await asyncio.gather(loop("x"), loop("y"), done.pace.run("shop", done.work("a", 9)), done.loop(400))
+    order = "".join(done.slices())
+    assert len(order) == 69
+    assert abs(order[:40].count("x") - order[:40].count("y")) <= 1, order
+    assert order.rindex("a") < 20, order
+
+
+async def test_a_cancelled_work_costs_its_tenant_no_turn() -> None:
+    done = Done()
+    works = {name: done.pace.run(name[0], done.work(name, 4, share=1)) for name in ("s", "flood", "f")}
+    tasks = {name: asyncio.create_task(work) for name, work in works.items()}
+    await asyncio.sleep(0)
+    tasks["flood"].cancel()
+    await asyncio.gather(*tasks.values(), done.loop(60), return_exceptions=True)
+    assert done.slices()[1:] == [*"sfsff"], done.slices()
+
+
+async def test_a_cancelled_work_is_closed_at_once() -> None:
+    done, closed = Done(), asyncio.Event()
+
+    def work() -> Generator[None, None, None]:
+        try:
+            yield from done.work("a", 9, share=1)
+        finally:
+            closed.set()
+
+    steps = work()  # a reference like that of a traceback which is kept
+    task = asyncio.create_task(done.pace.run("shop", steps))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert closed.is_set()
+
+
 async def test_a_cancelled_work_leaves_its_place_to_the_next() -> None:
     done = Done()
     tasks = [asyncio.create_task(done.pace.run("shop", done.work(name, 6, share=1))) for name in "abc"]

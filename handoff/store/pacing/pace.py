@@ -47,6 +47,8 @@ class Pace:
         except StopIteration as done:
             value: T = done.value
             return value
+        finally:
+            steps.close()  # of a request that was cancelled
 
     async def each(self, whose: str, make: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """The results of `make` for each item, in order."""
@@ -55,9 +57,12 @@ class Pace:
         return await self.run(whose, _each(make, items))
 
     async def breathe(self, whose: str) -> None:
-        """Between two steps of a loop that may take long: wait if this round's slice is over."""
+        """Between two steps of a loop that may take long: wait if this round's slice is over.
+
+        Such loops go on for minutes: they stand behind everything else of the tenant each time.
+        """
         if not self._has_time():
-            await self._wait(whose, started=True)
+            await self._wait(whose, started=False)
 
     def _has_time(self) -> bool:
         if self._until:
@@ -98,12 +103,14 @@ class Pace:
         while self._waiting:
             whose = next(iter(self._waiting))
             waiting = self._waiting.pop(whose)
-            turn = waiting.popleft()
+            while waiting and waiting[0].done():  # a request that was cancelled has left
+                waiting.popleft()
+            if not waiting:
+                continue
+            waiting.popleft().set_result(None)
             if waiting:  # behind the other tenants
                 self._waiting[whose] = waiting
-            if not turn.done():  # a request that was cancelled has left
-                turn.set_result(None)
-                return True
+            return True
         return False
 
 
