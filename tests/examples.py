@@ -10,5 +10,5 @@ FEWEST = 5
 
 
 def examples(count: int) -> int:
-    """The number of examples to take where CI takes `count`."""
+    """The number of examples to take where a whole run takes `count`."""
     return max(round(count * SHARE), min(count, FEWEST))
