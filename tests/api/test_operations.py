@@ -23,7 +23,7 @@ live = pytest.mark.asyncio(loop_scope="module")
 PROTECTED = [it for it in OPERATIONS if not it.public]
 PUBLIC = {
     *("deliver", "deliverBelow", "health", "readiness", "metrics", "describe", "describeMessages"),
-    *("docs", "docsAsset", "panelEntry", "panel", "panelAsset", "operatorsPanel"),
+    *("entry", "docs", "docsAsset", "panelEntry", "panel", "panelAsset", "operatorsPanel"),
 }
 
 __all__ = ["both"]

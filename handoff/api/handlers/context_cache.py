@@ -46,6 +46,8 @@ class ContextCache:
         self._max_bytes = max_bytes
         self._kept: OrderedDict[Hashable, CachedContext] = OrderedDict()
         self._size = 0
+        self.cleared = 0
+        """How often everything was forgotten. A context that was begun before leaves nothing."""
         self._timer: asyncio.TimerHandle | None = None
         self._building: dict[Hashable, asyncio.Event] = {}
 
@@ -56,6 +58,7 @@ class ContextCache:
 
     def clear(self) -> None:
         """Forget all contexts."""
+        self.cleared += 1
         self._kept.clear()
         self._size = 0
 

@@ -205,7 +205,7 @@ async def respond(
     if kept:
         about(request, *kept.customers)
         return answer_context(request, kept.body, kept.etag)
-    reads = ReadLog(site.store.connection)
+    reads, cleared = ReadLog(site.store.connection), site.recent.cleared
     with site.recent.building(key) if may_keep else nullcontext():
         made = await assemble(
             site.store,
@@ -226,7 +226,7 @@ async def respond(
         about(request, *customers)
         if isinstance(made.view.brief, Brief):
             site.measures.lines(rules_of(made.view.brief))
-        if made.basis and may_keep:
+        if made.basis and may_keep and site.recent.cleared == cleared:
             site.recent.put(key, body, etag, made.basis, customers)
     return answer_context(request, body, etag)
 

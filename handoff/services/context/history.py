@@ -143,15 +143,17 @@ async def read_history(
     given, shown, reader = portions.given, Filter(min_assurance=wanted.min_assurance), wanted.reader
     plain = not shown.active and not reader.limited and not portions.parts
     asked = [store.checkpoints.question(homes[0])] if plain and known is None else []
+    until = store.decoded.sweep()
     page = await _newest(store, homes, wanted, given, asked)
+    decoder = _decoder(store, hashes, records, until)
     read = Recollection(episodes={key: record.episodes for key, record in records.items()})
     if plain and not any(flags & _ON_OTHERS for flags in {flags_of(raw) for raw, _home, _lock in page.rows}):
         read.rows = page.rows
         if page.answers and page.answers[0]:
-            known = await restored(store, tenant, read, page.answers[0], _decoder(store, hashes, records))
+            known = await restored(store, tenant, read, page.answers[0], decoder)
     new, kept = overlap(known, read) if known and read.rows else (len(page.rows), 0)
     unknown = _unknown(page, given, new, kept)
-    every = await decode(store, hashes, {**records, **given.records}, unknown, given.ownership)
+    every = await decode(store, hashes, {**records, **given.records}, unknown, given.ownership, until)
     decoded = await seen(store, every, reader)
     entries = [it for it in decoded.entries if not shown.active or shown.passes(it.stored, it.body)]
     conversation = decoded.rendering.conversation
@@ -160,7 +162,7 @@ async def read_history(
         homes=homes,
         more=page.more,
         total=page.total - doubled(records),
-        entries=Entries([*entries], _decoder(store, hashes, records)),
+        entries=Entries([*entries], decoder),
         named=await store.pace.each(tenant, lambda it: conversation(it.stored, it.body), entries),
         stated=await store.pace.each(tenant, _stated, entries),
         briefed=briefed(page.total),
@@ -199,11 +201,11 @@ def _unknown(page: RowPage, given: Given, new: int, kept: int) -> Sequence[Membe
 
 
 def _decoder(
-    store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord]
+    store: Store, hashes: KeyedHash, records: Mapping[bytes, IdentityRecord], until: float
 ) -> Callable[[Row], TimelineEntry]:
     """Decodes touchpoints that nobody has looked at yet, none of which was amended."""
     rendering = Rendering(hashes=hashes, records=records, amendments={})
-    return lambda row: decode_plain(store, rendering, read_member(*row))
+    return lambda row: decode_plain(store, rendering, read_member(*row), until)
 
 
 def _stated(entry: TimelineEntry) -> Traits:

@@ -111,11 +111,15 @@ async def decode(
     records: Mapping[bytes, IdentityRecord],
     entries: Sequence[Member],
     ownership: Mapping[bytes, Ownership] = NOTHING_GIVEN.ownership,
+    until: float | None = None,
 ) -> Decoded:
     """The touchpoints behind the entries of a timeline, with their amendments.
 
+    `until` is what `RecentBodies.sweep` returned before the entries were read; by default, they were read
+    just now.
     Takes two round trips if a touchpoint was amended, and two if an entry is a reference; none otherwise.
     """
+    until = store.decoded.sweep() if until is None else until
     originals, known = await _originals(store, records, entries)
     wanted = {(it.home, it.id) for it in originals if it and it.amended}
     found = await read_amendments(store.connection, store.keys, sorted(wanted))
@@ -124,7 +128,6 @@ async def decode(
     bodies = await store.pace.each(hashes.tenant, lambda it: it[1].body(), edits)
     amendments = {which: (it, body) for (which, it), body in zip(edits, bodies, strict=True)}
     rendering = Rendering(hashes=hashes, records=known, amendments=amendments)
-    until = store.decoded.sweep()
     pairs = [(it, entry) for it, entry in zip(originals, entries, strict=True) if it is not None]
     decoded = await store.pace.each(
         hashes.tenant, lambda pair: _entry(store, pair[0], pair[1], rendering, until), pairs
@@ -137,9 +140,9 @@ async def views_of(store: Store, decoded: Decoded, entries: Sequence[TimelineEnt
     return await store.pace.each(decoded.rendering.hashes.tenant, decoded.view, entries)
 
 
-def decode_plain(store: Store, rendering: Rendering, stored: Member) -> TimelineEntry:
-    """A touchpoint that is its own entry and was not amended."""
-    return _entry(store, stored, stored, rendering, store.decoded.sweep())
+def decode_plain(store: Store, rendering: Rendering, stored: Member, until: float) -> TimelineEntry:
+    """A touchpoint that is its own entry and was not amended. `until` is as for `decode`."""
+    return _entry(store, stored, stored, rendering, until)
 
 
 def _entry(
