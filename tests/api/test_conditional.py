@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -232,3 +233,23 @@ async def test_every_change_of_the_response_invalidates_the_entry(
     again = await api.get(PATH, headers={"If-None-Match": first.headers["Etag"]})
     assert again.status == 200
     assert again.raw != first.raw
+
+
+class Reloaded(ContextCache):
+    """A cache that is cleared while the first context is built."""
+
+    @contextmanager
+    def building(self, lookup: Hashable) -> Iterator[None]:
+        with super().building(lookup):
+            if not self.cleared:
+                self.clear()
+            yield
+
+
+async def test_a_context_that_was_begun_before_a_reload_is_not_cached(api: Api) -> None:
+    await api.record("e1")
+    api.server.site.recent = cache = Reloaded()
+    await api.context()
+    assert not cache._kept
+    await api.context()
+    assert len(cache._kept) == 1

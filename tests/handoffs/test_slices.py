@@ -138,6 +138,26 @@ async def test_a_look_from_before_an_erasure_leaves_nothing_in_memory(store: Sto
         assert await kept(store, tenant) is None
 
 
+async def test_what_is_decoded_after_an_erasure_is_not_kept_for_a_look_from_before(
+    store: Store, tenant: str
+) -> None:
+    await record_all(store, tenant, many(random.Random(8), "m", 0, MIN_KEPT + 20))
+    await context(store, tenant, limit=500)
+    await store.behind.done()  # from the checkpoint, touchpoints are decoded when they are shown
+    for rounds in (8, 16, 32):
+        store.forget_reads()
+        look = asyncio.create_task(context(store, tenant, limit=500))
+        async with asyncio.timeout(10):
+            while not store.pace._waiting:
+                await asyncio.sleep(0)
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        assert not look.done()
+        store.forget_reads()
+        await look
+        assert not store.decoded._kept, rounds
+
+
 async def test_a_checkpoint_is_not_written_by_rules_that_were_replaced(store: Store, tenant: str) -> None:
     await record_all(store, tenant, many(random.Random(6), "m", 0, MIN_KEPT + 20))
     await context(store, tenant)
