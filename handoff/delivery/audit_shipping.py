@@ -25,15 +25,20 @@ async def shipping_to(settings: AuditSettings) -> AsyncIterator[Send]:
     if settings.ship_url is None:
         yield _to_command(settings.ship_command)
         return
+    url, policy = destination_of(settings.ship_url, settings)
+    async with Sender() as sender:
+        yield _to_url(sender, url, policy, settings.ship_token)
+
+
+def destination_of(url: str, settings: AuditSettings) -> tuple[str, EgressPolicy]:
+    """Where batches go, and what may be called. ConfigurationError for a URL that may not be."""
     try:
         policy = EgressPolicy(
             networks=parse_networks(settings.ship_allow_networks), insecure=settings.ship_allow_insecure
         )
-        url = str(check_url(settings.ship_url, policy))
+        return str(check_url(url, policy)), policy
     except Unprocessable as error:
         raise ConfigurationError(f"audit.ship_url: {error.detail}") from error
-    async with Sender() as sender:
-        yield _to_url(sender, url, policy, settings.ship_token)
 
 
 def _to_url(sender: Sender, url: str, policy: EgressPolicy, token: str | None) -> Send:

@@ -39,6 +39,8 @@ def only(found: CheckedConfiguration) -> tuple[str, int | None, str]:
         ("[server]\nporrt = 1\n", "server.porrt", 2, "did you mean 'port'"),
         ('[server]\nport = "80"\n', "server.port", 2, "must be a whole number, not a string"),
         ("[server]\nport = true\n", "server.port", 2, "must be a whole number, not true or false"),
+        ('[audit]\nship_url = "ftp://logs.example/"\n', "audit.ship_url", 2, "https"),
+        ('[audit]\nship_url = "https://10.0.0.1/"\n', "audit.ship_url", 2, "neither public"),
         ("[server]\nport = 70000\n", "server.port", 2, "between 0 and 65535"),
         ('[server]\nhost = ["::1"]\n', "server.host", 2, "must be a string, not a list"),
         ('[server]\npublic_url = "shop.example"\n', "server.public_url", 2, "https://shop.example"),

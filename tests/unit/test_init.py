@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import stat
 from argparse import Namespace
 from collections.abc import Iterator
@@ -15,8 +17,12 @@ from handoff.bootstrap.settings import Settings, load_settings
 from handoff.bootstrap.sources import build_sources
 from handoff.cli.arguments import parser
 from handoff.cli.setup.answers import Interview
+from handoff.cli.setup.init import _write
+from handoff.cli.setup.written import SetupPlan
+from handoff.domain.errors import ConfigurationError
 from tests.commands import run_command
 
+PLANNED = SetupPlan(text="[server]\nport = 8080\nhost = '127.0.0.1'\n", secrets={"bot": "short"}, sources=[])
 OUTSIDE = {"HOME": "/nonexistent"}
 """An environment without variables that override keys."""
 
@@ -138,6 +144,40 @@ def test_a_wrong_flag_writes_nothing(
 ) -> None:
     assert run_command("init", "--yes", *arguments) == 1
     assert words in capsys.readouterr().err
+    assert list(folder.iterdir()) == []
+
+
+def test_secrets_are_not_written_through_a_link(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "elsewhere").mkdir(mode=0o755)
+    (folder / "handoff-secrets").symlink_to("elsewhere")
+    assert run_command("init", "--yes", "--force") == 1
+    assert "is a link" in capsys.readouterr().err
+    assert not (folder / "handoff.toml").exists()
+    assert not list((folder / "elsewhere").iterdir())
+    assert stat.S_IMODE((folder / "elsewhere").stat().st_mode) == 0o755
+
+
+def test_addresses_of_sources_can_be_used_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    made(
+        "--host", "::1", "--vendor", "web.segment", "--vendor", "email.smtp", "--recipient", "a@shop.example"
+    )
+    printed = capsys.readouterr().out
+    assert "smtp://[::1]:2525" in printed
+    assert "http://[::1]:8080/in/web" in printed
+    made("--public-url", "https://shop.example/handoff/", file="other.toml")
+    assert "https://shop.example/handoff/in/web\n" in capsys.readouterr().out
+
+
+def test_a_full_disk_leaves_nothing(folder: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))  # less than a token
+        with pytest.raises(ConfigurationError, match=r"handoff\.toml: File too large"):
+            _write(folder / "handoff.toml", folder / "handoff-secrets", PLANNED, force=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
     assert list(folder.iterdir()) == []
 
 

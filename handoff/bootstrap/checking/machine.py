@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from handoff.bootstrap.settings import ServerSettings
+from handoff.delivery.audit_shipping import destination_of
 from handoff.domain.errors import ConfigurationError, HandoffError
 from handoff.services.audit.settings import AuditSettings
 from handoff.services.sources.inbound import Source
@@ -66,8 +67,14 @@ def _check_address(faults: FaultList, url: str) -> None:
 
 
 def check_audit(faults: FaultList, audit: AuditSettings) -> None:
+    path = ("audit", "ship_url")
     if audit.ship_url is not None and "://" not in audit.ship_url:
-        faults.add(("audit", "ship_url"), f"{audit.ship_url[:80]!r} has no scheme: write https://…")
+        faults.add(path, f"{audit.ship_url[:80]!r} has no scheme: write https://…")
+    elif audit.ship_url is not None:
+        try:
+            destination_of(audit.ship_url, audit)
+        except ConfigurationError as error:
+            faults.add(path, error.detail.removeprefix("audit.ship_url: "))
     for key in ("dir", "journal_dir"):
         given = getattr(audit, key)
         if given is not None:

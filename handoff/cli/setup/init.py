@@ -16,7 +16,7 @@ from handoff.domain.errors import ConfigurationError
 
 from .answers import Interview, SetupAnswers, by_default
 from .checked import fault_lines
-from .written import SetupPlan, plan
+from .written import SetupPlan, host_in_url, plan
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 
@@ -48,6 +48,8 @@ def _require_place(file: Path, folder: Path, *, force: bool) -> None:
             f"{' and '.join(there)} exist{'s' if len(there) == 1 else ''}: choose another name, "
             "or overwrite with --force"
         )
+    if folder.is_symlink():
+        raise ConfigurationError(f"{folder} is a link: secrets are written beside {file} only")
 
 
 def _check(file: Path, folder: Path, planned: SetupPlan) -> None:
@@ -92,14 +94,18 @@ def _put(path: Path, content: str, *, force: bool) -> None:
     if force:
         target.unlink(missing_ok=True)
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    with os.fdopen(handle, "w", encoding="utf-8") as opened:
-        opened.write(content)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as opened:
+            opened.write(content)
+    except OSError as error:  # the disk is full, say
+        target.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
     if force:
         target.replace(path)
 
 
 def _report(file: Path, folder: Path, answers: SetupAnswers, planned: SetupPlan) -> None:
-    base = answers.public_url or f"http://{answers.host}:{answers.port}"
+    base = (answers.public_url or f"http://{host_in_url(answers.host)}:{answers.port}").rstrip("/")
     print(f"wrote {file} and {len(planned.secrets)} secrets in {folder}/ (only you can read them)")
     print("\nTokens, shown once:")
     for name, secret in planned.tokens.items():

@@ -79,11 +79,16 @@ def _sources(answers: SetupAnswers) -> Iterator[PlannedSource]:
         for adapter, channel in zip(answers.adapters, channels, strict=True):
             short = channel if channels.count(channel) == 1 else adapter.replace(".", "-")
             name = short if answers.tenants == [tenant] else f"{tenant}-{short}"
-            listen = f"{answers.host}:{port}" if adapter == "email.smtp" else None
+            listen = f"{host_in_url(answers.host)}:{port}" if adapter == "email.smtp" else None
             port += listen is not None
             known = {it.name for it in fields(adapter_class(adapter).options)}
             secret = name if "secrets" in known else None
             yield PlannedSource(name=name, tenant=tenant, adapter=adapter, listen=listen, secret=secret)
+
+
+def host_in_url(host: str) -> str:
+    """A host before its port: an IPv6 address is in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _server(answers: SetupAnswers) -> str:
