@@ -148,7 +148,7 @@ async def test_what_is_decoded_after_an_erasure_is_not_kept_for_a_look_from_befo
         store.forget_reads()
         look = asyncio.create_task(context(store, tenant, limit=500))
         async with asyncio.timeout(10):
-            while not store.pace._waiting:
+            while not store.pace._waiting:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0)
         for _ in range(rounds):
             await asyncio.sleep(0)
