@@ -9,6 +9,7 @@ from handoff.api.operations import OPERATIONS
 from handoff.api.operations.operation import Audited, NotAudited
 from tests.access.test_walk import LIVE, body_of, path_of, planted
 from tests.api.conftest import secret
+from tests.api.test_quarantine import put
 
 from .conftest import Callers, entries
 
@@ -91,3 +92,17 @@ async def test_an_unauthenticated_request_leaves_none(audited: tuple[Callers, Pa
     answer = await callers.get("/v1/handoffs", token="nobody")
     assert answer.status == 401
     assert not entries(root)
+
+
+async def test_a_bulk_action_leaves_the_id_of_each_item(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    ids = await put(callers, b"{", b"[")
+    operator = {"token": "admin", "headers": {"Handoff-Tenant": callers.tenant}}
+    for action, body in (("replay", {"source": "shop"}), ("dismiss", {"ids": [*ids, "anna@example.com"]})):
+        before = len(entries(root))
+        await callers.ok("POST", f"/v1/quarantine/{action}", body, **operator)
+        (entry,) = entries(root)[before:]
+        assert entry["resource"] == f"quarantine:{ids[0]},{ids[1]}"
+    before = len(entries(root))
+    await callers.ok("POST", "/v1/quarantine/dismiss", {"ids": ids}, **operator)
+    assert entries(root)[before]["resource"] == "quarantine"
