@@ -3,9 +3,9 @@ import js from "@eslint/js";
 
 const MARKUP = "insert text as a text node";
 const browser = [
-  "AbortController", "AudioContext", "CSSStyleSheet", "CustomEvent", "Element", "Event", "FormData", "GainNode",
-  "HTMLElement", "Node", "OscillatorNode", "Response", "TextDecoderStream", "URL", "URLSearchParams", "addEventListener", "clearTimeout", "console", "crypto",
-  "customElements", "document", "fetch", "history", "localStorage", "location", "matchMedia", "navigator", "queueMicrotask",
+  "AbortController", "AudioContext", "BroadcastChannel", "CSSStyleSheet", "CustomEvent", "DOMException", "Element", "Event", "FormData", "GainNode",
+  "HTMLElement", "Node", "OscillatorNode", "Response", "TextDecoderStream", "TextEncoder", "URL", "URLSearchParams", "addEventListener", "clearTimeout", "console", "crypto",
+  "customElements", "document", "fetch", "history", "localStorage", "location", "matchMedia", "navigator", "performance", "queueMicrotask",
   "setTimeout", "window",
 ];
 

@@ -20,6 +20,7 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
 from handoff.domain.redaction.scan import ALL_DIGITS, CARD_CODE, CARD_NUMBER, TRACK_DATA
 from handoff.domain.retention.rules import RetentionRule
+from handoff.domain.text.urls import split_url
 from handoff.domain.touchpoint import CHANNELS
 from handoff.services.access.access import Token, check_tokens, hash_secret
 from handoff.services.access.oidc import IssuerSettings
@@ -106,13 +107,24 @@ class ChannelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The panel. `allowed_origins` may frame it and call the API from a browser."""
+    """The panel. `allowed_origins` may frame it and call the API from a browser.
+
+    `sign_in_url` is the page on which agents get a session; the panel links to it when there is none.
+    """
 
     allowed_origins: list[str] = field(default_factory=list)
+    sign_in_url: str | None = None
 
     def __post_init__(self) -> None:
         for origin in self.allowed_origins:
             check_origin(origin)
+        if self.sign_in_url is None:
+            return
+        parts = split_url(self.sign_in_url)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.host or parts.fragment:
+            raise ValueError(
+                f"sign_in_url {self.sign_in_url!r} is not a URL such as https://desk.example.com/"
+            )
 
 
 class PatternSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -197,7 +209,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
     _override(table, env)
-    check = _may_be_read if _allows_readable(table) else check_secret_file
+    check = _may_be_read if allows_readable(table) else check_secret_file
     resolved = _resolve(table, env, path.parent if path else Path(), check)
     try:
         settings = msgspec.convert(resolved, Settings)
@@ -210,15 +222,21 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
 
 def _override(table: dict[str, Any], env: Mapping[str, str]) -> None:
     """Apply variables: `HANDOFF_SERVER_PORT=9000` is `[server] port = 9000`. Other sections have none."""
-    for name, value in env.items():
-        for section, settings in _OVERRIDABLE.items():
-            prefix = f"HANDOFF_{section.upper()}_"
-            key = name.removeprefix(prefix).lower()
-            if name.startswith(prefix) and key in settings.__struct_fields__:
-                table.setdefault(section, {})[key] = _plain(value)
+    for (section, key), name in overriding_variables().items():
+        if name in env:
+            table.setdefault(section, {})[key] = plain_value(env[name])
 
 
-def _plain(value: str) -> int | float | str:
+def overriding_variables() -> dict[tuple[str, str], str]:
+    """The variable that overrides each key, by section and key."""
+    return {
+        (section, key): f"HANDOFF_{section.upper()}_{key.upper()}"
+        for section, settings in _OVERRIDABLE.items()
+        for key in settings.__struct_fields__
+    }
+
+
+def plain_value(value: str) -> int | float | str:
     for read in (int, float):
         try:
             return read(value)
@@ -227,7 +245,7 @@ def _plain(value: str) -> int | float | str:
     return value
 
 
-def _allows_readable(table: Mapping[str, Any]) -> bool:
+def allows_readable(table: Mapping[str, Any]) -> bool:
     security = table.get("security")
     return isinstance(security, dict) and security.get("allow_readable_secrets") is True
 

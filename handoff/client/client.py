@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from .calls import Answer, ApiCall, send
-from .live import events
+from .live import events, topic_events
 from .shapes import (
     ApiAssignment,
     ApiContext,
@@ -197,6 +197,13 @@ class Client:
 
     def agent_events(self, agent: str, *, after: str | None = None) -> AsyncIterator[LiveEvent]:
         return self._events(f"/v1/agents/{_part(agent)}/events", after)
+
+    def topic_events(self, topics: Mapping[str, str | None]) -> AsyncIterator[LiveEvent]:
+        """The events of several topics on one stream: `customer:ID`, `queue:NAME`, `agent:ID`, or `pending`.
+
+        Each continues after its position; None starts with its current state.
+        """
+        return topic_events(self._opened(), self._url + "/v1/events", self._headers, topics)
 
     def _events(self, path: str, after: str | None) -> AsyncIterator[LiveEvent]:
         return events(self._opened(), self._url + path, self._headers, after)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -23,12 +24,49 @@ async def events(
 
     Raises ClientError if the server refuses the stream (401, 403, 404).
     """
+    known = [last_id]
+
+    async def stream() -> AsyncIterator[LiveEvent]:
+        more = {"Last-Event-ID": known[0]} if known[0] else {}
+        async for event in _one_stream(session, "GET", url, {**headers, **more}):
+            known[0] = event.id if event.id is not None else known[0]
+            yield event
+
+    async for event in _reopened(stream):
+        yield event
+
+
+async def topic_events(
+    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], topics: Mapping[str, str | None]
+) -> AsyncIterator[LiveEvent]:
+    """The same for several topics on one stream, each after its position."""
+    positions = dict(topics)
+
+    async def stream() -> AsyncIterator[LiveEvent]:
+        body = {"topics": [{"topic": name, "position": at} for name, at in positions.items()]}
+        async for event in _one_stream(session, "POST", url, headers, body):
+            if event.type in ("ready", "resume", "session_ended"):
+                yield event
+                continue
+            positions[event.data["topic"]] = event.data["position"]
+            yield LiveEvent(
+                type=event.type,
+                id=event.data["position"],
+                data=event.data["data"],
+                topic=event.data["topic"],
+            )
+
+    async for event in _reopened(stream):
+        yield event
+
+
+async def _reopened(stream: Callable[[], AsyncIterator[LiveEvent]]) -> AsyncIterator[LiveEvent]:
+    """The events of a stream that is opened again whenever it ends."""
     failures = 0
     while True:
         try:
-            async for event in _one_stream(session, url, headers, last_id):
+            async for event in stream():
                 failures = 0
-                last_id = event.id if event.id is not None else last_id
                 if event.type != "resume":
                     yield event
         except ClientError as error:
@@ -41,11 +79,11 @@ async def events(
 
 
 async def _one_stream(
-    session: aiohttp.ClientSession, url: str, given: Mapping[str, str], last_id: str | None
+    session: aiohttp.ClientSession, method: str, url: str, given: Mapping[str, str], body: Any = None
 ) -> AsyncIterator[LiveEvent]:
-    headers = {**given, "Accept": "text/event-stream", **({"Last-Event-ID": last_id} if last_id else {})}
+    headers = {**given, "Accept": "text/event-stream"}
     timeout = aiohttp.ClientTimeout(total=None, sock_read=SILENCE_S)
-    async with session.get(url, headers=headers, timeout=timeout) as response:
+    async with session.request(method, url, headers=headers, json=body, timeout=timeout) as response:
         if response.status != 200:
             raise refusal(response, await response.read())
         rest = b""

@@ -256,11 +256,15 @@ class ApiSession(Struct, frozen=True, kw_only=True):
 
 
 class LiveEvent(Struct, frozen=True, kw_only=True):
-    """One live event. Resume after its `id`. `ready` starts the stream, and `reset` restarts it."""
+    """One live event. Resume after its `id`. `ready` starts the stream, and `reset` restarts it.
+
+    On a stream of several topics, `topic` is the one that it is about, and `id` the position of that topic.
+    """
 
     type: str
     id: str | None
     data: Any
+    topic: str | None = None
 
     def touchpoint(self) -> ApiTouchpoint:
         """The touchpoint of a `touchpoint` event."""

@@ -10,8 +10,8 @@
  */
 
 import { path, Refused } from "./data/api.js";
-import { markViewed, may, mayLink, move } from "./data/handoffs.js";
-import { LiveStream } from "./data/live.js";
+import { agentOf, isExpired, isUnreachable, markViewed, may, mayLink, move } from "./data/handoffs.js";
+import { follow } from "./data/live/live.js";
 import { read, targetOf } from "./data/reading.js";
 import { button, h } from "./dom/dom.js";
 import { PanelElement } from "./dom/element.js";
@@ -20,6 +20,7 @@ import { briefEnd, briefLine, briefSections, effortRow, wrapUpText } from "./par
 import { changedIdentities, changedLines, compareSection, newsSince } from "./parts/compare.js";
 import { completenessBanner } from "./parts/completeness.js";
 import { composePart, touchpointOf } from "./parts/compose.js";
+import { draftOf } from "./parts/drafts.js";
 import { handoffPart } from "./parts/handoff.js";
 import { CustomerHistory } from "./parts/history.js";
 import { contextLayout, contextPlaces, showConnection } from "./parts/layout.js";
@@ -31,6 +32,7 @@ import { decide, joiningPart, preview, whoPart } from "./parts/who.js";
 
 const SETTLE_MS = 150; // one reload covers events that arrive together
 const RETRY_MS = 3000;
+const ANSWERS = new Set(["live", "polling"]); // states in which the server answers
 
 export class HandoffContext extends PanelElement {
   static observedAttributes = ["handoff", "customer", "identity", "server", "language", "zone"];
@@ -39,18 +41,20 @@ export class HandoffContext extends PanelElement {
   /** @type {Context | null} */ #context = null;
   /** @type {Handoff | null} */ #handoff = null;
   /** @type {any} */ #snapshot = null;
-  /** @type {LiveStream | null} */ #live = null;
+  /** @type {(() => void) | null} */ #unfollow = null;
   /** @type {CustomerHistory | null} */ #history = null;
   /** @type {import("./parts/who.js").Preview | null} */ #joining = null;
   #regions = new Regions({});
+  /** @type {Set<"status" | "notice">} texts that go away once the server answers again */ #passing = new Set();
   #refreshing = false;
+  #moving = false;
   /** @type {number | undefined} */ #settling;
 
   stop() {
     super.stop();
     window.clearTimeout(this.#settling);
-    this.#live?.stop();
-    this.#live = null;
+    this.#unfollow?.();
+    this.#unfollow = null;
   }
 
   /** @param {number} run */
@@ -87,7 +91,7 @@ export class HandoffContext extends PanelElement {
     try {
       await this.#refresh(run);
       if (this.ended(run)) return;
-      this.#regions.setText("status", "");
+      this.#report("status", "");
       this.#follow(run);
     } catch (error) {
       if (this.ended(run)) return;
@@ -121,19 +125,15 @@ export class HandoffContext extends PanelElement {
   #follow(run) {
     const context = this.#context;
     if (!context?.customer || !this.api) return;
-    this.#live = new LiveStream(
-      this.api,
-      path`/v1/customers/${context.customer.id}/events`,
-      {
-        event: (type, data) => {
-          if (type === "reset") this.#identitiesChanged(data);
-          if (type !== "ready") this.#refreshSoon(run);
-        },
-        state: (state, error) => this.#connection(state, error),
-        poll: () => this.#refresh(run),
+    this.#unfollow = follow(this.api, `customer:${context.customer.id}`, context.as_of ?? null, {
+      event: (type, data) => {
+        if (this.ended(run)) return;
+        if (type === "reset") this.#identitiesChanged(data);
+        this.#refreshSoon(run);
       },
-      context.as_of,
-    ).start();
+      state: (state, error) => this.ended(run) || this.#connection(state, error),
+      poll: () => this.#refresh(run),
+    });
   }
 
   /** @param {number} run */
@@ -163,27 +163,31 @@ export class HandoffContext extends PanelElement {
     if (data.reason === "changed") this.#regions.setText("notice", this.text("state.identities_changed"));
   }
 
-  /** @param {import("./data/live.js").State} state @param {Error} [error] */
+  /** @param {import("./data/live/live.js").State} state @param {Error} [error] */
   #connection(state, error) {
-    showConnection(this.#regions.place("connection"), state, this.locale.words);
+    const place = this.#regions.place("connection");
+    const before = place.dataset.state;
+    showConnection(place, isExpired(error) ? "expired" : state, this.locale.words);
+    if (ANSWERS.has(state) && !ANSWERS.has(String(before))) this.#answersAgain();
     if (error) this.#failed(error);
   }
 
   /** @param {unknown} error */
   #failed(error) {
-    if (error instanceof Refused && error.status === 401) {
-      this.#regions.setText("status", this.text("error.token"));
-      this.announce("handoff-token-needed");
-    } else if (error instanceof Refused && error.status === 404) {
-      this.#regions.setText("status", this.text("error.not_found"));
-    } else {
-      this.#regions.setText("status", this.#reasonOf(error));
-    }
+    const unknown = error instanceof Refused && error.status === 404;
+    this.#report("status", unknown ? this.text("error.not_found") : this.reasonOf(error), error);
   }
 
-  /** @param {unknown} error */
-  #reasonOf(error) {
-    return error instanceof Refused ? error.message : this.text("error.unreachable");
+  /** Show the outcome of something. @param {"status" | "notice"} place @param {string} text @param {unknown} [error] why it failed */
+  #report(place, text, error) {
+    this.#regions.setText(place, text);
+    if (error && isUnreachable(error)) this.#passing.add(place);
+    else this.#passing.delete(place);
+  }
+
+  /** The server answers again: remove the texts that deny it. */
+  #answersAgain() {
+    for (const place of this.#passing) this.#report(place, "");
   }
 
   // --- Showing -------------------------------------------------------------------------------------
@@ -206,7 +210,8 @@ export class HandoffContext extends PanelElement {
     const writing = allowed("touchpoints:write");
     r.show("compose", [context.customer?.id, writing], () => {
       const summary = () => wrapUpText(/** @type {Context} */ (this.#context), locale);
-      return context.customer ? composePart(locale, summary, writing ? (...given) => this.#add(...given) : null) : [];
+      const draft = draftOf(this.#session ? agentOf(this.#session) : "", targetOf(this));
+      return context.customer ? composePart(locale, draft, summary, writing ? (...given) => this.#add(...given) : null) : [];
     });
     this.#history?.show();
     locale.times.keep(this.root);
@@ -252,7 +257,7 @@ export class HandoffContext extends PanelElement {
     try {
       this.#preview(await preview(this.api, customer, candidate, this.text("who.confirm.reason")));
     } catch (error) {
-      this.#regions.setText("notice", this.#reasonOf(error));
+      this.#report("notice", this.reasonOf(error), error);
     }
   }
 
@@ -276,7 +281,7 @@ export class HandoffContext extends PanelElement {
       await decide(this.api, customer, candidate, yes, this.text(yes ? "who.confirm.reason" : "who.refuse.reason"));
       this.#regions.setText("notice", this.text(yes ? "who.confirmed" : "who.refused"));
     } catch (error) {
-      this.#regions.setText("notice", this.#reasonOf(error));
+      this.#report("notice", this.reasonOf(error), error);
     }
     this.#refreshSoon(this.run);
   }
@@ -284,9 +289,12 @@ export class HandoffContext extends PanelElement {
   /** @param {string} action @param {string | null} reason */
   async #move(action, reason) {
     const handoff = this.#handoff;
-    if (!handoff || !this.api) return;
+    if (!handoff || !this.api || this.#moving) return;
+    this.#moving = true;
+    this.#report("notice", this.text("move.working"));
     const outcome = await move(this.api, handoff, action, reason, this.locale.words);
-    this.#regions.setText("notice", outcome.message);
+    this.#moving = false;
+    this.#report("notice", outcome.error ? this.reasonOf(outcome.error) : outcome.message, outcome.error);
     if (outcome.handoff) {
       this.#handoff = outcome.handoff;
       this.#show();
@@ -304,7 +312,7 @@ export class HandoffContext extends PanelElement {
       this.#refreshSoon(this.run);
       return null;
     } catch (error) {
-      return this.#reasonOf(error);
+      return this.reasonOf(error);
     }
   }
 

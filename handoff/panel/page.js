@@ -10,6 +10,7 @@ import { Api } from "./data/api.js";
 import { h } from "./dom/dom.js";
 import "./context.js";
 import "./queue.js";
+import { hasDrafts } from "./parts/drafts.js";
 import { Words } from "./text/words.js";
 
 const TARGETS = Object.freeze(["handoff", "customer", "identity"]);
@@ -18,6 +19,9 @@ const NAMES = Object.freeze([...TARGETS, "queue", "language", "zone"]);
 /** Origins of desktops that may frame the panel and send it messages. */
 const ORIGINS = new Set((document.querySelector("meta[name=handoff-origins]")?.getAttribute("content") ?? "").split(" ").filter(Boolean));
 ORIGINS.add(location.origin);
+
+const SIGN_IN = document.querySelector("meta[name=handoff-sign-in]")?.getAttribute("content") ?? "";
+const DESKTOP_MS = 2000; // a desktop has this long to send a new token before the agent is asked
 
 /** @type {Api | null} */
 let api = null;
@@ -55,6 +59,7 @@ function decoded(text) {
 /** @param {Record<string, unknown>} given */
 function take(given) {
   const token = typeof given.token === "string" ? given.token : "";
+  if (token) signedIn();
   if (token && api) api.renew(token);
   else if (token) api = new Api(new URL("..", document.baseURI).href, token);
   if (TARGETS.some((name) => typeof given[name] === "string")) for (const name of TARGETS) delete asked[name];
@@ -74,8 +79,13 @@ function show(again) {
   main.dataset.shown = alone ? "story" : target ? "both" : "queue";
   if (!api) return signIn();
   if (again) for (const it of [queue, context]) /** @type {any} */ (it).api = api;
-  const wanted = [...(alone ? [] : [queue]), ...(target ? [back, context] : [hint])];
-  if (wanted.length !== main.childNodes.length || wanted.some((it, at) => main.childNodes[at] !== it)) main.replaceChildren(...wanted);
+  place([...(alone ? [] : [queue]), ...(target ? [back, context] : [hint])]);
+}
+
+/** Show these elements. Those that stay are not moved: they would lose the focus and start again. @param {HTMLElement[]} wanted */
+function place(wanted) {
+  for (const it of [...main.childNodes]) if (!wanted.includes(/** @type {HTMLElement} */ (it))) it.remove();
+  wanted.forEach((it, at) => main.childNodes[at] === it || main.insertBefore(it, main.childNodes[at] ?? null));
 }
 
 /** @param {Element} element @param {string} name @param {string | undefined} value */
@@ -97,15 +107,46 @@ function address() {
 
 let words = await Words.load();
 
-/** Without a token there is nothing to show. A desktop sends one, or a person pastes one. */
+/** Without a token there is nothing to show. A desktop sends one, or a person signs in again or pastes one. */
 function signIn() {
+  const form = tokenForm(words.text("page.open"), h("h1", {}, words.text("page.title")), h("p", {}, words.text("page.no_token")));
+  main.replaceChildren(form);
+}
+
+/** @param {string} label @param {...HTMLElement} head */
+function tokenForm(label, ...head) {
   const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false" });
-  const form = h("form", { class: "sign-in" }, h("h1", {}, words.text("page.title")), h("p", {}, words.text("page.no_token")), h("label", { for: "token" }, words.text("page.token")), input, h("button", { type: "submit" }, words.text("page.open")));
+  const there = SIGN_IN && h("p", {}, h("a", { href: `${SIGN_IN}#${address()}`, target: "_top" }, words.text("page.sign_in")));
+  const form = h("form", { class: "sign-in" }, ...head, there, h("label", { for: "token" }, words.text("page.token")), input, h("button", { type: "submit" }, label));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (input.value.trim()) take({ token: input.value.trim(), ...(Object.keys(asked).length ? {} : { queue: "" }) });
   });
-  main.replaceChildren(form);
+  return form;
+}
+
+/** @type {HTMLElement | null} */
+let renewal = null;
+/** @type {number | undefined} */
+let asking;
+
+/** The session has expired: ask for a new token beside what is shown, unless the desktop sends one. */
+function signInAgain() {
+  notifyDesktop("handoff:token-needed");
+  window.clearTimeout(asking);
+  asking = window.setTimeout(() => {
+    if (renewal || !api) return;
+    const kept = hasDrafts() ? words.text("page.drafts_kept") : "";
+    renewal = h("section", { class: "renewal", role: "alert" }, tokenForm(words.text("page.go_on"), h("p", {}, words.text("page.expired"), " ", kept)));
+    document.body.insertBefore(renewal, main);
+  }, desktopWindow() ? DESKTOP_MS : 0);
+}
+
+function signedIn() {
+  window.clearTimeout(asking);
+  if (renewal?.contains(document.activeElement)) main.focus();
+  renewal?.remove();
+  renewal = null;
 }
 
 addEventListener("message", (event) => {
@@ -126,15 +167,23 @@ addEventListener("handoff-waiting", (event) => {
   const count = /** @type {CustomEvent} */ (event).detail;
   document.title = (count ? `(${count}) ` : "") + words.text("page.title");
 });
-addEventListener("handoff-token-needed", () => notifyDesktop("handoff:token-needed"));
+addEventListener("handoff-token-needed", signInAgain);
+addEventListener("beforeunload", (event) => {
+  if (hasDrafts()) event.preventDefault(); // the browser asks whether to leave
+});
 addEventListener("handoff-changed", (event) => {
   const { id, state, version } = /** @type {CustomEvent} */ (event).detail;
   notifyDesktop("handoff:changed", { id, state, version });
 });
 
+/** The window of the embedding or opening desktop. @returns {Window | null} */
+function desktopWindow() {
+  return window.parent === window ? window.opener : window.parent;
+}
+
 /** Send a message to the embedding desktop, if its origin is allowed. @param {string} type @param {object} [more] */
 function notifyDesktop(type, more = {}) {
-  const desktop = window.parent === window ? window.opener : window.parent;
+  const desktop = desktopWindow();
   if (!desktop) return;
   const known = location.ancestorOrigins?.[0];
   const origins = known ? [known].filter((it) => ORIGINS.has(it)) : [...ORIGINS];

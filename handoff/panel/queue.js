@@ -5,15 +5,15 @@
  *     <handoff-queue server="https://handoff.example.com" queue="refunds claims"></handoff-queue>
  *     element.token = "hs_…";
  *
- * Attributes: `queue` (names, separated by spaces; the agent's own handoffs are always shown),
+ * Attributes: `queue` (names, separated by spaces; without one, all pending handoffs; the agent's own are always shown),
  * `selected` (a handoff's id), `server`, `language`, `zone`.
  * Events: `handoff-open` (detail: the handoff), `handoff-waiting` (detail: how many),
  * `handoff-token-needed`.
  */
 
-import { path, Refused } from "./data/api.js";
-import { agentOf, isPending, move, movesOf } from "./data/handoffs.js";
-import { LiveStream } from "./data/live.js";
+import { Refused } from "./data/api.js";
+import { agentOf, isExpired, isPending, isUnreachable, move, movesOf } from "./data/handoffs.js";
+import { follow } from "./data/live/live.js";
 import { h } from "./dom/dom.js";
 import { PanelElement } from "./dom/element.js";
 import { Sound } from "./dom/sound.js";
@@ -22,27 +22,30 @@ import { showConnection } from "./parts/layout.js";
 
 /** @typedef {import("./data/api.js").Api} Api */
 /** @typedef {import("./data/api.js").Session} Session */
-/** @typedef {import("./data/live.js").State} State */
+/** @typedef {import("./data/live/live.js").State | "expired"} State */
 /** @typedef {import("./data/types.js").Handoff} Handoff */
 /** @typedef {{element: HTMLElement, id: string | undefined, index: number}} FocusedCard */
 
 const RETRY_MS = 3000;
+const ANSWERS = new Set(["live", "polling"]); // states in which the server answers
 const KEYS = Object.freeze({ a: "accept", d: "decline", c: "complete", r: "release" });
 /** @type {readonly State[]} the worst first */
-const CONNECTIONS = Object.freeze(["refused", "lost", "polling", "connecting", "live"]);
+const CONNECTIONS = Object.freeze(["expired", "refused", "lost", "polling", "connecting", "live"]);
 
 export class HandoffQueue extends PanelElement {
   static observedAttributes = ["queue", "server", "language", "zone", "selected"];
 
   /** @type {Session | null} */ #session = null;
   /** @type {Map<string, Handoff>} */ #handoffs = new Map();
-  /** @type {LiveStream[]} */ #streams = [];
+  /** @type {(() => void)[]} */ #following = [];
   /** @type {Map<string, State>} */ #states = new Map();
   /** @type {Map<string, {signature: string, node: HTMLElement}>} */ #cards = new Map();
   /** @type {HTMLElement} */ #lists = h("div", {});
   /** @type {HTMLElement} */ #status = h("p", {});
   /** @type {HTMLElement} */ #connection = h("p", {});
   /** @type {Set<string>} lists that were read once: their first handoffs make no sound */ #listed = new Set();
+  /** @type {Set<string>} handoffs whose move is on its way */ #moving = new Set();
+  /** @type {boolean} the status goes away once the server answers again */ #passing = false;
   #sound = new Sound();
 
   disconnectedCallback() {
@@ -50,16 +53,17 @@ export class HandoffQueue extends PanelElement {
     this.#sound.close();
   }
 
-  /** @param {string} name */
-  attributeChangedCallback(name) {
+  /** @type {(name: string, before: string | null, after: string | null) => void} */
+  attributeChangedCallback(name, before, after) {
+    if ((before ?? "") === (after ?? "")) return; // starting again would lose the focus
     if (name === "selected") this.#show();
     else this.restart();
   }
 
   stop() {
     super.stop();
-    for (const it of this.#streams) it.stop();
-    this.#streams = [];
+    for (const leave of this.#following) leave();
+    this.#following = [];
   }
 
   get #queues() {
@@ -90,34 +94,35 @@ export class HandoffQueue extends PanelElement {
 
   /** @param {unknown} error */
   #failed(error) {
-    if (error instanceof Refused && error.status === 401) {
-      this.#status.textContent = this.text("error.token");
-      this.announce("handoff-token-needed");
-    } else {
-      this.#status.textContent = error instanceof Refused ? error.message : this.text("error.unreachable");
-    }
+    this.#report(this.reasonOf(error), isUnreachable(error));
+  }
+
+  /** @param {string} text @param {boolean} [passing] it goes away once the server answers again */
+  #report(text, passing = false) {
+    this.#status.textContent = text;
+    this.#passing = passing;
   }
 
   /** @param {number} run */
   #follow(run) {
     const api = /** @type {Api} */ (this.api);
-    const session = /** @type {Session} */ (this.#session);
-    const sources = this.#queues.map((name) => ({ key: name, stream: path`/v1/queues/${name}/events`, query: { queue: name } }));
-    const me = agentOf(session);
-    sources.push({ key: `agent ${me}`, stream: path`/v1/agents/${me}/events`, query: /** @type {any} */ ({ agent: me }) });
-    this.#streams = sources.map(({ key, stream, query }) =>
-      new LiveStream(api, stream, {
-        event: (type, data) => !this.ended(run) && this.#event(type, data, query),
-        state: (state, error) => !this.ended(run) && this.#connected(key, state, error),
+    const me = agentOf(/** @type {Session} */ (this.#session));
+    /** @type {{topic: string, query: Record<string, string>}[]} */
+    const sources = this.#queues.map((name) => ({ topic: `queue:${name}`, query: { queue: name } }));
+    if (!sources.length) sources.push({ topic: "pending", query: {} });
+    sources.push({ topic: `agent:${me}`, query: { agent: me } });
+    this.#following = sources.map(({ topic, query }) =>
+      follow(api, topic, null, {
+        event: (type, data) => this.ended(run) || this.#event(type, data, query),
+        state: (state, error) => this.ended(run) || this.#connected(topic, state, error),
         poll: () => this.#poll(query),
-      }).start(),
+      }),
     );
-    if (!this.#queues.length) this.#poll({}).catch((error) => this.#failed(error));
   }
 
   /** @param {string} type @param {any} data @param {Record<string, string>} query */
   #event(type, data, query) {
-    if (type === "ready" || type === "reset") {
+    if (type === "started" || type === "reset") {
       this.#all(data.handoffs, query);
     } else if (type.startsWith("handoff.") && data.id && this.#take(data)) {
       this.#sound.play();
@@ -129,8 +134,7 @@ export class HandoffQueue extends PanelElement {
   #all(handoffs, query) {
     const there = new Set(handoffs.map((it) => it.id));
     for (const it of this.#handoffs.values()) {
-      const itsOwn = query.queue ? it.to.queue === query.queue : it.to.agent === query.agent;
-      if (itsOwn && !there.has(it.id)) this.#handoffs.delete(it.id);
+      if (isListed(it, query) && !there.has(it.id)) this.#handoffs.delete(it.id);
     }
     const fresh = handoffs.filter((it) => this.#take(it)); // take every one, even after a first new one
     const list = JSON.stringify(query);
@@ -149,16 +153,20 @@ export class HandoffQueue extends PanelElement {
   /** @param {Record<string, string>} query */
   async #poll(query) {
     const api = /** @type {Api} */ (this.api);
+    const run = this.run;
     const pages = await Promise.all(["requested", "offered", "accepted"].map((state) => api.get("/v1/handoffs", { state, ...query, limit: 200 })));
+    if (this.ended(run)) return;
     this.#all(pages.flatMap((it) => it.handoffs), query);
     this.#show();
   }
 
-  /** @param {string} key @param {State} state @param {Error} [error] */
-  #connected(key, state, error) {
-    this.#states.set(key, state);
+  /** @param {string} topic @param {State} state @param {Error} [error] */
+  #connected(topic, state, error) {
+    this.#states.set(topic, isExpired(error) ? "expired" : state);
     const worst = CONNECTIONS.find((it) => [...this.#states.values()].includes(it)) ?? "connecting";
+    const before = this.#connection.dataset.state;
     showConnection(this.#connection, worst, this.locale.words);
+    if (ANSWERS.has(worst) && !ANSWERS.has(String(before)) && this.#passing) this.#report("");
     if (error) this.#failed(error);
   }
 
@@ -269,13 +277,24 @@ export class HandoffQueue extends PanelElement {
 
   /** @param {Handoff} it @param {string} action @param {string | null} reason */
   async #move(it, action, reason) {
+    if (this.#moving.has(it.id)) return;
+    this.#moving.add(it.id);
+    this.#report(this.text("move.working"));
     const outcome = await move(/** @type {Api} */ (this.api), it, action, reason, this.locale.words);
-    this.#status.textContent = outcome.message;
+    this.#moving.delete(it.id);
+    if (outcome.error) return this.#failed(outcome.error);
+    this.#report(outcome.message);
     if (!outcome.handoff) return;
     this.#take(outcome.handoff);
     this.#show();
     if (outcome.done && action === "accept") this.#open(outcome.handoff);
   }
+}
+
+/** Whether a list of the server has the handoff, if it has not ended. @param {Handoff} it @param {Record<string, string>} query */
+function isListed(it, query) {
+  if (query.queue) return it.to.queue === query.queue;
+  return query.agent ? it.to.agent === query.agent : isPending(it);
 }
 
 customElements.define("handoff-queue", HandoffQueue);

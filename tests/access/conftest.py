@@ -76,12 +76,13 @@ async def callers(valkey: str) -> AsyncIterator[Callers]:
 
 @asynccontextmanager
 async def stream_of(
-    callers: Callers, path: str, bearer: str
+    callers: Callers, path: str, bearer: str, body: Any = None
 ) -> AsyncIterator[asyncio.Queue[tuple[str, Any]]]:
     """The events of a stream as (event, data); `("end", None)` after the last."""
     events: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
     headers = {"Authorization": f"Bearer {bearer}"}
-    async with callers._session.get(callers.url + path, headers=headers) as response:
+    method = "GET" if body is None else "POST"
+    async with callers._session.request(method, callers.url + path, json=body, headers=headers) as response:
         assert response.status == 200, await response.read()
 
         async def read() -> None:

@@ -39,6 +39,7 @@ BODIES: dict[str, Any] = {
     "withdrawLink": {"reason": "x"},
     "splitCustomer": {"identities": ["user:anna"], "reason": "x"},
     "assignTouchpoint": {"identity": "user:eve", "reason": "x"},
+    "revealTouchpoint": {"reason": "x"},
     "markShared": {"identity": "user:eve", "reason": "x"},
     "subscribe": {"url": "https://example.com/"},
     "changeWebhook": {"name": "eve"},
@@ -52,6 +53,7 @@ BODIES: dict[str, Any] = {
     "replayManyQuarantined": {"source": "shop"},
     "dismissManyQuarantined": {"source": "shop"},
     "reloadConfiguration": None,
+    "watchTopics": {"topics": [{"topic": "pending"}, {"topic": "agent:victim"}]},
 }
 """A body for each operation that changes something, or None where it takes none or changes only its own."""
 
@@ -142,16 +144,17 @@ async def streamed(callers: Callers, ids: dict[str, str], token: str) -> None:
     """Open every stream as a foreigner while hr works: nothing of it arrives."""
     received, more = b"", asyncio.Event()
 
-    async def listen(path: str) -> None:
+    async def listen(operation: Operation) -> None:
         nonlocal received
         headers = {"Authorization": f"Bearer {secret(token, callers.tenant)}"}
-        async with callers._session.get(callers.url + path, headers=headers) as response:
+        url, body = callers.url + path_of(operation, ids), body_of(operation, ids)
+        async with callers._session.request(operation.method, url, json=body, headers=headers) as response:
             async for part in response.content.iter_any():
                 received += part
                 more.set()
 
-    paths = [path_of(it, ids) for it in OPERATIONS if it.tag == LIVE]
-    assert len(paths) == 3
+    streams = [it for it in OPERATIONS if it.tag == LIVE]
+    assert len(streams) == 4
 
     async def arrived(words: bytes) -> None:
         async with asyncio.timeout(30):
@@ -159,7 +162,7 @@ async def streamed(callers: Callers, ids: dict[str, str], token: str) -> None:
                 more.clear()
                 await more.wait()
 
-    listening = [asyncio.create_task(listen(path)) for path in paths]
+    listening = [asyncio.create_task(listen(it)) for it in streams]
     try:
         await arrived(b"event: ready")  # the agent's stream, which every caller may open
         handoff = await callers.hand_over("user:carl", "hr", CANARY)

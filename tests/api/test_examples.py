@@ -27,7 +27,7 @@ STATE = {404, 409}
 FIRST = ("recordTouchpoints", "lookUp", "requestHandoff", "requestCallback", "subscribe", "createLink")
 """Called first, in this order: they create what the others name."""
 LAST = ("splitCustomer", "withdrawLink", "cancelCallback", "unsubscribe", "eraseCustomer")
-STREAMS = {"watchCustomer", "watchQueue", "watchAgent"}
+STREAMS = {"watchCustomer", "watchQueue", "watchAgent", "watchTopics"}
 Ids = dict[str, str]
 
 

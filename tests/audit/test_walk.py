@@ -7,6 +7,7 @@ from pathlib import Path
 
 from handoff.api.operations import OPERATIONS
 from handoff.api.operations.operation import Audited, NotAudited
+from tests.access.conftest import stream_of
 from tests.access.test_walk import LIVE, body_of, path_of, planted
 from tests.api.conftest import secret
 from tests.api.test_quarantine import put
@@ -65,15 +66,40 @@ async def test_every_stream_leaves_an_entry_before_its_first_byte(audited: tuple
     ids = await planted(callers)
     for operation in (it for it in OPERATIONS if it.tag == LIVE):
         headers = {"Authorization": f"Bearer {secret('desk', callers.tenant)}"}
+        url, body = callers.url + path_of(operation, ids), body_of(operation, ids)
         async with (
             asyncio.timeout(30),
-            callers._session.get(callers.url + path_of(operation, ids), headers=headers) as response,
+            callers._session.request(operation.method, url, json=body, headers=headers) as response,
         ):
             assert response.status == 200
             opened = [it for it in entries(root) if it["action"] == operation.id]
             assert opened, operation.id
             assert opened[0]["outcome"] == "ok"
             assert opened[0]["token"] == "desk"
+
+
+async def test_a_shared_stream_leaves_an_entry_for_each_topic(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    ids = await planted(callers)
+    customer = f"customer:{ids['customers']}"
+    names = ["queue:hr", "agent:victim", customer, "pending"]
+    before = len(entries(root))
+    wanted = {"topics": [{"topic": name} for name in names]}
+    async with stream_of(callers, "/v1/events", secret("desk", callers.tenant), wanted) as events:
+        async with asyncio.timeout(30):
+            while (await events.get())[0] != "ready":
+                pass
+        made = entries(root)[before:]
+    opened = [(it["resource"], it["outcome"]) for it in made if it["outcome"] != "pending"]
+    assert opened == [(name, "ok") for name in names]
+    assert next(it["customers"] for it in made if it["resource"] == customer) == [ids["customers"]]
+    listed = [it for it in made if it["outcome"] == "pending"]
+    assert {it["resource"] for it in listed} == {"queue:hr", "pending"}
+    assert all(it["customers"] for it in listed)
+    refused = await callers.post("/v1/events", wanted, token="sales")
+    assert refused.status == 403
+    last = entries(root)[-1]
+    assert (last["action"], last["resource"], last["outcome"]) == ("watchTopics", "queue:hr", "other_queue")
 
 
 async def test_a_refused_request_leaves_an_entry_with_the_reason(audited: tuple[Callers, Path]) -> None:

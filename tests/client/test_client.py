@@ -130,6 +130,41 @@ async def test_live_events_resume_after_a_restart_without_duplicates(valkey: str
     assert received == ["x" * 150_000, "text of meanwhile", "text of last"]
 
 
+async def test_several_topics_on_one_stream_resume_after_a_restart(valkey: str) -> None:
+    chosen = settings(valkey, free_port())
+    async with asyncio.timeout(30):
+        async with running(chosen, options_of()) as server:
+            client = await Client(server.url, chosen.tokens[0].secret).__aenter__()
+            await client.record(touchpoint("before"))
+            context = await client.context("user:anna")
+            assert context.customer is not None
+            customer = f"customer:{context.customer.id}"
+            events = client.topic_events({"queue:refunds": None, customer: context.as_of})
+            started = await anext(events)
+            assert (started.type, started.topic, started.data) == (
+                "started",
+                "queue:refunds",
+                {"handoffs": []},
+            )
+            assert (await anext(events)).type == "ready"
+            handoff = await client.request_handoff(
+                to=QUEUE, sender=BOT, reason="Refund", identity="user:anna"
+            )
+            requested = [await anext(events) for _ in range(2)]  # it is on the customer's timeline, too
+            assert {it.topic for it in requested} == {"queue:refunds", customer}
+        async with running(chosen, options_of()):
+            await client.move(handoff, "accept", agent="ville")
+            came: dict[str | None, LiveEvent] = {}
+            while len(came) < 2:
+                event = await anext(events)
+                if event.topic:
+                    came.setdefault(event.topic, event)
+            assert came["queue:refunds"].handoff().owner == "ville"
+            assert came[customer].touchpoint().type == "handoff.accepted"
+            await events.aclose()  # type: ignore[attr-defined]
+            await client.__aexit__(None, None, None)
+
+
 async def _next_touchpoint(events: AsyncIterator[LiveEvent]) -> LiveEvent:
     async for event in events:
         if event.type == "touchpoint":

@@ -84,6 +84,8 @@ class AppContext(Struct, kw_only=True, eq=False):
     policies: Sequence[Policy] = ()
     allowed_origins: frozenset[str] = frozenset()
     """Origins of desktops, which may frame the panel and call the API from a browser."""
+    sign_in_url: str | None = None
+    """The page on which agents get a session, for the panel."""
     summariser: Summariser | None = None
     recent: ContextCache = field(default_factory=ContextCache)
 

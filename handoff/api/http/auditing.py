@@ -76,6 +76,13 @@ def concerns(request: web.Request, ids: Sequence[str]) -> None:
         access.resource = f"{access.resource}:{','.join(ids)}"
 
 
+def state_reason(request: web.Request, reason: str) -> None:
+    """Set the purpose of the access, where the body states it."""
+    access = request.get(ACCESS)
+    if access is not None:
+        access.reason = reason
+
+
 def sought(request: web.Request, identities: Iterable[Identity]) -> None:
     """Add the identities that the request looks up, in their masked form."""
     access = request.get(ACCESS)
@@ -123,9 +130,12 @@ async def audited(
     return response
 
 
-async def write_entry(request: web.Request, outcome: str = "ok") -> None:
-    """Write the request's entry now. AuditUnavailable if that fails. A second call writes a second entry."""
-    access = request.get(ACCESS)
+async def write_entry(request: web.Request, outcome: str = "ok", access: AuditedAccess | None = None) -> None:
+    """Write the request's entry now. AuditUnavailable if that fails. A second call writes a second entry.
+
+    `access` is a part of the request with an entry of its own.
+    """
+    access = access or request.get(ACCESS)
     if access is None:
         return
     principal, site = request[PRINCIPAL], request.app[SITE]
@@ -146,11 +156,43 @@ async def write_entry(request: web.Request, outcome: str = "ok") -> None:
     access.written = True
 
 
+async def write_about(
+    request: web.Request,
+    customers: Iterable[str],
+    outcome: str = "ok",
+    access: AuditedAccess | None = None,
+) -> None:
+    """Write an entry that is about these customers too."""
+    access = access or request.get(ACCESS)
+    if access is not None:
+        access.customers.update(dict.fromkeys(customers))
+        await write_entry(request, outcome, access)
+
+
+def part(request: web.Request, kind: str, named: str) -> AuditedAccess | None:
+    """A part of a request that shows several resources: each gets an entry of its own. None without audit."""
+    whole = request.get(ACCESS)
+    if whole is None:
+        return None
+    return AuditedAccess(whole.action, _named(kind, named) if named else kind, whole.reason, {})
+
+
+def parts_done(request: web.Request, refused: AuditedAccess | None = None) -> None:
+    """Every part has its entry, so the request needs none. If a part was `refused`, the entry is about it."""
+    whole = request.get(ACCESS)
+    if whole is not None and refused is not None:
+        whole.resource = refused.resource
+    elif whole is not None:
+        whole.written = True
+
+
 def _resource(request: web.Request, kind: str) -> str:
     """The resource that the path names. An id that is not one of ours may be anything, so it is left out."""
     named = request.match_info.get("id") or request.match_info.get("name")
-    if not named:
-        return kind
+    return _named(kind, named) if named else kind
+
+
+def _named(kind: str, named: str) -> str:
     known = named[:MAX_NAMED].isprintable() if kind in _NAMED else _ID.fullmatch(named)
     return f"{kind}:{named[:MAX_NAMED]}" if known else f"{kind}:?"
 

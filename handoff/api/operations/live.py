@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp.typedefs import Handler
 
-from handoff.api.handlers.live import customer_touchpoints, handoff_changes
+from handoff.api.handlers.live import customer_touchpoints, handoff_changes, topics
 from handoff.api.operations.operation import (
     CUSTOMER_ID,
     Audited,
@@ -88,5 +88,32 @@ OPERATIONS = (
         "agent",
         "id",
         "The agent's id.",
+    ),
+    Operation(
+        method="POST",
+        path="/v1/events",
+        handler=topics.of_topics,
+        streamed=True,
+        id="watchTopics",
+        audit=Audited("events"),
+        tag=TAG,
+        summary="Stream several topics",
+        text="One stream for any number of customers, queues, and agents: browsers open only six "
+        "connections to a server over HTTP/1.1. `pending` is every handoff that the token may see; it starts "
+        "with the pending ones. Customers need the scope `context:read`, all others `handoffs:read`; if a "
+        "topic is refused, the problem's `topic` names it. The data of every event is "
+        '`{"topic", "position", "data"}`; events and data are those of the single streams. A topic without '
+        "`position` begins with `started` and its state, and one with it with what came since, or with "
+        "`reset`. Once all topics are live, `ready` lists the position of each. To change topics, open a new "
+        "stream with the last positions, and close the old one after the new one's `ready`. If one topic "
+        "ends, as that of an erased customer does, the stream ends with `resume` "
+        f"and names it. {ENDS.replace('with the last id', 'with the last positions')}",
+        queues=True,
+        customers=True,
+        body=topics.TopicsInput,
+        body_text=f"1 to {topics.MAX_TOPICS} different topics.",
+        example={"topics": [{"topic": "queue:refunds"}, {"topic": "agent:maria"}]},
+        replies=(ResponseSpec(200, "Server-Sent Events.", {STREAM: str}),),
+        problems=(403, 404),
     ),
 )

@@ -19,7 +19,9 @@ from aiohttp import web
 from aiohttp.helpers import ETag
 from msgspec import Struct
 
+from handoff.api.http.cors import check_origin
 from handoff.domain.errors import NotFound
+from handoff.domain.text.urls import split_url
 
 PAGE = "index.html"
 OPS = "ops"
@@ -31,7 +33,7 @@ _MEDIA = {
     ".json": "application/json",
     ".ts": "text/plain",  # the TypeScript types of the API, for custom desktops
 }
-_ORIGINS = "{{origins}}"
+_ORIGINS, _SIGN_IN = "{{origins}}", "{{sign_in}}"
 _COMMON = {
     "Cache-Control": "no-cache",  # browsers notice updates; unchanged files cost a 304
     "Referrer-Policy": "no-referrer",
@@ -55,21 +57,31 @@ class Asset(Struct, frozen=True, dict=True):
 
 
 class Panel(Struct, frozen=True, kw_only=True):
-    """All files by name, with the Content-Security-Policy of the agents' page and of the operators' page."""
+    """All files by name, each page's Content-Security-Policy, and the origins that may frame the agents'."""
 
     assets: Mapping[str, Asset]
     policy: str
     ops_policy: str
+    origins: frozenset[str]
 
 
 PANEL = web.AppKey("panel", Panel)
 
 
-def make_panel(origins: Sequence[str]) -> Panel:
-    """The files of the package. `origins` may frame the page and exchange messages with it."""
-    assets = {name: _asset(name, body, origins) for name, body in _read(files("handoff") / "panel", "")}
+def make_panel(origins: Sequence[str], sign_in_url: str | None = None) -> Panel:
+    """The files of the package. `origins` may frame the page and exchange messages with it.
+
+    `sign_in_url` is where agents without a session get one.
+    """
+    filled = {_ORIGINS: " ".join(origins), _SIGN_IN: sign_in_url or ""}
+    assets = {name: _asset(name, body, filled) for name, body in _read(files("handoff") / "panel", "")}
     framed_by_desktops = " ".join(("'self'", *origins))
-    return Panel(assets=assets, policy=_policy(framed_by_desktops), ops_policy=_policy("'none'"))
+    return Panel(
+        assets=assets,
+        policy=_policy(framed_by_desktops),
+        ops_policy=_policy("'none'"),
+        origins=frozenset(origins),
+    )
 
 
 def _read(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
@@ -80,9 +92,10 @@ def _read(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
             yield prefix + entry.name, entry.read_bytes()
 
 
-def _asset(name: str, body: bytes, origins: Sequence[str]) -> Asset:
+def _asset(name: str, body: bytes, filled: Mapping[str, str]) -> Asset:
     if name == PAGE:
-        body = body.replace(_ORIGINS.encode(), escape(" ".join(origins)).encode())
+        for gap, text in filled.items():
+            body = body.replace(gap.encode(), escape(text).encode())
     return Asset(body, _MEDIA["." + name.rpartition(".")[2]], sha256(body).hexdigest()[:32])
 
 
@@ -110,7 +123,39 @@ async def redirect(_request: web.Request) -> web.StreamResponse:
 
 async def page(request: web.Request) -> web.StreamResponse:
     """`GET /panel/`."""
-    return _answer(request, request.app[PANEL], PAGE)
+    panel = request.app[PANEL]
+    framing = _foreign_frame(request, panel.origins)
+    return _explain(framing) if framing else _answer(request, panel, PAGE)
+
+
+def _foreign_frame(request: web.Request, allowed: frozenset[str]) -> str | None:
+    """The origin that frames the page and may not, if the browser states it (Fetch Metadata, `Referer`)."""
+    if request.headers.get("Sec-Fetch-Dest") not in ("iframe", "frame"):
+        return None
+    if request.headers.get("Sec-Fetch-Site") in (None, "same-origin", "none"):
+        return None
+    parts = split_url(request.headers.get("Referer", ""))
+    origin = f"{parts.scheme}://{parts.netloc}".lower() if parts else ""
+    try:
+        return None if check_origin(origin) in allowed else origin
+    except ValueError:
+        return None  # not stated: the browser refuses the page by its policy, and shows nothing
+
+
+def _explain(origin: str) -> web.StreamResponse:
+    """The page for a frame that would be blank otherwise: the missing entry of the configuration."""
+    text = (
+        f"<!doctype html><html lang=en><title>Not allowed here</title><p>{escape(origin)} may not embed this "
+        "panel. Add it to <code>allowed_origins</code> under <code>[panel]</code> in the server's "
+        "configuration, exactly as it is written here.</p></html>"
+    )
+    headers = {
+        **_COMMON,
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": f"default-src 'none'; base-uri 'none'; form-action 'none'; "
+        f"frame-ancestors {origin}",
+    }
+    return web.Response(status=403, text=text, content_type="text/html", headers=headers)
 
 
 async def ops_page(request: web.Request) -> web.StreamResponse:

@@ -1,6 +1,7 @@
 // @ts-check
 /** Requests to the server. The token travels in a header; nothing is stored on disk. */
 
+const TIMEOUT_MS = 20_000; // of a request, with its repetitions: the server answers within 5 s
 const ATTEMPTS = 4; // after a 503 the outcome is unknown, and repeating the request is safe
 const MAX_PAUSE_S = 5;
 const CACHED = 4; // responses kept for revalidation: what is on screen
@@ -15,6 +16,9 @@ export class Refused extends Error {
     this.body = body ?? {};
   }
 }
+
+/** The server did not answer in time: whether it did what it was asked is unknown. */
+export class TimedOut extends Error {}
 
 /** @typedef {{agent: string | null, name: string, scopes: string[], queues?: string[] | null, audience?: string}} Session */
 
@@ -60,7 +64,7 @@ export class Api {
     const cached = this.cache.get(target);
     const response = await this.#send("GET", target, undefined, cached ? { "If-None-Match": cached.etag } : {});
     if (response.status === 304 && cached) return cached.value;
-    const value = await response.json();
+    const { value } = response;
     const etag = response.headers.get("ETag");
     this.cache.delete(target);
     if (etag) this.cache.set(target, { etag, value });
@@ -74,35 +78,46 @@ export class Api {
    */
   async post(path, body) {
     const response = await this.#send("POST", path, JSON.stringify(body), { "Content-Type": "application/json" });
-    return response.json();
+    return response.value;
   }
 
   /**
-   * An open stream of events.
-   * @param {string} path
-   * @param {string | null} lastId
+   * An open stream of the events of several topics.
+   * @param {{topic: string, position: string | null}[]} topics
    * @param {AbortSignal} signal
    */
-  async stream(path, lastId, signal) {
-    const headers = { Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) };
-    const response = await this.#fetch("GET", path, undefined, headers, signal);
-    if (!response.ok) throw await refusal(response);
+  async stream(topics, signal) {
+    const headers = { Accept: "text/event-stream", "Content-Type": "application/json" };
+    const response = await this.#fetch("POST", "/v1/events", JSON.stringify({ topics }), headers, signal);
+    if (!response.ok) throw new Refused(response.status, await response.json().catch(() => null));
     return response;
   }
 
   /**
+   * A request and its whole answer. TimedOut if that takes too long.
    * @param {string} method
    * @param {string} path
    * @param {string | undefined} body
    * @param {Record<string, string>} headers
+   * @returns {Promise<{status: number, headers: Headers, value: any}>}
    */
   async #send(method, path, body, headers) {
-    for (let attempt = 1; ; attempt += 1) {
-      const response = await this.#fetch(method, path, body, headers);
-      if (response.ok || response.status === 304) return response;
-      if (response.status !== 503 || attempt === ATTEMPTS) throw await refusal(response);
-      const delay = Number(response.headers.get("Retry-After")) || 1;
-      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(delay, MAX_PAUSE_S)));
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), TIMEOUT_MS);
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        const response = await this.#fetch(method, path, body, headers, late.signal);
+        if (response.status === 304) return { status: 304, headers: response.headers, value: null };
+        if (response.ok) return { status: response.status, headers: response.headers, value: await response.json() };
+        const refused = new Refused(response.status, await response.json().catch(() => null));
+        if (response.status !== 503 || attempt === ATTEMPTS) throw refused;
+        const delay = Number(response.headers.get("Retry-After")) || 1;
+        await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(delay, MAX_PAUSE_S)));
+      }
+    } catch (error) {
+      throw late.signal.aborted && !(error instanceof Refused) ? new TimedOut() : error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -125,11 +140,6 @@ export class Api {
       redirect: "error",
     });
   }
-}
-
-/** @param {Response} response */
-async function refusal(response) {
-  return new Refused(response.status, await response.json().catch(() => null));
 }
 
 /**

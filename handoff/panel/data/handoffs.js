@@ -1,10 +1,12 @@
 // @ts-check
 /** A handoff's moves: which ones an agent may make, and making them. */
 
-import { path, Refused } from "./api.js";
+import { path, Refused, TimedOut } from "./api.js";
 
 /** @typedef {import("./types.js").Handoff} Handoff */
 /** @typedef {import("./api.js").Session} Session */
+
+const MOVES = 3; // attempts of a move while only the version changes
 
 /** @param {Session} session @param {string} scope */
 export function may(session, scope) {
@@ -53,6 +55,7 @@ export function partyName(party) {
  * @property {Handoff} [handoff] its current state, even if another agent changed it first
  * @property {string} message for the agent
  * @property {boolean} done
+ * @property {unknown} [error] why it failed, unless another agent had accepted already
  */
 
 /**
@@ -64,16 +67,32 @@ export function partyName(party) {
  * @returns {Promise<Outcome>}
  */
 export async function move(api, handoff, action, reason, words) {
-  const body = { version: handoff.version, ...(reason ? { reason } : {}) };
-  try {
-    const moved = await api.post(path`/v1/handoffs/${handoff.id}/` + action, body);
-    return { handoff: moved, message: words.text(`done.${action}`), done: true };
-  } catch (error) {
-    if (!(error instanceof Refused)) return { message: words.text("error.unreachable"), done: false };
-    const current = /** @type {Handoff | undefined} */ (error.body.current);
-    if (error.status === 409 && current) return { handoff: current, message: conflictMessage(current, words), done: false };
-    return { message: error.message, done: false };
+  let version = handoff.version;
+  for (let attempt = 1; ; attempt += 1) {
+    const body = { version, ...(reason ? { reason } : {}) };
+    try {
+      const moved = await api.post(path`/v1/handoffs/${handoff.id}/` + action, body);
+      return { handoff: moved, message: words.text(`done.${action}`), done: true };
+    } catch (error) {
+      const current = /** @type {Handoff | undefined} */ (error instanceof Refused ? error.body.current : undefined);
+      if (!(error instanceof Refused) || error.status !== 409 || !current) {
+        return { message: reasonOf(error, words), done: false, error };
+      }
+      const me = agentOf(await api.session());
+      if (action === "accept" && current.state === "accepted" && current.owner === me) {
+        return { handoff: current, message: words.text("done.accept"), done: true }; // an earlier answer was lost
+      }
+      if (attempt === MOVES || !isAsSeen(current, handoff)) {
+        return { handoff: current, message: conflictMessage(current, words), done: false };
+      }
+      version = current.version;
+    }
   }
+}
+
+/** Whether a handoff is still as the agent saw it, but for its version: looking at it makes a new one. @param {Handoff} current @param {Handoff} seen */
+function isAsSeen(current, seen) {
+  return current.state === seen.state && current.owner === seen.owner && JSON.stringify(current.to) === JSON.stringify(seen.to);
 }
 
 /**
@@ -87,6 +106,23 @@ export function markViewed(api, handoff, session) {
   if (handoff.owner !== agentOf(session) || !may(session, "handoffs:write")) return;
   handoff.viewed_at = new Date().toISOString();
   api.post(path`/v1/handoffs/${handoff.id}/viewed`, {}).catch(() => null);
+}
+
+/** Whether the session has expired or was ended. @param {unknown} error */
+export function isExpired(error) {
+  return error instanceof Refused && error.status === 401;
+}
+
+/** Whether the server could not be reached: that passes by itself. @param {unknown} error */
+export function isUnreachable(error) {
+  return !(error instanceof Refused) && !(error instanceof TimedOut);
+}
+
+/** Why a request failed, and what the agent can do. @param {unknown} error @param {import("../text/words.js").Words} words */
+export function reasonOf(error, words) {
+  if (isExpired(error)) return words.text("error.token");
+  if (error instanceof Refused) return error.message;
+  return words.text(error instanceof TimedOut ? "error.timeout" : "error.unreachable");
 }
 
 /** @param {Handoff} current @param {import("../text/words.js").Words} words */

@@ -2,7 +2,7 @@
 /** Read a customer's context by handoff, customer or identity, together with the session. */
 
 import { path } from "./api.js";
-import { agentOf } from "./handoffs.js";
+import { agentOf, isPending } from "./handoffs.js";
 import { PAGE } from "./pages.js";
 
 /** @typedef {import("./types.js").Context} Context */
@@ -16,7 +16,8 @@ export function targetOf(element) {
 }
 
 /**
- * Everything shown on load. If no handoff is named, the handoff is the one that the agent owns.
+ * Everything shown on load. If no handoff is named, the handoff is the one that the agent owns, else one that waits,
+ * first one that is offered to the agent.
  * @param {import("./api.js").Api} api
  * @param {Target} target
  * @returns {Promise<Reading>}
@@ -30,7 +31,9 @@ export async function read(api, target) {
   ]);
   const mine = agentOf(session);
   const owned = context.handoffs?.find((it) => it.owner === mine);
-  return { session, context, handoff: named ?? owned ?? null };
+  const waiting = (context.handoffs ?? []).filter(isPending);
+  const offered = waiting.find((it) => it.state === "offered" && it.to.agent === mine);
+  return { session, context, handoff: named ?? owned ?? offered ?? waiting[0] ?? null };
 }
 
 /** @param {import("./api.js").Api} api @param {Target} target @returns {Promise<Context>} */

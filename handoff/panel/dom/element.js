@@ -2,6 +2,7 @@
 /** The base of both custom elements: connection to the server, language and life cycle. */
 
 import { Api } from "../data/api.js";
+import { isExpired, reasonOf } from "../data/handoffs.js";
 import { Times } from "../text/times.js";
 import { Words } from "../text/words.js";
 import { styles } from "./dom.js";
@@ -15,6 +16,7 @@ const SERVER = new URL("../..", import.meta.url).href;
 export class PanelElement extends HTMLElement {
   /** @type {Locale | null} */ #locale = null;
   /** @type {Api | null} */ #api = null;
+  /** @type {string | undefined} the token that was announced as expired */ #expired;
   #run = 0;
   #scheduled = false;
   /** @type {number | undefined} */ #ticking;
@@ -66,9 +68,9 @@ export class PanelElement extends HTMLElement {
     this.stop();
   }
 
-  /** @type {(name: string) => void} */
-  attributeChangedCallback() {
-    this.restart();
+  /** @type {(name: string, before: string | null, after: string | null) => void} */
+  attributeChangedCallback(_name, before, after) {
+    if (before !== after) this.restart();
   }
 
   /** Start again, once for several changes in a row. */
@@ -111,6 +113,16 @@ export class PanelElement extends HTMLElement {
   /** @param {string} key @param {Record<string, unknown>} [values] */
   text(key, values) {
     return this.locale.words.text(key, values);
+  }
+
+  /** Why a request failed, for the agent. An expired session is announced once, so that the page can renew it.
+   * @param {unknown} error */
+  reasonOf(error) {
+    if (isExpired(error) && this.#expired !== this.#api?.token) {
+      this.#expired = this.#api?.token;
+      this.announce("handoff-token-needed");
+    }
+    return reasonOf(error, this.locale.words);
   }
 
   /** An event for the page around the element. @param {string} type @param {unknown} [detail] */

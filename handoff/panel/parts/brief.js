@@ -6,6 +6,8 @@ import { button, h, userText } from "../dom/dom.js";
 /** @typedef {import("../data/types.js").Line} Line */
 /** @typedef {import("../dom/element.js").Locale} Locale */
 
+const COUNTED = Object.freeze(["attempts", "transfers", "times"]); // params that the words of a line count
+
 export const SECTIONS = ["wants", "tried", "answered", "promised", "known", "feelings"];
 
 /**
@@ -38,6 +40,7 @@ export function briefSections(brief, locale, jump) {
 export function briefLine(line, locale, jump) {
   const { words } = locale;
   const proof = line.touchpoints.length;
+  const repeated = repetitions(line);
   return h(
     "li",
     { class: `line ${line.code}` },
@@ -47,7 +50,7 @@ export function briefLine(line, locale, jump) {
       sentence(line, locale),
       " ",
       line.params.state ? h("span", { class: `state ${line.params.state}` }, words.name("state", line.params.state)) : null,
-      line.count > 1 ? h("span", { class: "count" }, ` ${line.count}× `) : null,
+      repeated > 1 ? h("span", { class: "count" }, ` ${repeated}× `) : null,
       unsure(line.assurance, words),
     ),
     proof
@@ -58,6 +61,16 @@ export function briefLine(line, locale, jump) {
         })
       : null,
   );
+}
+
+/**
+ * How often the line's fact occurred. `count` is that for what customers did; for a promise, a callback, and all
+ * else that has a state or counts in its words, it is the number of steps.
+ * @param {Line} line
+ */
+function repetitions({ count, params }) {
+  if (params.state) return params.state === "missed" ? (params.missed ?? 0) : 0;
+  return COUNTED.some((name) => params[name] !== undefined) ? 0 : count;
 }
 
 /** A label for anything that is not verified.
@@ -83,7 +96,7 @@ function sentence(line, locale) {
   const key = form(line, words);
   if (!key) return [userText(line.text)];
   const values = { ...line.params };
-  values.count = line.params.attempts ?? line.params.transfers ?? line.params.times ?? 0;
+  values.count = COUNTED.map((name) => line.params[name]).find((it) => it !== undefined) ?? 0;
   if (line.params.channel) values.channel = h("span", {}, words.name("channel", line.params.channel));
   if (line.code === "waiting") {
     values.since = times.element(line.params.since, "short");

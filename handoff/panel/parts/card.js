@@ -17,9 +17,13 @@ import { moveButtons } from "./handoff.js";
 export function handoffCard(handoff, session, { words, times }, selected, { open, move }) {
   const { from, to, reason, state } = handoff;
   const channel = to.channel ?? from.channel ?? "other";
+  /** @param {Event} event */
+  const opens = (event) => {
+    if (!(/** @type {Element} */ (event.target).closest("button, input, form"))) open();
+  };
   return h(
     "li",
-    { class: `card ${state}${selected ? " selected" : ""}`, tabindex: "0", "data-id": handoff.id, "aria-current": selected ? "true" : null },
+    { class: `card ${state}${selected ? " selected" : ""}`, tabindex: "0", onclick: opens, "data-id": handoff.id, "aria-current": selected ? "true" : null },
     h(
       "p",
       { class: "card-head" },

@@ -3,6 +3,7 @@
 
 import { button, h } from "../dom/dom.js";
 import { agentOf } from "../data/handoffs.js";
+import { clear } from "./drafts.js";
 
 /** @typedef {import("../data/types.js").Context} Context */
 
@@ -12,23 +13,32 @@ const MAX_CHARACTERS = 20_000; // a touchpoint may have more, a note should not
 /**
  * @typedef {object} ComposerOptions
  * @property {import("../dom/element.js").Locale} locale
+ * @property {import("./drafts.js").Draft} draft what the agent has typed; it outlives the form
  * @property {() => string} summary the brief as plain text
  * @property {(kind: string, text: string, due: string | null, id: string) => Promise<string | null>} add
  *   resolves to null when it is stored, otherwise to the reason
  */
 
 /** @param {ComposerOptions} options */
-export function composer({ locale: { words, times }, summary, add }) {
+export function composer({ locale: { words, times }, draft, summary, add }) {
   const text = h("textarea", { rows: 3, maxlength: MAX_CHARACTERS, "aria-label": words.text("compose.text"), placeholder: words.text("compose.text") });
+  text.value = draft.text;
   const due = h("input", { type: "datetime-local", id: "due" });
-  const dueRow = h("p", { class: "due", hidden: true }, h("label", { for: "due" }, words.text("compose.due")), " ", due);
+  due.value = draft.due;
+  const dueRow = h("p", { class: "due", hidden: draft.kind !== "promise" }, h("label", { for: "due" }, words.text("compose.due")), " ", due);
   const status = h("p", { class: "quiet", role: "status" });
   const kinds = KINDS.map((kind) => {
-    const input = h("input", { type: "radio", name: "kind", value: kind, checked: kind === "note" });
-    input.addEventListener("change", () => { dueRow.hidden = kind !== "promise"; });
+    const input = h("input", { type: "radio", name: "kind", value: kind, checked: kind === draft.kind });
+    input.addEventListener("change", () => choose(kind));
     return h("label", { class: "choice" }, input, words.text(`compose.${kind}`));
   });
-  let id = freshId();
+  /** @param {string} kind */
+  const choose = (kind) => {
+    draft.kind = kind;
+    dueRow.hidden = kind !== "promise";
+  };
+  text.addEventListener("input", () => { draft.text = text.value; });
+  due.addEventListener("input", () => { draft.due = due.value; });
   const form = h(
     "form",
     { class: "compose" },
@@ -40,9 +50,9 @@ export function composer({ locale: { words, times }, summary, add }) {
       { class: "moves" },
       h("button", { type: "submit", class: "strong" }, words.text("compose.add")),
       button(words.text("compose.summary"), () => {
-        text.value = summary();
+        text.value = draft.text = summary();
         /** @type {HTMLInputElement} */ (kinds[2].querySelector("input")).checked = true;
-        dueRow.hidden = true;
+        choose("wrap_up");
         text.focus();
       }),
     ),
@@ -57,12 +67,11 @@ export function composer({ locale: { words, times }, summary, add }) {
       (content ? due : text).focus();
       return;
     }
-    const refused = await add(kind, content, kind === "promise" ? times.fromLocal(due.value) : null, id);
+    const refused = await add(kind, content, kind === "promise" ? times.fromLocal(due.value) : null, draft.id);
     status.textContent = refused ?? words.text("compose.added");
     if (refused !== null) return; // keep the id: sending again stores the same touchpoint
-    id = freshId();
-    text.value = "";
-    due.value = "";
+    clear(draft);
+    text.value = due.value = "";
   });
   return form;
 }
@@ -70,10 +79,11 @@ export function composer({ locale: { words, times }, summary, add }) {
 /**
  * The form, and a button that copies the brief.
  * @param {import("../dom/element.js").Locale} locale
+ * @param {ComposerOptions["draft"]} draft
  * @param {() => string} summary
  * @param {ComposerOptions["add"] | null} add null if the agent may only read
  */
-export function composePart(locale, summary, add) {
+export function composePart(locale, draft, summary, add) {
   const { words } = locale;
   const copied = h("span", { class: "quiet", role: "status" });
   const copy = button(words.text("copy.button"), async () => {
@@ -84,13 +94,7 @@ export function composePart(locale, summary, add) {
       copied.textContent = words.text("copy.failed"); // a frame may have no access to the clipboard
     }
   });
-  return [h("h3", {}, words.text("compose.title")), add ? composer({ locale, summary, add }) : null, h("p", { class: "moves" }, copy, copied)];
-}
-
-/** `crypto.randomUUID` is unavailable over plain HTTP. */
-function freshId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `panel-${Array.from(bytes, (it) => it.toString(16).padStart(2, "0")).join("")}`;
+  return [h("h3", {}, words.text("compose.title")), add ? composer({ locale, draft, summary, add }) : null, h("p", { class: "moves" }, copy, copied)];
 }
 
 /**

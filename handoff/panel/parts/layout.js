@@ -60,7 +60,11 @@ export function contextLayout(places, timeline, { words }) {
   );
 }
 
-/** @param {HTMLElement} place @param {import("../data/live.js").State} state @param {import("../text/words.js").Words} words */
+/**
+ * @param {HTMLElement} place
+ * @param {import("../data/live/live.js").State | "expired"} state
+ * @param {import("../text/words.js").Words} words
+ */
 export function showConnection(place, state, words) {
   if (place.dataset.state === state) return;
   place.dataset.state = state;

@@ -21,6 +21,7 @@ export class Times {
       day: new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone }),
       whole: new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "long", timeZone }),
       short: new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit", timeZone }),
+      dated: new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric", hour: "numeric", minute: "2-digit", timeZone }),
       same: new Intl.DateTimeFormat("en-CA", { dateStyle: "short", timeZone }),
       parts: new Intl.DateTimeFormat("en-CA", { dateStyle: "short", timeStyle: "medium", hour12: false, timeZone }),
       ago: new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" }),
@@ -42,11 +43,12 @@ export class Times {
     return this.formats.clock.format(new Date(at));
   }
 
-  /** The time of day, with the date unless it is today.
+  /** The time of day, with the date unless it is today, and with the year unless it is this one.
    * @param {string} at */
   short(at) {
-    const today = this.dayKey(new Date().toISOString()) === this.dayKey(at);
-    return (today ? this.formats.clock : this.formats.short).format(new Date(at));
+    const [now, then] = [this.dayKey(new Date().toISOString()), this.dayKey(at)];
+    if (now === then) return this.formats.clock.format(new Date(at));
+    return (now.slice(0, 4) === then.slice(0, 4) ? this.formats.short : this.formats.dated).format(new Date(at));
   }
 
   /** @param {string} at */

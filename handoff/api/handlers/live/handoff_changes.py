@@ -1,4 +1,4 @@
-"""The streams of a queue and of an agent: their handoffs, and what happens to these."""
+"""Handoffs as topics: those of a queue, of an agent, and all pending ones, and what happens to them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from aiohttp import web
 from msgspec import Struct
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
-from handoff.api.http.auditing import about_homes, write_entry
+from handoff.api.http.auditing import AuditedAccess, write_about, write_entry
 from handoff.domain.clock import SECOND
 from handoff.domain.handoff import Handoff, State
 from handoff.services.access.authorize import authorize_queue
 from handoff.services.access.reader import Reader
+from handoff.services.audit.entry import customer_ids
 from handoff.services.events.feed import EventFrame, Feed, Frame, HandoffFrame, TouchpointFrame
 from handoff.services.handoffs.listing import Listing, current_customer_id, list_handoffs
 from handoff.services.handoffs.records import HandoffView, handoff_view
 
-from .stream import ENCODER, Stream, event_bytes, last_id
+from .outlet import Outlet, run_alone
+from .stream import ENCODER, Stream, last_id
+
+PENDING = (State.REQUESTED, State.OFFERED)
 
 Concerns = Callable[[Frame], bool]
 """Whether a stream sends a frame."""
@@ -33,19 +37,33 @@ class QueueView(Struct, frozen=True, kw_only=True):
 
 async def of_queue(request: web.Request) -> web.StreamResponse:
     """`GET /v1/queues/{name}/events`: handoffs that are, or were, in the queue."""
-    name = request.match_info["name"]
-    authorize_queue(request[PRINCIPAL], name)
-
-    def concerns(frame: Frame) -> bool:
-        return isinstance(frame, HandoffFrame) and name in frame.handoff.queues
-
-    return await _handoffs(request, Listing(queue=name), concerns)
+    stream, name = Stream(request), request.match_info["name"]
+    return await run_alone(stream, queue_topic(request, Outlet(stream), name, last_id(request)))
 
 
 async def of_agent(request: web.Request) -> web.StreamResponse:
     """`GET /v1/agents/{id}/events`: handoffs offered to or owned by the agent, and changes in their
     contexts."""
-    id_ = request.match_info["id"]
+    stream, id_ = Stream(request), request.match_info["id"]
+    return await run_alone(stream, agent_topic(request, Outlet(stream), id_, last_id(request)))
+
+
+def queue_topic(
+    request: web.Request, out: Outlet, name: str, known: str | None, access: AuditedAccess | None = None
+) -> HandoffTopic:
+    """The handoffs of a queue. Forbidden for a queue that is not the caller's."""
+    authorize_queue(request[PRINCIPAL], name)
+
+    def concerns(frame: Frame) -> bool:
+        return isinstance(frame, HandoffFrame) and name in frame.handoff.queues
+
+    return HandoffTopic(request, out, Listing(queue=name), concerns, known, access)
+
+
+def agent_topic(
+    request: web.Request, out: Outlet, id_: str, known: str | None, access: AuditedAccess | None = None
+) -> HandoffTopic:
+    """The handoffs of an agent, and changes in their contexts."""
 
     def concerns(frame: Frame) -> bool:
         if isinstance(frame, HandoffFrame):
@@ -53,7 +71,16 @@ async def of_agent(request: web.Request) -> web.StreamResponse:
         data = frame.event.data if isinstance(frame, EventFrame) else None
         return isinstance(data, dict) and data.get("agent") == id_
 
-    return await _handoffs(request, Listing(agent=id_), concerns)
+    return HandoffTopic(request, out, Listing(agent=id_), concerns, known, access)
+
+
+def pending_topic(
+    request: web.Request, out: Outlet, known: str | None, access: AuditedAccess | None = None
+) -> HandoffTopic:
+    """All handoffs that the caller may see: it starts with the pending ones."""
+    return HandoffTopic(
+        request, out, Listing(), lambda frame: isinstance(frame, HandoffFrame), known, access, PENDING
+    )
 
 
 def _visible(concerns: Concerns, reader: Reader) -> Concerns:
@@ -88,32 +115,96 @@ def _just_left(frame: HandoffFrame, reader: Reader) -> bool:
     return reader.in_scope(next(iter(moved.queues), None), next(iter(moved.agents), None))
 
 
-async def _handoffs(request: web.Request, listing: Listing, concerns: Concerns) -> web.StreamResponse:
-    principal = request[PRINCIPAL]
-    site, reader = request.app[SITE], principal.reader
-    concerns, listing = _visible(concerns, reader), msgspec.structs.replace(listing, reader=reader)
-    # The feed skips frames of others without waking this task: most handoffs concern few streams.
-    await write_entry(request)
-    feed = Feed(lambda frame: not concerns(frame), site.hub.limits)
-    stream = Stream(request)
-    await site.hub.watch_tenant(feed, principal.tenant)
+class HandoffTopic:
+    """Some handoffs of the tenant, and what happens to them."""
 
-    async def follow() -> None:
-        last = await _begin(request, stream, listing, concerns)
-        while not feed.cut:
-            frame = await feed.next(site.hub.limits.heartbeat_s)
+    def __init__(
+        self,
+        request: web.Request,
+        out: Outlet,
+        listing: Listing,
+        concerns: Concerns,
+        known: str | None,
+        access: AuditedAccess | None,
+        states: tuple[State, ...] = (*PENDING, State.ACCEPTED),
+    ) -> None:
+        """`known` is the client's position. `access` is the topic's own part of the request's audit."""
+        self._site = site = request.app[SITE]
+        self._tenant = request[PRINCIPAL].tenant
+        self._reader = reader = request[PRINCIPAL].reader
+        self._request = request
+        self._access = access
+        self._out = out
+        self._known = known
+        self._states = states
+        self._concerns = concerns = _visible(concerns, reader)
+        self._listing = msgspec.structs.replace(listing, reader=reader, limit=200)
+        # The feed skips frames of others without waking this task: most handoffs concern few streams.
+        self._feed = Feed(lambda frame: not concerns(frame), site.hub.limits)
+        self._begun_at = self.position = known or ""
+
+    async def open(self) -> None:
+        await write_entry(self._request, access=self._access)
+        await self._site.hub.watch_tenant(self._feed, self._tenant)
+
+    def close(self) -> None:
+        self._site.hub.leave(self._feed)
+
+    async def follow(self) -> None:
+        """Send changes until the client is too far behind."""
+        while not self._feed.cut:
+            frame = await self._feed.next(self._site.hub.limits.heartbeat_s)
             if frame is None:
-                if not feed.cut:
-                    await stream.beat()
-            elif concerns(frame) and _after(frame, last):
-                await _send(site, principal.tenant, stream, frame, reader)
+                if not self._feed.cut:
+                    await self._out.beat()
+            elif self._concerns(frame) and _after(frame, self._begun_at):
+                await self._send(frame)
 
-    try:
-        return await stream.run(follow)
-    except ConnectionError:
-        return web.Response(status=499)
-    finally:
-        site.hub.leave(feed)
+    async def begin(self) -> None:
+        """Send the frames missed since the client's position, or the handoffs as they are now.
+
+        The customers of these handoffs get an audit entry of their own, since the stream's has none.
+        """
+        known = self._known
+        missed = await self._site.hub.missed(self._tenant, known) if known else None
+        if missed is not None and known:
+            for frame in filter(self._concerns, missed):
+                await self._send(frame)
+            self._begun_at = self.position = missed[-1].id if missed else known
+            return
+        newest = await self._site.hub.newest(self._tenant)
+        handoffs = await self._listed()
+        hashes = self._site.store.hashes(self._tenant)
+        if handoffs:
+            homes = customer_ids(hashes, [it.home for it in handoffs])
+            await write_about(self._request, homes, "pending", self._access)
+        view = QueueView(handoffs=[handoff_view(self._reader.shown(it), hashes) for it in handoffs])
+        self._begun_at = self.position = newest
+        if known:
+            await self._out.send("reset", newest, view)
+        else:
+            await self._out.start(newest, view)
+
+    async def _listed(self) -> list[Handoff]:
+        records = self._site.store.of(self._tenant).handoffs
+        wanted = [msgspec.structs.replace(self._listing, state=state) for state in self._states]
+        pages = await asyncio.gather(*(list_handoffs(records, it, self._site.store.pace) for it in wanted))
+        return [it for page in pages for it in page.handoffs]
+
+    async def _send(self, frame: Frame) -> None:
+        if isinstance(frame, HandoffFrame) and self._reader.limited:
+            json = await _view(self._site, self._tenant, self._reader.shown(frame.handoff))
+            await self._out.write(self._out.encode(frame.type, frame.id, json))
+        elif isinstance(frame, HandoffFrame):
+            if frame.json is None:
+                frame.json = asyncio.ensure_future(_view(self._site, self._tenant, frame.handoff))
+            json = await asyncio.shield(frame.json)
+            await self._out.write(self._out.encode(frame.type, frame.id, json))
+        elif isinstance(frame, EventFrame):
+            await self._out.send(frame.event.type, frame.id, frame.event.data)
+        else:
+            return
+        self.position = frame.id
 
 
 def _after(frame: Frame, last: str) -> bool:
@@ -125,47 +216,7 @@ def _number(entry_id: str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-async def _send(site: AppContext, tenant: str, stream: Stream, frame: Frame, reader: Reader) -> None:
-    if isinstance(frame, HandoffFrame) and reader.limited:
-        shown = await _view(site, tenant, reader.shown(frame.handoff))
-        await stream.write(event_bytes(frame.type, frame.id, shown))
-    elif isinstance(frame, HandoffFrame):
-        if frame.json is None:
-            frame.json = asyncio.ensure_future(_view(site, tenant, frame.handoff))
-        await stream.write(event_bytes(frame.type, frame.id, await asyncio.shield(frame.json)))
-    elif isinstance(frame, EventFrame):
-        await stream.send(frame.event.type, frame.id, frame.event.data)
-
-
 async def _view(site: AppContext, tenant: str, handoff: Handoff) -> bytes:
     customer_id = await current_customer_id(site.store, tenant, handoff)
-    return ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
-
-
-async def _begin(request: web.Request, stream: Stream, listing: Listing, concerns: Concerns) -> str:
-    """Send the frames missed since the client's last id, or the pending handoffs. Returns the last id sent.
-
-    The customers of pending handoffs get an audit entry of their own, since the stream's has none.
-    """
-    site, tenant, known = request.app[SITE], request[PRINCIPAL].tenant, last_id(request)
-    missed = await site.hub.missed(tenant, known) if known else None
-    if missed is not None and known:
-        for frame in filter(concerns, missed):
-            await _send(site, tenant, stream, frame, listing.reader)
-        return missed[-1].id if missed else known
-    newest = await site.hub.newest(tenant)
-    pages = await asyncio.gather(
-        *(
-            list_handoffs(
-                site.store.of(tenant).handoffs, msgspec.structs.replace(listing, state=state, limit=200)
-            )
-            for state in (State.REQUESTED, State.OFFERED, State.ACCEPTED)
-        )
-    )
-    hashes = site.store.hashes(tenant)
-    if homes := [it.home for page in pages for it in page.handoffs]:
-        about_homes(request, homes)
-        await write_entry(request, "pending")
-    views = [handoff_view(listing.reader.shown(it), hashes) for page in pages for it in page.handoffs]
-    await stream.send("reset" if known else "ready", newest, QueueView(handoffs=views))
-    return newest
+    raw = ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
+    return site.store.masking.json(tenant, raw)

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import hdrs, web
 from msgspec import Struct
 
+from handoff.api.handlers.privacy.masking import masked_json
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import stream_answer
 from handoff.domain.errors import HandoffError
@@ -48,14 +49,14 @@ class Stream:
         watch = self._request.app[SITE].watch
         watched = watch.add(self._request[PRINCIPAL])
         try:
-            reason = await _until_ended(follow, watched)
+            resume = await _until_ended(follow, watched)
         finally:
             watch.discard(watched)
             self._ending = True
-        if reason is None:
+        if resume is None:
             await self._end_now()
         else:
-            await self.send("resume", None, ResumeView(reason=reason))
+            await self.send("resume", None, resume)
             await self._response.write_eof()
         return self._response
 
@@ -104,14 +105,18 @@ class Stream:
         return None if transport is None or transport.is_closing() else transport
 
     async def send(self, event: str, id_: str | None, value: Any) -> None:
-        """One event with a value."""
-        await self.write(event_bytes(event, id_, ENCODER.encode(value)))
+        """One event with a value, as the caller may see it."""
+        await self.write(event_bytes(event, id_, await self.shown(value)))
+
+    async def shown(self, value: Any) -> bytes:
+        """A value as JSON, as the caller may see it."""
+        return await masked_json(self._request, ENCODER.encode(value))
 
     async def beat(self) -> None:
         await self.write(b": still here\n\n")
 
 
-async def _until_ended(follow: Callable[[], Awaitable[None]], watched: Watched) -> str | None:
+async def _until_ended(follow: Callable[[], Awaitable[None]], watched: Watched) -> ResumeView | None:
     """Run `follow` to its end; why the client must reconnect, or None if its credential ended first."""
     following = asyncio.ensure_future(_reason(follow))
     ended = asyncio.ensure_future(watched.ended.wait())
@@ -124,13 +129,13 @@ async def _until_ended(follow: Callable[[], Awaitable[None]], watched: Watched) 
         await asyncio.gather(following, ended, return_exceptions=True)
 
 
-async def _reason(follow: Callable[[], Awaitable[None]]) -> str:
+async def _reason(follow: Callable[[], Awaitable[None]]) -> ResumeView:
     try:
         await follow()
     except HandoffError as error:
         log.warning("stream_ended", code=error.problem_code)
-        return error.problem_code
-    return "behind"
+        return ResumeView(reason=error.problem_code, topic=error.fields.get("topic"))
+    return ResumeView(reason="behind")
 
 
 def event_bytes(event: str, id_: str | None, json: bytes) -> bytes:
@@ -139,10 +144,14 @@ def event_bytes(event: str, id_: str | None, json: bytes) -> bytes:
     return b"%bdata: %b\n\n" % (head.encode(), json)
 
 
-class ResumeView(Struct, frozen=True, kw_only=True):
-    """The stream ends here: reconnect with the last id."""
+class ResumeView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The stream ends here: reconnect with the last id, or with the last position of each topic.
+
+    `topic` is the one that the reason is about, if it is about one of several.
+    """
 
     reason: str
+    topic: str | None = None
 
 
 class SessionEndedView(Struct, frozen=True, kw_only=True):
