@@ -247,7 +247,7 @@ async def test_a_second_click_does_nothing_and_the_focus_is_not_lost(operated: O
 
 
 @in_the_browser
-async def test_an_action_without_an_answer_says_what_to_do(operated: Operated) -> None:
+async def test_an_action_without_an_answer_shows_the_next_step(operated: Operated) -> None:
     await operated.quarantine(event("1"))
     tab = await operated.open("section=quarantine")
     await tab.page.route("**/v1/quarantine/replay", lambda route: route.abort())

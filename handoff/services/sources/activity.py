@@ -56,8 +56,8 @@ class RefusalView(Struct, frozen=True, kw_only=True):
     last_at: str
 
 
-class _Counted(Struct):
-    """What a source has counted since the last save."""
+class _NewCounts(Struct):
+    """The counts of a source since the last save."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -67,7 +67,7 @@ class _Counted(Struct):
     refused: int = 0
 
 
-_COUNTED = _Counted.__struct_fields__
+_COUNTED = _NewCounts.__struct_fields__
 
 
 class _Seen:
@@ -89,7 +89,7 @@ class ActivityLog:
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
-        self._counts: dict[tuple[str, str], _Counted] = {}
+        self._counts: dict[tuple[str, str], _NewCounts] = {}
         self._refusals: dict[tuple[str, str], dict[_Reason, _Seen]] = {}
         self._saving = asyncio.Lock()
 
@@ -127,8 +127,8 @@ class ActivityLog:
             seen.first_at = now
         seen.at, seen.count = now, seen.count + 1
 
-    def _new(self, tenant: str, source: str) -> _Counted:
-        return self._counts.setdefault((tenant, source), _Counted())
+    def _new(self, tenant: str, source: str) -> _NewCounts:
+        return self._counts.setdefault((tenant, source), _NewCounts())
 
     async def save(self, *, everything: bool = False) -> None:
         """Add what is new to the store. Anything that could not be saved is saved next time.
@@ -172,7 +172,7 @@ class ActivityLog:
                 seen.first_at, seen.saved_at = seen.at, self._clock()
 
     def _unsaved_counts(self, tenant: str) -> dict[tuple[str, str], int]:
-        """What a tenant's sources have counted since the last save, by source and what is counted."""
+        """The counts of a tenant's sources since the last save, by source and name."""
         return {
             (source, what): count
             for (owner, source), counted in self._counts.items()

@@ -1,4 +1,4 @@
-"""What operators do not see of deliveries: persons in URLs, and the secrets of sources."""
+"""Hidden parts of deliveries: persons in URLs, and the secrets of sources."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for it in value.values():
-            yield from _texts(it)
+        for part in value.values():
+            yield from _texts(part)
     elif isinstance(value, (list, tuple, set, frozenset)):
-        for it in value:
-            yield from _texts(it)
+        for part in value:
+            yield from _texts(part)
 
 
 def without_secrets(text: str, secrets: Sequence[str]) -> str:
