@@ -50,7 +50,10 @@ async def test_every_audited_operation_leaves_an_entry(audited: tuple[Callers, P
             headers={"Handoff-Tenant": callers.tenant},
         )
         assert answer.status < 500, (operation.id, answer.raw)
-        made = entries(root)[before:]
+        added = entries(root)[before:]
+        made = [
+            it for it in added if it["action"] != "completeErasure"
+        ]  # work of the server, at its own time
         expected = [operation.id] if isinstance(operation.audit, Audited) else []
         if [it["action"] for it in made] != expected:
             missing.append((operation.id, made))
