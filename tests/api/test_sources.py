@@ -140,7 +140,7 @@ async def test_counts_are_those_of_the_last_hour(api: Api) -> None:
     assert found["per_minute"] == 0.05
     assert found["quarantined"] == 2
     assert found["last_heard"]
-    assert [it["detail"] for it in found["refusals"]] == ["The write key is missing or unknown"]
+    assert [it["detail"] for it in found["refusals"]] == ["The write key is unknown"]
 
 
 async def test_the_list_has_every_source_of_the_tenant_and_no_other(api: Api) -> None:
