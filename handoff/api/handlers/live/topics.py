@@ -90,12 +90,19 @@ def _check(topics: Sequence[TopicInput]) -> None:
         named = kind in _SCOPES and kind != PENDING and 0 < len(name) <= MAX_NAME
         if not named and given.topic != PENDING:
             known = "A topic is customer:ID, queue:NAME, agent:ID, or pending"
-            raise broken(f"/topics/{at}/topic", known, "unknown_topic")
+            raise _of(given, broken(f"/topics/{at}/topic", known, "unknown_topic"))
         if given.topic in seen:
-            raise broken(f"/topics/{at}/topic", "The topic is listed twice", "duplicate_topic")
+            raise _of(given, broken(f"/topics/{at}/topic", "The topic is listed twice", "duplicate_topic"))
         if given.position is not None and len(given.position) > MAX_POSITION:
-            raise broken(f"/topics/{at}/position", f"A position has at most {MAX_POSITION} characters")
+            text = f"A position has at most {MAX_POSITION} characters"
+            raise _of(given, broken(f"/topics/{at}/position", text))
         seen.add(given.topic)
+
+
+def _of(given: TopicInput, error: HandoffError) -> HandoffError:
+    """The error, naming its topic: a client can follow the others without it."""
+    error.fields["topic"] = given.topic[: MAX_NAME * 2]
+    return error
 
 
 async def _opened(request: web.Request, stream: Stream, wanted: TopicInput) -> Topic:
