@@ -16,6 +16,7 @@ from msgspec import Struct
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.auditing import AuditedAccess, part, parts_done
 from handoff.api.http.exchange import broken, read_json
+from handoff.api.http.protocol import HttpProtocol
 from handoff.domain.errors import HandoffError
 from handoff.services.access.authorize import Permission, authorize
 
@@ -67,6 +68,8 @@ async def of_topics(request: web.Request) -> web.StreamResponse:
     """`POST /v1/events`: the events of all topics, each with its topic and position."""
     given = await read_json(request, TopicsInput, stored=False)
     _check(given.topics)
+    if isinstance(request.protocol, HttpProtocol):
+        request.protocol.release()  # not its body's bytes for as long as the stream is open
     stream = Stream(request)
     with ExitStack() as opened:
         topics = {}
