@@ -24,17 +24,38 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL_HERE := python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 INSTALL := $(BIN)/$(INSTALL_HERE)
+PRODUCT := --editable '.[embedded,demo]' # a variable: its comma would end an argument of `call`
+INSTALL_SHOWN := $(subst --quiet,--progress-bar off,$(INSTALL))
+
+# Runs pip, and shows a line for each package. Everything that pip says is in .venv/pip.log, and shown if it fails.
+define WITH_PROGRESS
+{ $(1) && echo "Installed it"; } 2>&1 | tee $(VENV)/pip.log | while IFS= read -r line; do \
+	case "$$line" in \
+	Collecting*) line="$${line#Collecting }"; echo "  $${line%% (from*}" ;; \
+	Building\ editable*|Installing\ collected*) echo "  $${line%%:*} …" ;; \
+	esac; done; \
+tail -n 1 $(VENV)/pip.log | grep -q "^Installed it" || { cat $(VENV)/pip.log >&2; exit 1; }
+endef
 
 # System tools that tests use, as `command:Debian package`. Without them, tests are skipped with a reason.
 TOOLS := redis-server:redis-server strace:strace openssl:openssl wrk:wrk chromium:chromium faketime:faketime
 
-# Lines and branches of the whole suite. It may only rise; a part of the suite (ARGS) has no floor.
+# Lines and branches of the whole suite. It may only rise.
 COVERAGE_FLOOR := 91
 
-# Tests wait for servers more than they compute, so use more processes than processors (0: one process). Each takes
+# Tests wait for servers more than they compute, so use one process more than processors (0: one process). Each takes
 # one test file after another, in the order of the folders: sorted by their number of tests, the files with the fewest
 # and longest tests would come last, with the other processes idle.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
+PYTEST = $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+# Of property tests and measured promises, the suite takes a quarter of the examples, which is where a mistake mostly
+# shows. `make properties` takes many times as many.
+HANDOFF_EXAMPLES ?= 0.25
+
+# On a fresh checkout, one process compiles the tests for all of them.
+COMPILE_TESTS = [ -d tests/unit/__pycache__ ] || [ -n "$(strip $(ARGS))" ] \
+	|| $(BIN)/python -m pytest --collect-only -qq >/dev/null || true
 
 # Payloads from real senders, if they are available next to the checkout.
 HANDOFF_SHARED ?= $(abspath $(wildcard ../shared))
@@ -54,12 +75,21 @@ run: $(VENV)/run.stamp ## install, start the server and play a customer's journe
 	@exec $(BIN)/handoff demo $(ARGS)
 
 .PHONY: test
-test: $(VENV)/dev.stamp tools node_modules/.stamp ## run every test with a coverage floor; ARGS=tests/unit runs a part
-	@[ -n "$(strip $(ARGS))" ] || $(BIN)/python -m pytest --collect-only -qq >/dev/null || true # compiles the tests once
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
-		$(if $(strip $(ARGS)),,--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)) $(ARGS)
-	@[ -n "$(strip $(ARGS))" ] || $(BIN)/python -m coverage report --show-missing --fail-under=100 \
+test: $(VENV)/dev.stamp tools node_modules/.stamp ## run every test; ARGS=tests/unit runs a part
+	@$(COMPILE_TESTS)
+	@HANDOFF_EXAMPLES=$(HANDOFF_EXAMPLES) $(PYTEST) $(ARGS)
+
+# Coverage costs the traced processes almost as much again: people run the tests without, CI runs them with it.
+.PHONY: coverage
+coverage: $(VENV)/dev.stamp tools node_modules/.stamp ## run every test with the coverage floors, as CI does
+	@$(COMPILE_TESTS)
+	@HANDOFF_EXAMPLES=$(HANDOFF_EXAMPLES) $(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
+	@$(BIN)/python -m coverage report --show-missing --fail-under=100 \
 		--include="$$(grep -v '^#' tests/strict_coverage.txt | paste -sd, -)"
+
+.PHONY: properties
+properties: $(VENV)/dev.stamp tools ## run the property tests with 20 times as many examples, at random (about an hour)
+	@HANDOFF_EXAMPLES=20 $(PYTEST) --timeout 0 -m hypothesis $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp node_modules/.stamp ## check style, format, import rules, the Dockerfile
@@ -191,13 +221,13 @@ $(BIN)/python:
 	@rm -f .venv.log
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing into $(VENV)"
-	@$(INSTALL) --editable '.[embedded,demo]'
+	@echo "installing into $(VENV): a minute or two on the first run"
+	@$(call WITH_PROGRESS,$(INSTALL_SHOWN) $(PRODUCT))
 	@touch $@
 
 # Dependency groups need pip 25.1; a new environment may start with an older one.
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV), with the development tools"
 	@$(INSTALL) 'pip>=25.1'
-	@$(INSTALL) --group dev --editable '.[embedded,demo]'
+	@$(call WITH_PROGRESS,$(INSTALL_SHOWN) --group dev $(PRODUCT))
 	@touch $@ $(VENV)/run.stamp

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, structs
 
-from bench.attacks import Attack, answered, touchpoint
+from bench.attacks import CUSTOMERS, Attack, answered, message, request, touchpoint
 from bench.contenders import Started, ours
 from bench.processes import LOAD_CORE, Failed, pinned, python
 from bench.table import Table
@@ -62,8 +62,10 @@ SLOW = (
 FLOODS = (
     Case("another tenant's flood of touchpoints", "flood", 64, FLOOD_S),
     Case("another tenant's flood of contexts", "reads", 64, FLOOD_S),
+    Case("another tenant's flood of contexts of 1 000 touchpoints", "long_reads", 64, FLOOD_S),
 )
 HISTORY = 200  # touchpoints of the customer whose contexts are read
+LONG = 1_000  # touchpoints of each customer whose context is usually not remembered
 
 
 class Healthy:
@@ -149,12 +151,18 @@ def measure(directory: Path) -> Table:
 
 
 async def _history(port: int) -> None:
-    """Record the customer whose contexts the flood reads."""
+    """Record the customers whose contexts the floods read."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for number in range(HISTORY):
         writer.write(touchpoint(f"read-{number}", FLOODER, "read"))
         if await answered(reader) != 200:
             raise Failed("a touchpoint of the history was refused")
+    for customer in range(CUSTOMERS):
+        who = f"long-{customer}"
+        history = [message(f"{who}-{number}", who, number) for number in range(LONG)]
+        writer.write(request("/v1/touchpoints", FLOODER, msgspec.json.encode(history)))
+        if await answered(reader) != 200:
+            raise Failed("a long history was refused")
     writer.close()
 
 

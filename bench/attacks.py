@@ -21,6 +21,7 @@ MIB = 1024 * 1024
 TRICKLE_S = 1.0  # between two bytes of a slow request
 PATH = "/in/shop/v1/batch"
 HEAD = f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode()
+CUSTOMERS = 24  # with long histories: about twice as many as a worker remembers
 UNFINISHED = 4 * MIB - 1  # bytes of a body that announces one more
 
 
@@ -109,19 +110,36 @@ async def reads(task: Task) -> float:
     return 0.0
 
 
+async def long_reads(task: Task) -> float:
+    """Contexts of more customers with long histories than the server remembers, one after the other."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", task.port)
+    end, number = task.ends_at, id(writer)
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        while time.monotonic() < end:
+            number += 7
+            who = f"user:long-{number % CUSTOMERS}"
+            body = msgspec.json.encode({"identities": [who], "limit": 1 + number % 100})
+            writer.write(request("/v1/context", task.token, body))
+            await answered(reader)
+    writer.transport.abort()
+    return 0.0
+
+
+def message(event: str, who: str, second: int = 20) -> dict[str, object]:
+    """A touchpoint in the native format."""
+    return {
+        "id": event,
+        "channel": "chat",
+        "type": "message.received",
+        "occurred_at": f"2026-09-21T14:{second // 60 % 60:02}:{second % 60:02}Z",
+        "identities": [f"user:{who}"],
+        "text": "Where is my order?",
+    }
+
+
 def touchpoint(event: str, token: str, who: str = "") -> bytes:
     """A request that records one message."""
-    body = msgspec.json.encode(
-        {
-            "id": event,
-            "channel": "chat",
-            "type": "message.received",
-            "occurred_at": "2026-09-21T14:13:20Z",
-            "identities": [f"user:{who or event}"],
-            "text": "Where is my order?",
-        }
-    )
-    return request("/v1/touchpoints", token, body)
+    return request("/v1/touchpoints", token, msgspec.json.encode(message(event, who or event, 13 * 60 + 20)))
 
 
 def request(path: str, token: str, body: bytes) -> bytes:
@@ -145,6 +163,7 @@ KINDS: dict[str, Callable[[Task], Awaitable[float]]] = {
     "unfinished_body": unfinished_body,
     "flood": flood,
     "reads": reads,
+    "long_reads": long_reads,
 }
 
 

@@ -84,6 +84,16 @@ def _ours(directory: Path, bodies: Bodies, name: str) -> list[Used]:
         return [rested, structs.replace(young, name=f"{name}, in its first two minutes")]
 
 
+def filled(directory: Path, name: str, more: str = "") -> Used:
+    """A server at rest whose configuration has `more`, with five touchpoints per identity."""
+    bodies = list(_bodies(EACH))
+    with ours(directory, more) as started:
+        assert started.socket
+        socket = started.socket
+        young = _fill(lambda batch: _post(started, batch), socket, bodies, name)
+        return structs.replace(young, memory=young.memory - _trim_outboxes(socket) / len(bodies))
+
+
 def _looked_at(directory: Path, bodies: Bodies) -> list[Used]:
     """Customers of whom each is looked at once, which leaves a checkpoint."""
     with ours(directory) as started:

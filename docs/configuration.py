@@ -33,8 +33,15 @@ _HEAD = """\
 Every key, its type, and its default. `make config-docs` writes this page from the settings.
 
 The configuration is one TOML file: `handoff serve --config FILE`. Without a file the server uses the
-defaults and listens on loopback only. An unknown key is an error; `handoff check-config FILE` reports it
-before you deploy. [config/handoff.toml](../config/handoff.toml) is a production configuration to start from.
+defaults and listens on loopback only. `handoff init` writes a file to start from, with secrets that only you
+can read; [config/handoff.toml](../config/handoff.toml) is a longer example.
+
+**Checking.** `handoff check-config FILE` lists every fault at once, with its line and what would be right. It
+starts nothing. It reports unknown keys, values and names, missing variables with the key that needs them,
+URLs without a scheme, types of events that do not exist, rules and policies that can never apply, and what
+the machine lacks for a start. Warnings are for what is probably not meant, such as a misspelt queue or a
+`HANDOFF_…` variable that nothing reads. The exit status is 0 without errors and 1 with errors; `--strict`
+counts warnings, and `--json` is for programs.
 
 **Secrets.** Any string can be `env:NAME` (the value of an environment variable) or `file:PATH` (the content
 of a file, relative to the configuration file, without surrounding white space). A variable that is not set,
@@ -101,6 +108,8 @@ def type_name(type_: Any) -> str:
         return " or ".join(type_name(it) for it in arguments if it is not type(None))
     if origin in (list, tuple):
         of = arguments[0]
+        if isinstance(of, type) and issubclass(of, Struct):
+            return "list of tables"
         return f"list of {type_name(of)}" if get_origin(of) is Literal else f"list of {_PLAIN[of]}s"
     if origin is dict:
         return f"table of {_PLAIN[arguments[1]]}s"

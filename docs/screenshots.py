@@ -53,7 +53,8 @@ async def main(targets: Path) -> None:
                 mail=server.listeners["shop-mail"],
                 bot_token=next(it.secret for it in chosen.tokens if it.name == "bot"),
             )
-            await play(sources)
+            async for _step in play(sources):
+                pass
             await _pictures(server.url, await _session(server.url), targets)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,16 +13,24 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck, settings
 
+from handoff.cli.main import GC_THRESHOLDS
 from handoff.store.connection import Connection
 from handoff.store.settings import StoreSettings
 from handoff.store.store import Store, open_store
+from tests.examples import SHARE, examples
 from tests.store.servers import cluster_of_three, redis7_server, valkey_server
 
-# Shared machines can be slow, and a failure must be reproducible.
+# Shared machines can be slow, and a failure of CI must be reproducible.
 settings.register_profile(
-    "shared", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "shared",
+    deadline=None,
+    derandomize=SHARE <= 1,
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("shared")
+
+gc.set_threshold(*GC_THRESHOLDS)  # as the server's own processes: thousands of tests are many objects
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,

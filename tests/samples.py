@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
+from string import ascii_letters
 from typing import Any
 
 from handoff.domain.clock import SECOND, Micros
@@ -18,6 +20,12 @@ from handoff.store.store import Store
 
 NOON: Micros = 1_795_000_000 * SECOND
 NO_FILTER = Filter()
+_ALPHABET = (ascii_letters * 5)[:256].encode()
+
+
+def noise(length: int) -> str:
+    """Letters that hardly compress. Unlike hexadecimal digits, they hold nothing to mask."""
+    return secrets.token_bytes(length).translate(_ALPHABET).decode()
 
 
 def handle(text: str, assurance: Assurance | None = None) -> Handle:

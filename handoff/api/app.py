@@ -11,6 +11,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from handoff.api.handlers.privacy.masking import mask_answer
 from handoff.api.http.app_keys import SITE, AppContext, authenticate
 from handoff.api.http.compression import compress
 from handoff.api.http.connections import Connections
@@ -76,6 +77,7 @@ def around(site: AppContext) -> Middleware:
             if isinstance(error, RateLimited):
                 await asyncio.sleep(REFUSAL_DELAY_S)
             response = answer_to(error)
+            await mask_answer(request, response)
             if request.writer.output_size and request.transport is not None:
                 request.transport.abort()  # a client would read a second response as the rest of the first
         if isinstance(request.protocol, HttpProtocol):

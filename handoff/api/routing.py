@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from handoff.api.handlers.privacy.masking import mask_answer
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext, authenticate
 from handoff.api.http.auditing import audited
 from handoff.api.http.exchange import IDEMPOTENCY_KEY
@@ -41,6 +42,7 @@ def _behaviour(operation: Operation) -> tuple[object, ...]:
         operation.duplicates,
         operation.streamed,
         operation.audit,
+        operation.reveals,
     )
 
 
@@ -77,9 +79,16 @@ def guarded(operation: Operation, ids: Mapping[str, str]) -> Handler:
         return _authenticated(permitted)
     resource = operation.audit.resource if isinstance(operation.audit, Audited) else "undeclared"
 
+    async def shown(request: web.Request) -> web.StreamResponse:
+        response = await permitted(request)
+        await mask_answer(request, response)
+        return response
+
+    answering = permitted if operation.reveals else shown
+
     async def recorded(request: web.Request) -> web.StreamResponse:
         action = ids.get(request.path.rpartition("/")[2], operation.id)
-        return await audited(request, action, resource, permitted)
+        return await audited(request, action, resource, answering)
 
     return _authenticated(recorded)
 

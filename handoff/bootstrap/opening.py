@@ -5,6 +5,7 @@ This is separate from the server so that the embedded Valkey starts while the se
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +19,7 @@ from handoff.store.formats import FORMAT
 from handoff.store.server.embedded import EmbeddedValkey
 
 from .settings import Settings
+from .store_probe import warn_if_unreachable
 
 if TYPE_CHECKING:  # the embedded store does not wait for the import of the domain
     from handoff.domain.brief.packs import Packs
@@ -56,8 +58,22 @@ class BoundServer(Struct, frozen=True):
 async def opened(settings: Settings, options: Options) -> AsyncIterator[BoundServer]:
     """Bind the port, then start the embedded store. Both are released on leaving."""
     with contextlib.closing(_bind(settings, options.reuse_port)) as listening:
-        async with _embedded(settings) as embedded:
+        async with _embedded(settings) as embedded, _probing(settings, options):
             yield BoundServer(listening, embedded)
+
+
+@asynccontextmanager
+async def _probing(settings: Settings, options: Options) -> AsyncIterator[None]:
+    """Warn if the configured store cannot be connected to."""
+    url = settings.store.url
+    if url is None or not options.first:
+        yield
+        return
+    probing = asyncio.create_task(warn_if_unreachable(url))
+    try:
+        yield
+    finally:
+        probing.cancel()
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Builds the scrubber from the configuration. Patterns run on RE2, whose search takes linear time."""
+"""Builds what masks, from the configuration. Patterns run on RE2, whose search takes linear time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Sequence
 import re2
 
 from handoff.domain.errors import ConfigurationError
+from handoff.domain.personal_numbers.masking import NumberMasking, Search
 from handoff.domain.redaction.redaction import Redaction
 from handoff.domain.redaction.scan import TenantPattern
+from handoff.services.privacy.settings import MaskingRule
 
 from .settings import PatternSettings
 
 MAX_PATTERNS = 20  # of a tenant: each is searched in every text
 MAX_LENGTH = 500  # characters of a pattern
 MAX_MEMORY = 1024 * 1024  # bytes of a compiled pattern: bounds the time per character
+_OWN_MEMORY = 8 * 1024 * 1024  # of the pattern of personal numbers and its cache
 
 
 def build_redaction(settings: Sequence[PatternSettings]) -> Redaction:
@@ -32,6 +35,23 @@ def build_patterns(settings: Sequence[PatternSettings]) -> dict[str, list[Tenant
             raise ConfigurationError(f"redaction: tenant {tenant!r} has more than {MAX_PATTERNS} patterns")
         known.append(_compiled(pattern))
     return patterns
+
+
+def build_masking(rules: Sequence[MaskingRule]) -> NumberMasking:
+    """Masks personal numbers in what readers get."""
+    return NumberMasking(_search, masked_kinds(rules))
+
+
+def masked_kinds(rules: Sequence[MaskingRule]) -> dict[str, tuple[str, ...]]:
+    """The kinds of numbers that each tenant's readers get masked."""
+    return {it.tenant: tuple(it.kinds) for it in rules}
+
+
+def _search(pattern: str) -> Search:
+    options = re2.Options()
+    options.max_mem = _OWN_MEMORY
+    search: Search = re2.compile(pattern, options).search
+    return search
 
 
 def _compiled(given: PatternSettings) -> TenantPattern:

@@ -21,13 +21,14 @@ from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
 from handoff.services.context.completeness import SourceFacts
 from handoff.services.events.reactions import Followers
+from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Source
 from handoff.services.webhooks.configured import configure
 from handoff.services.webhooks.spec import check
 from handoff.store.store import Store
 
-from .redaction import build_patterns
+from .redaction import build_patterns, masked_kinds
 from .settings import Settings
 from .sources import build_sources, facts, source_rules, spaces, tenants
 
@@ -96,6 +97,7 @@ class Reloader:
         Access(tokens, names)  # checks them together
         patterns = build_patterns(new.redaction)
         check_rules(new.retention, names, new.channel_names)
+        check_masking(new.privacy.masking, names)
         subscriptions = subscriptions_of(new.webhooks, new.connectors)
         try:
             for subscription in subscriptions:
@@ -103,12 +105,15 @@ class Reloader:
         except Unprocessable as error:
             raise ConfigurationError(error.detail) from error
         added = [it for it in names if it not in parts.tenants]
+        await parts.store.prepare_tenants(added)
         await configure(parts.store, [*parts.tenants, *added], subscriptions)
         self._use(new, sources, names, tokens)
         parts.store.redaction.replace(patterns)
+        parts.store.masking.replace(masked_kinds(new.privacy.masking))
         parts.tenants.extend(added)
         self._settings = new
         changed = [it for it in _FIXED if getattr(old, it) != getattr(new, it)]
+        changed += ["privacy.sealing"] * (old.privacy.sealing != new.privacy.sealing)
         restart = changed + ["sources"] * waiting
         return Reloaded(tenants=added, tokens=len(new.tokens), sources=len(sources), needs_restart=restart)
 
@@ -128,6 +133,8 @@ class Reloader:
         parts.facts[:] = facts(sources)
         rules = source_rules(sources)
         parts.store.brief_rules = BriefRules(packs=parts.store.brief_rules.packs, sources=rules)
+        parts.store.forget_reads()  # it was read by the rules from before
+        site.recent.clear()
         for use in site.on_reload:
             use()
 

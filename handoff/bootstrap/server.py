@@ -20,7 +20,7 @@ from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
 from handoff.domain.brief import BriefRules
-from handoff.domain.errors import ConfigurationError, HandoffError, StoreUnavailable
+from handoff.domain.errors import HandoffError
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token, hash_secret
 from handoff.services.access.credentials import Credentials
@@ -36,6 +36,7 @@ from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
 from handoff.services.metrics import Measures
 from handoff.services.privacy.journal import Journal
+from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
@@ -48,16 +49,18 @@ from handoff.store.workers import BEAT_S, NAME
 
 from .auditing import keeping, open_trail
 from .background.erasure_jobs import NOTICE_S, Erasures
+from .background.key_epochs import keys_open
 from .background.sweeps import TURN_S, Retention
 from .background.tasks import in_background, repeating
 from .doors import open_doors
 from .language_packs import load_packs
 from .opening import BoundServer, Options, opened
-from .redaction import build_redaction
+from .redaction import build_masking, build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .shown_settings import shown_settings
 from .sources import build_sources, facts, regions, source_rules, spaces, tenants
+from .store_probe import wait_for_store
 
 __all__ = ["Options", "Server", "running", "running_in"]
 
@@ -66,7 +69,6 @@ ACTIVITY_S = 2.0  # of counts and refusals, which a stop may lose
 COUNT_S = 5.0
 TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
-START_WAIT_S = 10.0  # how long to wait for a store that is still starting
 
 log = structlog.get_logger(__name__)
 
@@ -97,14 +99,14 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     """Run the server on a bound socket and, if there is one, the embedded store."""
     sources = build_sources(settings)
     names = tenants(settings, sources)
-    check_rules(settings.retention, names, settings.channel_names)
+    _check(settings, names)
     made = None if options.admin_token else secrets.token_urlsafe(24)
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, bound.listening.getsockname()[1])
         briefs = BriefRules(packs=options.packs or load_packs(), sources=source_rules(sources))
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
-        health: list[Callable[[], str | None]] = [store.workers.ready]
+        health = await stack.enter_async_context(keys_open(store, names))
         known_facts = facts(sources)
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
@@ -143,6 +145,12 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             made_secrets=delivery.made_secrets,
             reloader=reloader,
         )
+
+
+def _check(settings: Settings, tenants: Sequence[str]) -> None:
+    """ConfigurationError for rules that name an unknown tenant or channel."""
+    check_rules(settings.retention, tenants, settings.channel_names)
+    check_masking(settings.privacy.masking, tenants)
 
 
 def _delivery(
@@ -229,6 +237,8 @@ def _site(
     """The context of the HTTP handlers. The server is ready if no check in `health` returns a reason."""
     measures = Measures()
     store.unknown.counted = lambda what: measures.unknown.labels(what).inc()
+    if store.sealing is not None:
+        store.sealing.counted = lambda what: measures.unreadable.labels(what).inc()
     store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
     monitor = Monitor(store, source_facts)
     intake, kept = Intake(store), Quarantine(store, settings.limits)
@@ -281,7 +291,7 @@ async def _store(
 ) -> AsyncIterator[Store]:
     """Open the configured or the embedded store, and check its durability first."""
     async with Connection(settings.store, url=embedded, name=NAME) as connection:
-        await _reachable(connection)
+        await wait_for_store(connection)
         for note in await prove(connection, settings.store, embedded=embedded is not None):
             log.info("store", note=note)
         opening = open_store(
@@ -290,9 +300,11 @@ async def _store(
             settings.identity,
             briefs,
             understood=options.understood,
+            sealed=settings.privacy.sealing,
             redaction=build_redaction(settings.redaction),
         )
         async with opening as store, _registered(store):
+            store.masking = build_masking(settings.privacy.masking)
             yield store
 
 
@@ -307,21 +319,6 @@ async def _registered(store: Store) -> AsyncIterator[None]:
         with contextlib.suppress(HandoffError, TimeoutError):
             async with asyncio.timeout(LEAVE_S):
                 await store.workers.leave(store.connection)
-
-
-async def _reachable(connection: Connection) -> None:
-    """Wait for a store that is still starting. ConfigurationError if it does not respond in time."""
-    try:
-        async with asyncio.timeout(START_WAIT_S):
-            while True:
-                try:
-                    await connection.ping()
-                    return
-                except StoreUnavailable as error:
-                    last = error
-                    await asyncio.sleep(0.2)
-    except TimeoutError:
-        raise ConfigurationError(f"the store at store.url does not respond: {last.detail}") from last
 
 
 def _counting(store: Store, timers: Timers, measures: Measures) -> Callable[[], Awaitable[object]]:

@@ -209,7 +209,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
     _override(table, env)
-    check = _may_be_read if _allows_readable(table) else check_secret_file
+    check = _may_be_read if allows_readable(table) else check_secret_file
     resolved = _resolve(table, env, path.parent if path else Path(), check)
     try:
         settings = msgspec.convert(resolved, Settings)
@@ -222,15 +222,21 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
 
 def _override(table: dict[str, Any], env: Mapping[str, str]) -> None:
     """Apply variables: `HANDOFF_SERVER_PORT=9000` is `[server] port = 9000`. Other sections have none."""
-    for name, value in env.items():
-        for section, settings in _OVERRIDABLE.items():
-            prefix = f"HANDOFF_{section.upper()}_"
-            key = name.removeprefix(prefix).lower()
-            if name.startswith(prefix) and key in settings.__struct_fields__:
-                table.setdefault(section, {})[key] = _plain(value)
+    for (section, key), name in overriding_variables().items():
+        if name in env:
+            table.setdefault(section, {})[key] = plain_value(env[name])
 
 
-def _plain(value: str) -> int | float | str:
+def overriding_variables() -> dict[tuple[str, str], str]:
+    """The variable that overrides each key, by section and key."""
+    return {
+        (section, key): f"HANDOFF_{section.upper()}_{key.upper()}"
+        for section, settings in _OVERRIDABLE.items()
+        for key in settings.__struct_fields__
+    }
+
+
+def plain_value(value: str) -> int | float | str:
     for read in (int, float):
         try:
             return read(value)
@@ -239,7 +245,7 @@ def _plain(value: str) -> int | float | str:
     return value
 
 
-def _allows_readable(table: Mapping[str, Any]) -> bool:
+def allows_readable(table: Mapping[str, Any]) -> bool:
     security = table.get("security")
     return isinstance(security, dict) and security.get("allow_readable_secrets") is True
 

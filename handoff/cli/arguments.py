@@ -14,6 +14,7 @@ from handoff import __version__
 
 from . import help_texts
 from .operating import arguments as operating
+from .setup.arguments import add_setup
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -44,12 +45,9 @@ def parser() -> argparse.ArgumentParser:
     _add_import(commands)
     _add_webhooks(commands)
     operating.add(commands, _command, _add_admin)
-    checking = _command(commands, "check-config", "check a configuration file without starting the server")
-    checking.add_argument("file", type=Path, help="a TOML configuration file")
-    checking.set_defaults(run="configured:check")
-    listing = _command(commands, "adapters", "list the installed adapters")
-    listing.set_defaults(run="configured:list_adapters")
+    add_setup(commands, _command)
     _add_store(commands)
+    _add_keys(commands)
     _add_retention(commands)
     return top
 
@@ -131,15 +129,7 @@ def _add_customer(commands: Any) -> None:
         "--conversation", action="store_true", help="assign everything in the touchpoint's conversation"
     )
     _add_reading(assign, "customers:assign")
-    export = _command(actions, "export", "export everything stored about a customer")
-    export.add_argument("identity", help="type:value, or a customer id")
-    export.add_argument(
-        "--format", choices=("json", "vcon"), default="json", help="the file's format (default: json)"
-    )
-    export.add_argument(
-        "--output", type=Path, metavar="FILE", help="write to a file instead of standard output"
-    )
-    _add_remote(export, "customers:export")
+    _add_export(actions)
     _add_erasing(actions)
     for name, summary, operand, about in (
         ("link", "add an identity to a customer", "other", "the identity to add, type:value"),
@@ -156,6 +146,22 @@ def _add_customer(commands: Any) -> None:
         _add_reading(change, f"customers:{name}")
 
 
+def _add_export(actions: Any) -> None:
+    export = _command(actions, "export", "export everything stored about a customer")
+    export.add_argument("identity", help="type:value, or a customer id")
+    export.add_argument(
+        "--format", choices=("json", "vcon"), default="json", help="the file's format (default: json)"
+    )
+    export.add_argument(
+        "--output", type=Path, metavar="FILE", help="write to a file instead of standard output"
+    )
+    export.add_argument(
+        "--reveal", action="store_true", help="with bank account and national numbers; needs --reason"
+    )
+    export.add_argument("--reason", help="kept in the audit trail; a ticket, not a story")
+    _add_remote(export, "customers:export")
+
+
 def _add_erasing(actions: Any) -> None:
     erase = _command(actions, "erase", "erase a customer for good", help_texts.ERASE_EXAMPLES)
     erase.add_argument("customer", help="a customer id, or type:value")
@@ -166,16 +172,24 @@ def _add_erasing(actions: Any) -> None:
         "--now", action="store_true", help="compact the embedded store's log now, not within the hour"
     )
     erase.add_argument("--yes", action="store_true", help="do not ask")
-    _add_reading(erase, "privacy.erasures:erase")
+    _add_admin(erase, "privacy.erasures:erase")
+    reveal = _command(actions, "reveal", "show a touchpoint with its bank account and national numbers")
+    reveal.add_argument("touchpoint", help="the touchpoint's id")
+    reveal.add_argument("--reason", required=True, help="audited; a ticket, not a story")
+    _add_admin(reveal, "privacy.revealing:reveal")
 
 
 def _add_erasures(commands: Any) -> None:
     erasures = _command(commands, "erasures", "show erasures and their receipts")
     actions = erasures.add_subparsers(dest="action", required=True, metavar="ACTION")
-    _add_reading(_command(actions, "list", "list erasures"), "privacy.erasures:show_all")
+    every = _command(actions, "list", "list erasures, newest first")
+    every.add_argument("--limit", type=_page, default=50, metavar="N", help="how many (default: 50)")
+    every.add_argument("--cursor", help="continue where an earlier list ended")
+    every.add_argument("--all", action="store_true", help="all of them, page by page")
+    _add_admin(every, "privacy.erasures:show_all")
     show = _command(actions, "show", "show an erasure with its receipt")
     show.add_argument("erasure", help="the erasure's id")
-    _add_reading(show, "privacy.erasures:show")
+    _add_admin(show, "privacy.erasures:show")
 
 
 def _add_access(commands: Any) -> None:
@@ -328,6 +342,10 @@ def _add_store(commands: Any) -> None:
         tools, "accept-loss", "resume writes after the store lost data", description=help_texts.ACCEPT_LOSS
     )
     _add_store_options(accepting, "maintenance:accept_loss_of_data")
+    sealing = _command(
+        tools, "seal", "seal what was stored before sealing was on", description=help_texts.SEAL
+    )
+    _add_store_options(sealing, "sealing.operating:seal_store")
     size = _command(tools, "size", "show how the store uses its memory")
     _add_store_options(size, "maintenance:show_sizes")
     size.add_argument(
@@ -338,6 +356,22 @@ def _add_store(commands: Any) -> None:
         help="keys to measure of each kind; 0 measures all (default: 1000)",
     )
     size.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def _add_keys(commands: Any) -> None:
+    keys = _command(commands, "keys", "list, rotate and destroy the keys of a sealed store")
+    tools = keys.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    _add_store_options(_command(tools, "list", "list the key epochs"), "sealing.operating:show_keys")
+    rotating = _command(
+        tools, "rotate", "begin a key epoch and wrap all data keys in it", description=help_texts.ROTATE
+    )
+    _add_store_options(rotating, "sealing.operating:rotate_keys")
+    rotating.add_argument("--tenant", help="only this tenant's (default: all tenants')")
+    rotating.set_defaults(settle_s=12.0)  # more than the 10 s for which a server may use an older key file
+    rotating.add_argument("--resume", action="store_true", help="continue without beginning an epoch")
+    destroying = _command(tools, "destroy", "destroy retired epochs", description=help_texts.DESTROY)
+    destroying.add_argument("epoch", nargs="+", help="an epoch's id, from `handoff keys list`")
+    _add_store_options(destroying, "sealing.operating:destroy_keys")
 
 
 def _add_retention(commands: Any) -> None:
@@ -361,5 +395,12 @@ def _add_store_options(command: argparse.ArgumentParser, run: str) -> None:
 def _count(text: str) -> int:
     number = int(text)
     if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _page(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 500:
         raise ValueError(text)
     return number

@@ -34,11 +34,17 @@ class Remote:
     async def delete(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         return await self._call("DELETE", path, params=params)
 
-    async def save(self, path: str, params: Mapping[str, str], file: BinaryIO) -> int:
+    async def save(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        file: BinaryIO,
+        headers: Mapping[str, str] | None = None,
+    ) -> int:
         """Stream a response to a file and return its size. HandoffError `cut_off` if it is incomplete."""
         patience = aiohttp.ClientTimeout(total=None, sock_read=SILENT_S)
         size = 0
-        async with self._request("GET", path, params=params, timeout=patience) as response:
+        async with self._request("GET", path, params=params, headers=headers, timeout=patience) as response:
             if response.status >= 400:
                 await read_response(response)
             async for part in response.content.iter_any():

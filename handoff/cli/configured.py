@@ -1,14 +1,15 @@
-"""Commands that read a configuration: `serve`, `demo`, `check-config`; and `adapters`."""
+"""Commands that start from a configuration: `serve` and `demo`; and `adapters`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import msgspec
 
 from handoff.bootstrap.settings import Settings, load_settings
-from handoff.domain.errors import HandoffError
+from handoff.domain.errors import ConfigurationError, HandoffError
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -18,7 +19,10 @@ def serve(options: argparse.Namespace) -> int:
     def load() -> Settings:
         return _overridden(load_settings(options.config), options)
 
-    return serve(load(), load if options.config is not None else None)
+    try:
+        return serve(load(), load if options.config is not None else None)
+    except ConfigurationError as error:
+        raise _with_every_fault(options.config, error) from error
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -30,28 +34,6 @@ def demo(options: argparse.Namespace) -> int:
     )
 
 
-def check(options: argparse.Namespace) -> int:
-    """Check a configuration file and summarise it."""
-    from handoff.bootstrap.sources import build_sources, tenants
-    from handoff.delivery.settings import subscriptions_of
-    from handoff.domain.retention.rules import check_rules
-
-    settings = load_settings(options.file)
-    ignored: list[tuple[str, str]] = []
-    sources = build_sources(settings, lambda source, option: ignored.append((source, option)))
-    subscriptions_of(settings.webhooks, settings.connectors)
-    check_rules(settings.retention, tenants(settings, sources), settings.channel_names)
-    print(
-        f"{options.file} is valid: {len(sources)} sources, {len(settings.tokens)} tokens, "
-        f"{len(settings.webhooks)} webhooks, {len(settings.connectors)} connectors"
-    )
-    for source in sources.values():
-        print(f"  {source.name}: {source.options.adapter}, tenant {source.tenant}")
-    for name, option in ignored:
-        print(f"  {name}: ignored: {option}")
-    return 0
-
-
 def list_adapters(_options: argparse.Namespace) -> int:
     """List the installed adapters with the first line of their description."""
     from handoff_adapters.registry import available
@@ -60,6 +42,25 @@ def list_adapters(_options: argparse.Namespace) -> int:
         words = (kind.__doc__ or "").strip().splitlines()
         print(f"{name:16} {words[0] if words else ''}")
     return 0
+
+
+def _with_every_fault(file: Path | None, error: ConfigurationError) -> ConfigurationError:
+    """The error of a start; if the file is the reason, with every fault of it and not only the first one."""
+    # Imported after a failure, since a start does not need these modules.
+    from handoff.bootstrap.checking.checking import check_file
+    from handoff.bootstrap.sources import build_sources
+
+    from .setup.checked import fault_lines
+
+    if file is None:
+        return error
+    try:
+        build_sources(load_settings(file), lambda _source, _option: None)
+        return error
+    except ConfigurationError:
+        found = [it for it in check_file(file, os.environ).faults if it.severity == "error"]
+    lines = "\n".join(fault_lines(file, found))
+    return ConfigurationError(f"the configuration is invalid\n{lines}") if found else error
 
 
 def demo_configuration() -> Path:

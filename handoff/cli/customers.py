@@ -152,14 +152,17 @@ async def _show_links(server: Remote, options: argparse.Namespace, console: Cons
 async def _export(server: Remote, options: argparse.Namespace, console: Console) -> None:
     id_ = await customer_id(server, options.identity)
     path, params = f"/v1/customers/{id_}/export", {"format": options.format}
+    headers = {"Handoff-Reason": options.reason} if options.reason else {}
+    if options.reveal:
+        params["reveal"] = "true"
     if options.output is None:
-        await server.save(path, params, sys.stdout.buffer)
+        await server.save(path, params, sys.stdout.buffer, headers)
         return
     part = options.output.with_name(
         f"{options.output.name}.part"
     )  # an incomplete export never gets the final name
     with part.open("wb") as file:
-        size = await server.save(path, params, file)
+        size = await server.save(path, params, file, headers)
     part.replace(options.output)
     console.print(f"{options.output}: {size:,} bytes", markup=False)
 

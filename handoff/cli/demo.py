@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+from functools import partial
 
 import aiohttp
 from rich.console import Console
 
+from handoff.adapter.contract import Outcome
 from handoff.bootstrap.server import Options, Server, running
 from handoff.bootstrap.settings import ADMIN_TOKEN, Settings
 from handoff.domain.errors import ConfigurationError
@@ -26,10 +29,14 @@ def demo(settings: Settings, *, once: bool) -> int:
 async def _demo(settings: Settings, *, once: bool) -> int:
     stopping = stop_signal()
     console = Console(highlight=False)
+    place = settings.store.url or f"an embedded store in {settings.store.data_dir}"
+    console.print(f"Starting the server with {_without_password(place)} …", soft_wrap=True, markup=False)
     async with running(settings, Options(admin_token=os.environ.get(ADMIN_TOKEN))) as server:
         targets = _targets(settings, server)
+        server.site.inbound.on_first = partial(_print_first, console)
+        console.print(f"Listening on {server.url}. Sending as a customer's channels would …\n")
         console.print("[bold]A customer's journey[/bold]")
-        for step in await play(targets):
+        async for step in play(targets):
             console.print(f"  {step.channel:6} {step.text}")
         console.print("\n[bold]What the agent receives[/bold]")
         print_context(console, await _context(targets))
@@ -39,6 +46,16 @@ async def _demo(settings: Settings, *, once: bool) -> int:
             await stopping.wait()
     console.print("Stopped. All data is saved.")
     return 0
+
+
+def _without_password(place: str) -> str:
+    return re.sub(r"(?<=://)[^/]*@", "…@", place)
+
+
+def _print_first(console: Console, source: str, outcome: Outcome) -> None:
+    """Print a source's first delivery that was stored, or that a run before this one has stored."""
+    what = f"{outcome.accepted} stored" if outcome.accepted else f"{outcome.duplicates} known already"
+    console.print(f"  first delivery of {source} accepted: {what}", style="green")
 
 
 def _targets(settings: Settings, server: Server) -> DemoTargets:

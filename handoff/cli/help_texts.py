@@ -13,6 +13,7 @@ environment:
 
 examples:
   handoff demo
+  handoff init /etc/handoff.toml
   handoff check-config /etc/handoff.toml
   handoff serve --config /etc/handoff.toml
   handoff context email:anna@example.com
@@ -108,6 +109,21 @@ Resume writes after the store lost acknowledged data, for example because an
 old backup was restored. Until then, the servers answer writes with 503.
 Restore the missing data first if you can: this command only confirms the
 loss.
+"""
+ROTATE = """\
+Begin a new key epoch and wrap all data keys in it, beside the running
+servers. An interrupted run is continued with --resume. The old epoch stays
+until you destroy it.
+"""
+DESTROY = """\
+Destroy retired epochs. Backups of the store whose data keys they wrap can
+then no longer be read, by anyone. The command refuses while the store still
+needs them. Destroy other copies of the key file, too.
+"""
+SEAL = """\
+Seal what was stored before [privacy.sealing] was set, beside the running
+servers. An interrupted run is continued by running the command again. Older
+backups and replicas keep the clear data.
 """
 IMPORT = """\
 Import touchpoints from an NDJSON file, one touchpoint per line, plain or

@@ -11,7 +11,7 @@ import base64
 import hmac
 import json
 import smtplib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -48,19 +48,18 @@ class JourneyStep(Struct, frozen=True):
     text: str
 
 
-async def play(targets: DemoTargets) -> list[JourneyStep]:
-    """Play the whole journey. Returns its steps in order."""
+async def play(targets: DemoTargets) -> AsyncIterator[JourneyStep]:
+    """Play the journey. Yields each step once the server has accepted it."""
     now = datetime.now(UTC)
-    steps = [*await asyncio.to_thread(_on_the_web, targets, now)]
     async with aiohttp.ClientSession() as session:
-        steps += await _in_the_chat(session, targets, now)
-        steps += await _on_the_phone(session, targets, now)
-        steps += await asyncio.to_thread(_by_mail, targets, now)
-        steps += await _handed_over(session, targets)
-    return steps
+        yield await asyncio.to_thread(_on_the_web, targets, now)
+        yield await _in_the_chat(session, targets, now)
+        yield await _on_the_phone(session, targets, now)
+        yield await asyncio.to_thread(_by_mail, targets, now)
+        yield await _handed_over(session, targets)
 
 
-def _on_the_web(targets: DemoTargets, now: datetime) -> list[JourneyStep]:
+def _on_the_web(targets: DemoTargets, now: datetime) -> JourneyStep:
     """Two help articles, a failing refund form and a login, sent with the Segment SDK."""
     try:
         from segment.analytics.client import Client
@@ -102,16 +101,12 @@ def _on_the_web(targets: DemoTargets, now: datetime) -> list[JourneyStep]:
     client.identify("anna", traits=CUSTOMER, timestamp=at(44), message_id="demo-login", **who)
     if failures:
         raise ConfigurationError(f"the server rejected a web event: {failures[0]}")
-    return [
-        JourneyStep(
-            "web", "read two help articles, failed the refund form, logged in (segment-analytics-python)"
-        )
-    ]
+    return JourneyStep(
+        "web", "read two help articles, failed the refund form, logged in (segment-analytics-python)"
+    )
 
 
-async def _in_the_chat(
-    session: aiohttp.ClientSession, targets: DemoTargets, now: datetime
-) -> list[JourneyStep]:
+async def _in_the_chat(session: aiohttp.ClientSession, targets: DemoTargets, now: datetime) -> JourneyStep:
     """A Chatwoot conversation with a bot, with Chatwoot signatures."""
     messages = (
         ("incoming", "My refund form can't find order A-1042. Where is my money?", 41),
@@ -121,7 +116,7 @@ async def _in_the_chat(
     for number, (kind, text, minutes) in enumerate(messages):
         created = now - timedelta(minutes=minutes, seconds=-number)
         await _chatwoot(session, targets, _message(number, kind, text, created))
-    return [JourneyStep("chat", "request a bot about order A-1042, then for a callback (Chatwoot, signed)")]
+    return JourneyStep("chat", "request a bot about order A-1042, then for a callback (Chatwoot, signed)")
 
 
 def _message(number: int, kind: str, text: str, created: datetime) -> dict[str, Any]:
@@ -183,9 +178,7 @@ async def _expect(response: aiohttp.ClientResponse, what: str) -> Any:
     return json.loads(body) if body and response.content_type == "application/json" else None
 
 
-async def _on_the_phone(
-    session: aiohttp.ClientSession, targets: DemoTargets, now: datetime
-) -> list[JourneyStep]:
+async def _on_the_phone(session: aiohttp.ClientSession, targets: DemoTargets, now: datetime) -> JourneyStep:
     """A callback that the customer misses, with signed Twilio voice status callbacks."""
     requested_at, due = (_rfc3339(now - timedelta(minutes=minutes)) for minutes in (37, 20))
     request = {
@@ -201,7 +194,7 @@ async def _on_the_phone(
     for number, (status, minutes) in enumerate(statuses):
         at = now - timedelta(minutes=minutes, seconds=-number)
         await _twilio(session, targets, callback["status_query"], number, status, at)
-    return [JourneyStep("phone", "was promised a callback and missed it (Twilio voice status, signed)")]
+    return JourneyStep("phone", "was promised a callback and missed it (Twilio voice status, signed)")
 
 
 async def _callback(
@@ -245,7 +238,7 @@ async def _twilio(
         await _expect(response, "sending the call status")
 
 
-def _by_mail(targets: DemoTargets, now: datetime) -> list[JourneyStep]:
+def _by_mail(targets: DemoTargets, now: datetime) -> JourneyStep:
     """An email, sent over SMTP."""
     mail = EmailMessage()
     mail["From"] = f"{CUSTOMER['name']} <{CUSTOMER['email']}>"
@@ -261,10 +254,10 @@ def _by_mail(targets: DemoTargets, now: datetime) -> list[JourneyStep]:
     host, port = (address.host, address.port) if address else ("", None)
     with smtplib.SMTP(host or "127.0.0.1", port or 25, timeout=20) as smtp:
         smtp.send_message(mail)
-    return [JourneyStep("email", "wrote that she is still waiting for her money (SMTP)")]
+    return JourneyStep("email", "wrote that she is still waiting for her money (SMTP)")
 
 
-async def _handed_over(session: aiohttp.ClientSession, targets: DemoTargets) -> list[JourneyStep]:
+async def _handed_over(session: aiohttp.ClientSession, targets: DemoTargets) -> JourneyStep:
     """The bot hands the conversation over to a human."""
     body = {
         "identity": "user:anna",
@@ -275,4 +268,4 @@ async def _handed_over(session: aiohttp.ClientSession, targets: DemoTargets) -> 
     headers = {"Authorization": f"Bearer {targets.bot_token}"}
     async with session.post(f"{targets.url}/v1/handoffs", json=body, headers=headers) as response:
         handoff = await _expect(response, "requesting the handoff")
-    return [JourneyStep("chat", f"was handed over by the bot to the queue “refunds”: {handoff['id']}")]
+    return JourneyStep("chat", f"was handed over by the bot to the queue “refunds”: {handoff['id']}")

@@ -22,6 +22,7 @@ from handoff.domain.touchpoint import (
 )
 
 from .compression import KNOWN, compress, decompress
+from .data_key import DataKey
 
 _DIRECTIONS = (Direction.INBOUND, Direction.OUTBOUND, Direction.INTERNAL)
 _VISIBILITIES = (Visibility.PUBLIC, Visibility.INTERNAL)
@@ -146,6 +147,8 @@ def opaque_body(name: str) -> Body:
 
 
 UNREADABLE = opaque_body("unreadable_body")
+LOCKED = opaque_body("sealed_body")
+"""Shown for a sealed body whose key is gone or does not open it."""
 
 
 def encode_body(
@@ -235,9 +238,17 @@ MASKED_VERSION = b"\x02"
 """First byte of a masked touchpoint's digest. A retry may be masked differently: by another worker, which has
 not seen the messages before it, or after the tenant's patterns have changed. It counts as a duplicate all the
 same. A digest of the content before masking would be exact, but digits can be found by trying them all."""
+KEYED = 0x80
+"""Added to the version of a sealed digest, which is a keyed hash: others confirm a guessed text."""
 DIGEST_SIZE = 9  # bytes: the version and 64 bits of hash
 DIGEST_KEPT = 6  # of them are in the member: one in 10¹² reused ids is mistaken for a retry
 _CANONICAL = msgspec.json.Encoder(order="deterministic")
+
+
+def keyed_digest(content: bytes, key: DataKey) -> bytes:
+    """The digest of a sealed touchpoint as stored, made of the one of a clear touchpoint as stored."""
+    version = bytes((content[0] | KEYED,))
+    return version + key.hash(content[:DIGEST_KEPT], DIGEST_KEPT - 1)
 
 
 def digest(touchpoint: Touchpoint) -> bytes:

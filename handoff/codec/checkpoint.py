@@ -59,20 +59,32 @@ def content_key(basis: Iterable[bytes], members: Sequence[bytes]) -> bytes:
     return state.digest()
 
 
-def sealed(value: object, stretch: Stretch, key: bytes) -> bytes:
+def packed_content(value: object) -> bytes:
+    """The content of a checkpoint as `sealed` takes it."""
+    return _compressor().compress(_PACK(value))
+
+
+def sealed(packed: bytes, stretch: Stretch, key: bytes) -> bytes:
     """A checkpoint to store."""
     nonce = os.urandom(NONCE)
     head = VERSION + stretch.newest + stretch.count.to_bytes(_COUNT, "big")
-    return head + nonce + AESGCM(key).encrypt(nonce, _compressor().compress(_PACK(value)), head)
+    return head + nonce + AESGCM(key).encrypt(nonce, packed, head)
 
 
-def opened(raw: bytes, key: bytes, type_: type[T]) -> T | None:
-    """The content of a checkpoint; None where the key is not its own."""
+def opened(raw: bytes, key: bytes) -> bytes | None:
+    """The packed content of a checkpoint; None where the key is not its own."""
     head, nonce = raw[: _SEALED_AT - NONCE], raw[_SEALED_AT - NONCE : _SEALED_AT]
     try:
-        packed = AESGCM(key).decrypt(nonce, raw[_SEALED_AT:], head)
+        return AESGCM(key).decrypt(nonce, raw[_SEALED_AT:], head)
+    except InvalidTag:
+        return None
+
+
+def unpacked_content(packed: bytes, type_: type[T]) -> T | None:
+    """The content of a checkpoint; None where it is not of this type."""
+    try:
         return msgspec.msgpack.decode(_decompressor().decompress(packed, MAX_CONTENT), type=type_)
-    except (InvalidTag, zstandard.ZstdError, msgspec.DecodeError):
+    except (zstandard.ZstdError, msgspec.DecodeError):
         return None
 
 

@@ -14,6 +14,7 @@ PLAIN = 0
 DICTIONARY_1 = 1
 CURRENT = DICTIONARY_1
 KNOWN = frozenset({PLAIN, DICTIONARY_1})
+SEALED = 128  # added to the codec of a body that is sealed after it was compressed
 MAX_BODY = 4 * 1024 * 1024  # bytes: more than any body that was ever accepted can inflate to
 LEVEL = 3  # 2.5 µs for 300 bytes; level 6 gains 2 % for four times as much
 _FORMAT = zstandard.FORMAT_ZSTD1_MAGICLESS  # the member's header names the codec: saves 4 bytes in 130

@@ -5,7 +5,8 @@
 
 The order key is bit 0 ‖ the source's sequence, or bit 1 ‖ arrival. With a sequence, and in a
 participant's entry, the arrival follows the header. The digest covers what a retry repeats, see `body`.
-The store's function fills in arrival and the late flag; everything else is made here.
+The store's function fills in arrival and the late flag; everything else is made here. A codec from 128
+on is that of a sealed body, see `data_key`.
 
 A newer release may write types, channels, codecs and flags that this one does not know. Such a member
 is read like any other, and shown as `event.tracked` where type or codec are unknown. So a new flag may
@@ -22,8 +23,9 @@ from msgspec.structs import replace
 from handoff.domain.clock import Micros
 from handoff.domain.touchpoint import CHANNELS, TYPES, UNKNOWN_TYPE
 
-from .body import DIGEST_KEPT, Body, decode_body
-from .compression import KNOWN
+from .body import DIGEST_KEPT, LOCKED, Body, decode_body
+from .compression import KNOWN, SEALED
+from .data_key import DataKey
 
 BIAS = 1 << 63
 PLACE = 32  # bytes: what a cursor holds
@@ -43,6 +45,7 @@ _TYPE_CODES = {name: code for code, name in enumerate(TYPES)}
 _CHANNEL_CODES = {name: code for code, name in enumerate(CHANNELS)}
 _HEADER = struct.Struct(">QQ16sBBBB")
 _TYPE_AT = PLACE + 1
+_CODECS = KNOWN | {SEALED | codec for codec in KNOWN}
 _TYPES = len(TYPES)
 _FLAGS = 63  # all that are known, together
 _TYPE_NAMES = (*TYPES, *(UNKNOWN_TYPE for _ in range(_TYPES, 256)))
@@ -87,6 +90,8 @@ class Member(Struct, frozen=True):
     body_at: int
     unknown: str | None = None
     """The part that only a newer release knows: `type`, `codec`, `channel` or `flag`."""
+    lock: DataKey | None = None
+    """The data key of its home, if there is one."""
 
     @property
     def codes(self) -> bytes:
@@ -115,14 +120,28 @@ class Member(Struct, frozen=True):
         return self.raw[self.body_at :] if self.flags & FLAG_REFERENCE else None
 
     def body(self) -> Body:
-        body = decode_body(self.codec, self.raw[self.body_at :])
+        codec = self.codec
+        body = decode_body(codec, self.raw[self.body_at :]) if codec < SEALED else self._opened()
         if self.unknown == "type":
             return replace(body, stated_data={**body.data, "name": f"unknown_type:{self.raw[_TYPE_AT]}"})
         return body
 
+    def _opened(self) -> Body:
+        place = sealed_at(self.home, self.raw)
+        plain = self.lock.open(self.raw[self.body_at :], place, "body") if self.lock else None
+        return LOCKED if plain is None else decode_body(self.codec - SEALED, plain)
 
-def read_member(raw: bytes, home: bytes) -> Member:
-    """The header of a member of the timeline of `home`."""
+
+def sealed_at(home: bytes, raw: bytes) -> bytes:
+    """The place that a member's body is sealed for: home, id, type, channel, and codec.
+
+    Flags and arrival are not part of it, because the store's functions change them.
+    """
+    return home + raw[ORDER:PLACE] + raw[_TYPE_AT : _HEADER.size]
+
+
+def read_member(raw: bytes, home: bytes, lock: DataKey | None = None) -> Member:
+    """The header of a member of the timeline of `home`, whose data key is `lock`."""
     occurred, order, id_, flags, type_, channel, codec = _HEADER.unpack_from(raw)
     at = _HEADER.size
     if flags & FLAG_ARRIVAL:
@@ -132,9 +151,10 @@ def read_member(raw: bytes, home: bytes) -> Member:
         recorded_at = order ^ ARRIVAL_BIT
     body_at = at + DIGEST_KEPT
     name, unknown = _TYPE_NAMES[type_], None
-    if type_ >= _TYPES or codec not in KNOWN or flags > _FLAGS or len(CHANNELS) <= channel < OTHER_CHANNEL:
+    if type_ >= _TYPES or codec not in _CODECS or flags > _FLAGS or len(CHANNELS) <= channel < OTHER_CHANNEL:
         name, unknown = _unknown(name, flags, type_, codec)
-    return Member(raw, home, occurred - BIAS, id_, flags, name, recorded_at, codec, channel, body_at, unknown)
+    at = occurred - BIAS
+    return Member(raw, home, at, id_, flags, name, recorded_at, codec, channel, body_at, unknown, lock)
 
 
 def flags_of(raw: bytes) -> int:
@@ -159,7 +179,7 @@ def occurred_at(raw: bytes) -> Micros:
 
 def _unknown(name: str, flags: int, type_: int, codec: int) -> tuple[str, str]:
     """How a member is shown that has something of a newer release in its header, and what that is."""
-    if codec not in KNOWN and not flags & (FLAG_REFERENCE | FLAG_BLANKED):
+    if codec not in _CODECS and not flags & (FLAG_REFERENCE | FLAG_BLANKED):
         return UNKNOWN_TYPE, "codec"
     if type_ >= _TYPES:
         return UNKNOWN_TYPE, "type"

@@ -236,13 +236,16 @@ class Worker:
     async def _send(
         self, tenant: str, claimed: Claimed, event: StoredEvent, subscription: Subscription
     ) -> AttemptOutcome:
+        masking = self._store.masking
+        event = msgspec.structs.replace(event, data=masking.json(tenant, event.data))
         if subscription.wishes.desktop is not None:
             return await post_note(self._store, self._sender, self._public_url, event, subscription)
         hashes = self._store.hashes(tenant)
         context = None
         if subscription.wishes.include == "context" and event.snapshot is not None:
             with suppress(NotFound):  # erased: the event is sent without the context
-                context = await read_pinned(self._store.of(tenant).handoffs, event.snapshot)
+                pinned = await read_pinned(self._store.of(tenant).handoffs, event.snapshot)
+                context = masking.json(tenant, pinned)
         supersedes = [hashes.public(EVENT, older) for older in claimed.supersedes]
         return await self._sender.post(
             subscription.wishes.url,

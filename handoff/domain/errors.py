@@ -55,9 +55,21 @@ class SignatureRefused(HandoffError):
 
 
 class Unauthenticated(HandoffError):
-    """The bearer token is missing, unknown or expired."""
+    """The bearer token is unknown: send a valid one."""
 
     code = "unauthenticated"
+
+
+class TokenMissing(Unauthenticated):
+    """The request has no bearer token: send the header `Authorization: Bearer TOKEN`."""
+
+    code = "token_missing"
+
+
+class TokenExpired(Unauthenticated):
+    """The token was valid and has expired: request a new one."""
+
+    code = "token_expired"
 
 
 class Forbidden(HandoffError):

@@ -1171,6 +1171,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/touchpoints/{id}/reveal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read a touchpoint with its bank account and national numbers
+         * @description Where `privacy.masking` is set, all other answers have these numbers masked. The audit trail keeps the caller and the reason. Card numbers stay masked: they are not stored.
+         *
+         *     Needs the scope `context:read` and `privacy:reveal`.
+         */
+        post: operations["revealTouchpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/erasures": {
         parameters: {
             query?: never;
@@ -1517,6 +1539,28 @@ export interface paths {
          *     Public: no token needed.
          */
         get: operations["readiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Entry page
+         * @description Links to the reference, the panel, and the descriptions: a page for browsers, else JSON.
+         *
+         *     Public: no token needed.
+         */
+        get: operations["entry"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2876,6 +2920,13 @@ export interface components {
             reason?: string | null;
         };
         /**
+         * RevealInput
+         * @description The body of `POST /v1/touchpoints/{id}/reveal`: the purpose, such as a ticket. It is audited.
+         */
+        RevealInput: {
+            reason: string;
+        };
+        /**
          * RotateInput
          * @description The body of `POST /v1/tokens/{id}/rotate`: how long the old key stays valid.
          */
@@ -3704,6 +3755,7 @@ export interface components {
          *     - `invalid_url`: The URL cannot be used for a webhook.
          *     - `issuer_unavailable`: The identity provider's keys cannot be fetched: send the request again later.
          *     - `journal_unavailable`: The journal of erasures cannot be written, so nothing was erased: try later.
+         *     - `keys_unavailable`: The keys of the sealed data cannot be used: send the request again later.
          *     - `legal_hold`: A legal hold forbids the erasure; `identities` names what it is on.
          *     - `limited_token`: The token is limited to queues or to what customers may see, and this is neither.
          *     - `method_not_allowed`: The path does not support this method; `Allow` lists those it does.
@@ -3730,13 +3782,15 @@ export interface components {
          *     - `store_format`: The store has an older format: end older workers, then run `handoff store upgrade`.
          *     - `store_lost_data`: The store lost acknowledged data: writes wait for an operator.
          *     - `store_unavailable`: The store did not confirm in time: send the same request again.
+         *     - `token_expired`: The token was valid and has expired: request a new one.
+         *     - `token_missing`: The request has no bearer token.
          *     - `too_large`: The request, or a line of it, is larger than allowed.
          *     - `too_long`: The timeline is too long for one export.
          *     - `too_many`: The limit is reached.
          *     - `too_many_items`: The request has too many items; `limit` is how many it may have.
          *     - `too_many_topics`: A stream needs at least one topic, and has a greatest number of them.
          *     - `touchpoint_too_large`: The touchpoint is larger than allowed.
-         *     - `unauthenticated`: The bearer token is missing, unknown, or expired.
+         *     - `unauthenticated`: The bearer token is unknown or was revoked.
          *     - `unknown_channel`: The channel is neither built in nor declared in the configuration.
          *     - `unknown_scope`: Unknown scope.
          *     - `unknown_tenant`: Unknown tenant.
@@ -3749,7 +3803,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "duplicate_topic" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "too_large" | "too_long" | "too_many" | "too_many_items" | "too_many_topics" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_topic" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "duplicate_topic" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "keys_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "token_expired" | "token_missing" | "too_large" | "too_long" | "too_many" | "too_many_items" | "too_many_topics" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_topic" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -4388,11 +4442,11 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The bearer token is missing, unknown, or expired. */
+        /** @description The bearer token is missing (`token_missing`), expired (`token_expired`), or unknown. */
         Problem401: {
             headers: {
                 "Handoff-Request-Id": components["headers"]["RequestId"];
-                /** @description `Bearer`. */
+                /** @description `Bearer`, with `error="invalid_token"` if a token was sent. */
                 "WWW-Authenticate"?: string;
                 [name: string]: unknown;
             };
@@ -4895,6 +4949,8 @@ export interface operations {
                 internal?: boolean;
                 /** @description Leave out less certain touchpoints. Defaults to the token's setting: `inferred`, or `verified` for customer-facing tokens. */
                 min_assurance?: "verified" | "claimed" | "inferred";
+                /** @description `true`: with bank account and national numbers that `privacy.masking` masks. Needs the scope `privacy:reveal`, and a reason in the header `Handoff-Reason`. */
+                reveal?: boolean;
             };
             header?: {
                 /** @description A tenant other than the token's. Needs `admin`. */
@@ -4923,7 +4979,7 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
-            /** @description The configuration asks for a consent that the customer has not given (`consent_missing`). */
+            /** @description The configuration asks for a consent that the customer has not given (`consent_missing`), or the server keeps no audit trail for `reveal` (`audit_off`). */
             409: {
                 headers: {
                     "Handoff-Request-Id": components["headers"]["RequestId"];
@@ -7481,6 +7537,61 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    revealTouchpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description The touchpoint's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "refund, ticket 4711"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RevealInput"];
+            };
+        };
+        responses: {
+            /** @description The touchpoint. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Touchpoint"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The server keeps no audit trail (`audit_off`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     listErasures: {
         parameters: {
             query?: {
@@ -8061,6 +8172,30 @@ export interface operations {
                 };
             };
             503: components["responses"]["Problem503"];
+        };
+    };
+    entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Links, relative to this address. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                    "application/json": {
+                        [key: string]: string;
+                    };
+                };
+            };
         };
     };
     describe: {

@@ -113,8 +113,14 @@ class Measures:
         self._add_privacy()
 
     def _add_privacy(self) -> None:
-        """Metrics of masking, retention, and the audit trail."""
+        """Metrics of masking, sealing, retention, and the audit trail."""
         registry = self.registry
+        self.unreadable = Counter(
+            "handoff_sealed_unreadable",
+            "Sealed values that their key does not open: changed, moved, or without a key",
+            ["what"],
+            registry=registry,
+        )
         self.retention_deleted = Counter(
             "handoff_retention_deleted",
             "Touchpoints that were deleted when their time was over",

@@ -35,6 +35,11 @@ CONNECTIONS = 64  # beyond this the server gains nothing: it is one thread and o
 REPLICATION_WAIT_S = 0.8  # replicas answer in milliseconds; a partitioned one is not worth waiting longer
 
 
+def check_address(url: str) -> None:
+    """ConfigurationError unless this is the URL of a store. The message has no password."""
+    parse_address(url)
+
+
 class Connection:
     """The connection to one store: a single server over one connection that all calls share, a Cluster over
     redis-py.

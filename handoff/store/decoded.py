@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from handoff.codec.body import Body
+from handoff.codec.data_key import DataKey
 from handoff.codec.member import Member
 
 KEPT_S = 60.0
@@ -25,6 +26,7 @@ class RecentBody(Struct):
 
     body: Body
     until: float
+    lock: DataKey | None = None
     made: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -35,11 +37,13 @@ class RecentBodies:
         self._kept: OrderedDict[bytes, RecentBody] = OrderedDict()
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._cleared_until = 0.0
 
     def clear(self) -> None:
         """Forget all bodies."""
         self._kept.clear()
         self._size = 0
+        self._cleared_until = time.monotonic() + KEPT_S
 
     def sweep(self) -> float:
         """Drop bodies not read for KEPT_S. Returns the time until which a body read now is kept."""
@@ -62,11 +66,14 @@ class RecentBodies:
             self.sweep()
 
     def of(self, member: Member, until: float) -> RecentBody:
-        """The body of a member, decoded now or recently."""
+        """The body of a member, decoded now or recently. `until` is what `sweep` returned for this read."""
         known = self._kept.get(member.raw)
-        if known is None:
-            known = self._kept[member.raw] = RecentBody(member.body(), until)
-            self._size += len(member.raw)
+        if known is None and until <= self._cleared_until:  # a read that began before
+            return RecentBody(member.body(), until, member.lock)
+        if known is None or known.lock is not member.lock:  # a key that is gone opens nothing
+            self._size += 0 if known else len(member.raw)
+            known = self._kept[member.raw] = RecentBody(member.body(), until, member.lock)
+            self._kept.move_to_end(member.raw)
         else:
             known.until = until
             self._kept.move_to_end(member.raw)

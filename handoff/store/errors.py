@@ -70,6 +70,8 @@ _ERR_CLASSES: tuple[tuple[str, type[foreign.RedisError]], ...] = (
 """How the text of an `ERR` answer starts that is about the connection, not about the command."""
 LOST_DATA = "store_lost_data"
 """Reason and problem code while the store is known to have lost acknowledged data."""
+KEYS_UNAVAILABLE = "keys_unavailable"
+"""Reason and problem code while the keys of sealed data cannot be used."""
 _DETAILS = {
     "out_of_memory": "The store is full: it refuses writes until it has memory again.",
     "disk": "The store cannot write to its disk.",
@@ -78,6 +80,7 @@ _DETAILS = {
     "no_replicas": "The store has too few replicas to take writes.",
     LOST_DATA: "The store lost data that it had acknowledged: an operator must accept the loss first "
     "(handoff store accept-loss).",
+    KEYS_UNAVAILABLE: "The keys that seal the stored data are not available: see the server's log.",
     "store_replaced": "Another server emptied and recreated the store: restart this one.",
 }
 
@@ -105,7 +108,7 @@ def translate(error: BaseException) -> StoreUnavailable | StoreError:
 
 def unavailable(reason: str) -> StoreUnavailable:
     """StoreUnavailable with a stable `reason` field; no host, path or secret of the store in its text."""
-    code = LOST_DATA if reason == LOST_DATA else None
+    code = reason if reason in (LOST_DATA, KEYS_UNAVAILABLE) else None
     return StoreUnavailable(_DETAILS.get(reason, ""), code=code, reason=reason)
 
 

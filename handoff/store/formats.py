@@ -10,6 +10,10 @@ FORMAT = 2
 
 Format 2 keeps the times of erasures: a release that ignores them would record erased touchpoints again.
 """
+SEALED_FORMAT = 2
+"""The format from which values may be sealed: releases that do not know it cannot read them."""
+LAYOUT, SEALED_LAYOUT = 1, 2
+"""Versions of the structures in a store. Releases that check no format refuse a sealed store by this."""
 
 
 def require_understood(current: int, understood: int) -> None:

@@ -40,9 +40,12 @@ class RecentHistories:
         self._kept: OrderedDict[Hashable, KeptHistory] = OrderedDict()
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
+        self.cleared = 0
+        """How often everything was forgotten. A reader must not put back a value that it read before."""
 
     def clear(self) -> None:
         """Forget all histories."""
+        self.cleared += 1
         self._kept.clear()
         self._size = 0
 
@@ -53,6 +56,10 @@ class RecentHistories:
             return None
         self._size -= kept.size
         return kept.value
+
+    def has(self, key: Hashable) -> bool:
+        """Whether there is a value under a key."""
+        return key in self._kept
 
     def put(self, key: Hashable, value: Any, size: int) -> bool:
         """Keep a value of `size` bytes, if there is room; whether there was."""

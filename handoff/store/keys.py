@@ -29,6 +29,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from handoff.domain.text.memo import CACHE_SIZE
+from handoff.store.sealing.sealing import Sealing
 
 META = b"handoff:meta"
 WORKERS = b"{handoff:meta}w"  # in the slot of META: living workers decide on its format
@@ -46,11 +47,26 @@ def api_keys_of(tenant: str) -> bytes:
     return API_KEYS + b"z" + tenant.encode()
 
 
-class Keys:
-    """Keys of a store with `partitions` partitions."""
+def is_record(key: bytes) -> bool:
+    """Whether a key is that of an identity's record."""
+    tag, _, rest = key.partition(b"}")
+    return tag[1:].isdigit() and rest[:1] == b"n" and len(rest) == 17
 
-    def __init__(self, partitions: int) -> None:
+
+def is_buried_record(key: bytes) -> bool:
+    """Whether a key is that of a record in a grave."""
+    tag, _, rest = key.partition(b"}")
+    return tag[1:].isdigit() and rest[:1] == b"g" and rest[1:2] == b"n" and len(rest) == 34
+
+
+class Keys:
+    """Keys of a store with `partitions` partitions. With `sealing`, what they name may be sealed."""
+
+    def __init__(self, partitions: int, sealing: Sealing | None = None) -> None:
         self.partitions = partitions
+        self.withheld: frozenset[bytes] = frozenset()
+        """Identities whose records readers do not get: erased, as soon as the store takes writes."""
+        self.sealing = sealing
         self._tags = [b"{%d}" % number for number in range(partitions)]
         self.timeline = lru_cache(CACHE_SIZE)(self._timeline)
 
@@ -109,6 +125,12 @@ class Keys:
 
     def lease(self, partition: int, consumer: str) -> bytes:
         return self._tags[partition] + b"l" + consumer.encode()
+
+
+def tenant_of(key: bytes) -> str | None:
+    """The tenant whose control partition has this key; None for another key."""
+    tag, _, rest = key.partition(b"}")
+    return tag[3:].decode() if tag[:3] == b"{c." and rest else None
 
 
 class ControlKeys:

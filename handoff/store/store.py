@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from handoff.codec.sealing import Seal
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
+from handoff.domain.personal_numbers.masking import NumberMasking
 from handoff.domain.redaction.redaction import Redaction
 from handoff.domain.text.memo import forget_people
 from handoff.store.connection import Connection
@@ -31,6 +32,9 @@ from handoff.store.repositories.retention.lease import SweepLease
 from handoff.store.repositories.retention.scan import IdentityScan
 from handoff.store.repositories.tenant.api_key_records import ApiKeyRecords
 from handoff.store.resp.address import parse_address
+from handoff.store.sealing.sealing import Sealing
+from handoff.store.sealing.settings import SealingSettings
+from handoff.store.sealing.store_keys import mark_sealed, open_sealing, open_tenant_keys
 from handoff.store.server.compaction import Compaction
 from handoff.store.server.health import StoreHealth
 from handoff.store.server.heartbeat import Heartbeats, heartbeat_keys, prepare_heartbeats, tolerated_s
@@ -38,16 +42,14 @@ from handoff.store.server.seen import SEEN, Floor, read_seen
 
 from .behind import WorkBehind
 from .decoded import RecentBodies
-from .formats import FORMAT, require_understood
+from .formats import FORMAT, LAYOUT, SEALED_LAYOUT, require_understood
 from .histories import RecentHistories
 from .keys import META, Keys
+from .pacing.pace import Pace
 from .settings import StoreSettings
 from .tenant import TenantStore
 from .unknown import UnknownValues
 from .workers import Workers
-
-LAYOUT = 1
-"""Version of everything that `keys`, `repositories` and the codec define. Raised when it changes."""
 
 
 class Store:
@@ -63,18 +65,18 @@ class Store:
         brief_rules: BriefRules,
         seen: Path | None = None,
         understood: int = FORMAT,
+        sealing: Sealing | None = None,
         redaction: Redaction | None = None,
     ) -> None:
-        self.settings = settings
-        self.redaction = redaction or Redaction()
+        self.settings, self.sealing = settings, sealing
+        self.redaction, self.masking = redaction or Redaction(), NumberMasking()
         self.rules, self.brief_rules = rules, brief_rules
         self._digested = (brief_rules, digest_of(brief_rules))
-        self.decoded = RecentBodies()
-        self.histories = RecentHistories()
-        self.behind = WorkBehind()
+        self.decoded, self.histories = RecentBodies(), RecentHistories()
+        self.behind, self.pace = WorkBehind(), Pace()
         self.connection = connection
         self.functions = functions
-        self.keys = Keys(settings.partitions)
+        self.keys = Keys(settings.partitions, sealing)
         self.graves = Graves(connection, functions, self.keys)
         self.checkpoints = CheckpointRecords(connection, self.keys)
         self.recorder = self._new_recorder()
@@ -124,6 +126,14 @@ class Store:
         await prepare_heartbeats(self.connection, self.health.keys)
         await self.health.beat()
 
+    async def prepare_tenants(self, tenants: Iterable[str]) -> None:
+        """Read the keys of the tenants' control partitions, if the store is sealed.
+
+        StoreUnavailable (`keys_unavailable`) if one does not open.
+        """
+        if self.sealing is not None:
+            await open_tenant_keys(self.connection, self.sealing, tenants)
+
     def rules_digest(self) -> bytes:
         """A hash of the rules' configuration: packs and declarations of sources."""
         rules, digest = self._digested
@@ -138,7 +148,10 @@ class Store:
         """The store's pepper, after the layout was put back where it was missing: the next start would create
         another one, and find nothing that is stored from now on."""
         await prepare_heartbeats(self.connection, self.health.keys)
-        return (await _state(self.connection, self.settings, self._pepper, self.workers.current))[b"pepper"]
+        state = await _state(self.connection, self.settings, self._pepper, self.workers.current)
+        if self.sealing is not None:
+            await mark_sealed(self.connection, self.sealing)
+        return state[b"pepper"]
 
     def forget_reads(self) -> None:
         """Forget what was read before: it may have been erased."""
@@ -146,6 +159,8 @@ class Store:
         self.decoded.clear()
         self.redaction.forget()
         forget_people()
+        if self.sealing is not None:
+            self.sealing.forget_all()
 
     def of(self, tenant: str) -> TenantStore:
         """A tenant's part of the store."""
@@ -158,6 +173,7 @@ class Store:
                 self.keys,
                 pepper=self._pepper,
                 secrets=self._secrets,
+                sealing=self.sealing,
             )
         return known
 
@@ -166,12 +182,16 @@ class Store:
         raw = b"token\0" + token.encode(errors="surrogateescape")
         return [hmac.digest(secret, raw, "sha256") for secret in self._secrets]
 
-    def request_digests(self, digest: bytes) -> list[bytes]:
-        """A request's digest under each secret of this store: the first is the one to keep.
+    def request_digests(self, tenant: str, digest: bytes) -> list[bytes]:
+        """A request's digest under the tenant's key, if the store is sealed, and under each secret of this
+        store: the first is the one to keep.
 
         By a digest without a secret, a card number that the request contained could be found by trial.
         """
-        return [hmac.digest(secret, b"request\0" + digest, "sha256") for secret in self._secrets]
+        keyed = [hmac.digest(secret, b"request\0" + digest, "sha256") for secret in self._secrets]
+        if self.sealing is None:
+            return keyed
+        return [self.sealing.tenant_key(tenant).hash(b"request\0" + digest, 32), *keyed]
 
     def hashes(self, tenant: str) -> KeyedHash:
         """The keyed hashes of a tenant."""
@@ -199,19 +219,24 @@ async def open_store(
     brief_rules: BriefRules | None = None,
     *,
     understood: int = FORMAT,
+    sealed: SealingSettings | None = None,
     redaction: Redaction | None = None,
 ) -> AsyncIterator[Store]:
     """The store behind a connection whose durability was proved; creates or checks its layout.
 
-    `understood` is the highest format that this code reads and writes.
+    `understood` is the highest format that this code reads and writes. ConfigurationError if the store is
+    sealed and the keys in `sealed` do not open it.
     """
     functions = Functions(connection)
     await functions.load()
     pepper, format_ = await _meta(connection, settings, understood)
     require_understood(format_, understood)
+    sealing = await open_sealing(functions, connection, sealed, settings.data_dir, format_)
     seen = _seen_file(settings, connection.url)
     known, briefs = rules or IdentityRules(), brief_rules or BriefRules()
-    store = Store(settings, connection, functions, pepper, known, briefs, seen, understood, redaction)
+    store = Store(
+        settings, connection, functions, pepper, known, briefs, seen, understood, sealing, redaction
+    )
     store.workers.current = format_
     await store.prepare()
     try:
@@ -233,7 +258,7 @@ def _seen_file(settings: StoreSettings, url: str) -> Path | None:
 async def _meta(connection: Connection, settings: StoreSettings, understood: int) -> tuple[bytes, int]:
     """The store's pepper and format. ConfigurationError where layout or partitions are not as expected."""
     found = await _state(connection, settings, secrets.token_bytes(32), understood)
-    if int(found[b"layout"]) != LAYOUT:
+    if int(found[b"layout"]) not in (LAYOUT, SEALED_LAYOUT):
         raise ConfigurationError(
             f"the store has layout {int(found[b'layout'])}, this release writes layout {LAYOUT}"
         )

@@ -23,13 +23,14 @@ from .repositories.tenant.handoff_records import HandoffRecords
 from .repositories.tenant.quarantine_records import QuarantineRecords
 from .repositories.tenant.source_records import SourceRecords
 from .repositories.tenant.subscription_records import SubscriptionRecords
+from .sealing.sealing import Sealing
 
 
 class TenantStore:
     """The repositories of one tenant. Get it with `Store.of`.
 
-    `hashes` makes the tenant's keyed hashes and public ids. `seal` encrypts its secrets: with the first
-    secret, opening with any of them.
+    `hashes` makes the tenant's keyed hashes and public ids. `seal` encrypts its secrets: with the tenant's
+    key if the store is sealed, else with the first secret, opening with any of them.
     """
 
     def __init__(
@@ -41,14 +42,16 @@ class TenantStore:
         *,
         pepper: bytes,
         secrets: Sequence[bytes],
+        sealing: Sealing | None = None,
     ) -> None:
         self.tenant = tenant
         self.hashes = KeyedHash(pepper, tenant)
-        self.control = Control(connection, functions, tenant)
+        self.control = Control(connection, functions, tenant, sealing)
         self._connection = connection
         self._functions = functions
         self._keys = keys
         self._secrets = secrets
+        self._sealing = sealing
 
     async def commit(self, change: Change) -> None:
         """Apply what repositories added to a change. Changed when another writer was first; then nothing
@@ -61,12 +64,15 @@ class TenantStore:
 
     @cached_property
     def seal(self) -> Seal:
-        return Seal(self._secrets, self.tenant)
+        """StoreUnavailable (`keys_unavailable`) if the tenant's key was not read."""
+        if self._sealing is None:
+            return Seal(self._secrets, self.tenant)
+        return Seal([self._sealing.tenant_key(self.tenant).secret, *self._secrets], self.tenant)
 
     @cached_property
     def deliveries(self) -> Deliveries:
         """The queues of the tenant's webhook subscriptions."""
-        return Deliveries(self._connection, self._functions, self.tenant)
+        return Deliveries(self._connection, self._functions, self.tenant, seal=self.control.seal)
 
     @cached_property
     def handoffs(self) -> HandoffRecords:
@@ -101,7 +107,7 @@ class TenantStore:
     @cached_property
     def sweeping(self) -> ControlSweep:
         """Everything in the control partition, for jobs that must look at all of it."""
-        return ControlSweep(self._connection, self.control.keys)
+        return ControlSweep(self._connection, self.control.keys, self.control.seal)
 
     @cached_property
     def sources(self) -> SourceRecords:
@@ -110,9 +116,9 @@ class TenantStore:
     @cached_property
     def outbox(self) -> ControlOutbox:
         """The outbox of the tenant's control partition."""
-        return ControlOutbox(self._connection, self.control.keys)
+        return ControlOutbox(self._connection, self.control.keys, self.control.seal)
 
     @cached_property
     def people(self) -> People:
         """The records of the tenant's identities."""
-        return People(self._connection, self._functions, self._keys)
+        return People(self._connection, self._functions, self._keys, self.tenant)

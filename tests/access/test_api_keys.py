@@ -120,12 +120,25 @@ async def test_a_key_that_was_revoked_while_it_was_rotated_stays_revoked(callers
             await callers.call("DELETE", path, token="admin", headers=tenant(callers))
 
 
-async def test_a_key_expires(callers: Callers) -> None:
-    key = await made(callers, ttl_s=1)
+async def test_a_key_expires_and_only_the_whole_key_shows_it(callers: Callers) -> None:
+    key = (await made(callers, ttl_s=1))["token"]
     deadline = time.monotonic() + 20
-    while (await with_key(callers, key["token"])).status != 401:
+    while (await with_key(callers, key)).status != 401:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
+    answer = await with_key(callers, key)
+    assert answer.code == "token_expired"
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    head = key[: -api_keys._CHECKSUM - 1] + ("A" if key[-api_keys._CHECKSUM - 1] != "A" else "B")
+    forged = head + api_keys._checksum(head)
+    assert api_keys.key_id(forged) == api_keys.key_id(key)
+    assert (await with_key(callers, forged)).raw == (await with_key(callers, "unknown")).raw
+
+
+async def test_an_expired_key_from_a_network_that_it_may_not_use_is_unknown(callers: Callers) -> None:
+    key = (await made(callers, ttl_s=1, networks=["10.0.0.0/8"]))["token"]
+    await asyncio.sleep(1.1)  # it expires by the clock alone
+    assert (await with_key(callers, key)).code == "unauthenticated"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from handoff.domain.errors import TokenExpired
 from handoff.services.access.oidc import Issuers, IssuerSettings
 from handoff.services.webhooks.destinations import EgressPolicy
 
@@ -107,7 +108,11 @@ NOW = int(time.time())
         pytest.param(signed(iss=ISSUER + "/"), id="another issuer, almost the same"),
         pytest.param(signed(aud="handoff2"), id="another audience"),
         pytest.param(signed(aud=None), id="no audience"),
-        pytest.param(signed(exp=NOW - 60, iat=NOW - 120), id="expired"),
+        pytest.param(signed(exp=NOW - 60, iat=NOW - 120, aud="handoff2"), id="expired, another audience"),
+        pytest.param(signed(exp=NOW - 60, iat=NOW - 120, iss=ISSUER + "/"), id="expired, another issuer"),
+        pytest.param(signed(exp=NOW - 60, iat=NOW - 7200), id="expired, too long a life"),
+        pytest.param(signed(OTHER, exp=NOW - 60, iat=NOW - 120), id="expired, another key"),
+        pytest.param(signed(exp=NOW - 60, iat=NOW - 120, sub=None), id="expired, no agent"),
         pytest.param(signed(exp=NOW + 3600), id="too long a life"),
         pytest.param(signed(exp=None), id="no end"),
         pytest.param(signed(iat=None), id="no beginning"),
@@ -127,6 +132,11 @@ NOW = int(time.time())
 )
 async def test_any_other_token_is_refused(token: str) -> None:
     assert await issuers().authenticate(token) is None
+
+
+async def test_a_token_whose_time_is_over_and_that_is_right_otherwise_has_expired() -> None:
+    with pytest.raises(TokenExpired):
+        await issuers().authenticate(signed(exp=NOW - 60, iat=NOW - 120))
 
 
 async def test_a_key_for_another_algorithm_is_not_used() -> None:

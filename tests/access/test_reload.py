@@ -22,6 +22,8 @@ from tests.conftest import fresh_tenant
 from tests.e2e.agents import free_port
 from tests.store.servers import valkey_binary
 
+LATER = "2026-11-21T10:05:00Z"
+
 
 class File:
     """The configuration that the server reads next."""
@@ -99,6 +101,25 @@ async def test_patterns_of_what_is_masked_are_replaced(valkey: str) -> None:
         await callers.record("after", text="LC12345678")
         found = await callers.ok("POST", "/v1/context", {"identities": ["user:anna"]})
         assert sorted(it["text"] for it in found["timeline"]["touchpoints"]) == ["**********", "LC12345678"]
+
+
+async def test_contexts_follow_the_new_declarations_of_sources_at_once(valkey: str) -> None:
+    """The worker remembers signals, stories, and contexts by the declarations before."""
+    async with reloadable(valkey) as (callers, file):
+        name = f"shop-{callers.tenant}"
+        await callers.record("asked", text="Where is my order A-17?")
+        await callers.record(
+            "sent", type="message.sent", source=name, text="It arrives on Friday.", occurred_at=LATER
+        )
+        lookup = {"identities": ["user:anna"]}
+        assert (await callers.ok("POST", "/v1/context", lookup))["brief"]["answered"]
+        source = {"name": name, "adapter": "web.segment", "tenant": callers.tenant, "secrets": [SECRET]}
+        file.change(
+            tokens=[msgspec.to_builtins(it) for it in file.chosen.tokens],
+            sources=[*file.chosen.sources, {**source, "outbound": "bot"}],
+        )
+        await reload(callers)
+        assert not (await callers.ok("POST", "/v1/context", lookup))["brief"]["answered"]
 
 
 async def test_a_removed_token_is_refused_on_every_path_and_its_stream_ends(valkey: str) -> None:

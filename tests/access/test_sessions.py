@@ -19,8 +19,10 @@ from handoff.services.access.watch import CHECK_S, CredentialWatch
 from tests.access.conftest import Callers, message, stream_of
 from tests.api.conftest import secret
 from tests.delivery.subscribers import until
+from tests.stopwatch import Stopwatch
 
 ENDS_S = 5.0
+LASTS_S = 3  # a stream has opened by then, even on a busy machine
 
 
 async def refused(callers: Callers, session: Any) -> bool:
@@ -127,21 +129,43 @@ async def test_a_stream_ends_within_seconds_of_its_sessions_revocation(callers: 
     session = await callers.session(agent="mia", queues=["sales"])
     async with stream_of(callers, "/v1/queues/sales/events", session["token"]) as events:
         assert (await events.get())[0] == "ready"
-        began = time.monotonic()
+        watch = Stopwatch()
         await callers.call("DELETE", f"/v1/sessions/{session['id']}")
         assert await ended(events) == ["session_ended", "end"]
-        assert time.monotonic() - began < ENDS_S
+        assert watch.seconds < ENDS_S
 
 
 async def test_a_stream_ends_when_its_session_expires(callers: Callers) -> None:
     await callers.record("hello")
     customer = (await callers.context())["customer"]["id"]
-    session = await callers.session(agent="mia", ttl_s=1)
-    began = time.monotonic()
+    session = await callers.session(agent="mia", ttl_s=LASTS_S)
+    watch = Stopwatch()
     async with stream_of(callers, f"/v1/customers/{customer}/events", session["token"]) as events:
         assert (await events.get())[0] == "ready"
         assert await ended(events) == ["session_ended", "end"]
-        assert time.monotonic() - began < 1 + ENDS_S
+        assert watch.seconds < LASTS_S + ENDS_S
+
+
+async def test_an_expired_session_differs_from_one_that_was_ended(callers: Callers) -> None:
+    expires, ended_early = await callers.session(ttl_s=1), await callers.session()
+    await callers.call("DELETE", f"/v1/sessions/{ended_early['id']}")
+
+    async def code(token: str) -> str:
+        path, headers = "/v1/sessions/current", {"Authorization": f"Bearer {token}"}
+        answer = await callers.get(path, token=None, headers=headers)
+        return "" if answer.status == 200 else answer.code
+
+    assert await code(ended_early["token"]) == "unauthenticated"
+    deadline = time.monotonic() + ENDS_S
+    while not await code(expires["token"]):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    assert await code(expires["token"]) == "token_expired"
+    listed = await callers.ok("GET", "/v1/sessions?agent=sam")
+    assert listed["sessions"] == []
+    assert await code(expires["token"][:-1] + "~") == "unauthenticated"
+    await callers.ok("DELETE", "/v1/sessions?all=true")
+    assert await code(expires["token"]) == "unauthenticated"
 
 
 async def test_other_streams_stay(callers: Callers) -> None:
@@ -185,10 +209,10 @@ async def test_a_client_that_does_not_read_is_cut_off_as_soon(callers: Callers) 
             long = [message(f"long-{at}-{n}", text="x" * 60_000) for n in range(10)]
             assert (await callers.post("/v1/touchpoints", long)).status == 200
             await asyncio.sleep(0)
-        began = time.monotonic()
+        watch = Stopwatch()
         await callers.call("DELETE", f"/v1/sessions/{session['id']}")
         await until(lambda: not hub._homes)
-        assert time.monotonic() - began < ENDS_S
+        assert watch.seconds < ENDS_S
     finally:
         writer.transport.abort()
 
@@ -206,7 +230,7 @@ async def test_a_store_that_hangs_does_not_prolong_an_expired_stream(callers: Ca
     over = watch.add(msgspec.structs.replace(caller, expires_at=time.time_ns() // 1000))
     other = watch.add(caller)
     checking = asyncio.create_task(watch.check())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await over.ended.wait()
     assert not other.ended.is_set()
     checking.cancel()

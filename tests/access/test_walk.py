@@ -39,6 +39,7 @@ BODIES: dict[str, Any] = {
     "withdrawLink": {"reason": "x"},
     "splitCustomer": {"identities": ["user:anna"], "reason": "x"},
     "assignTouchpoint": {"identity": "user:eve", "reason": "x"},
+    "revealTouchpoint": {"reason": "x"},
     "markShared": {"identity": "user:eve", "reason": "x"},
     "subscribe": {"url": "https://example.com/"},
     "changeWebhook": {"name": "eve"},

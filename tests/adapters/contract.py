@@ -36,12 +36,13 @@ from handoff.domain.errors import (
     SignatureRefused,
 )
 from handoff.domain.touchpoint import EARLIEST, LATEST, MAX_TOUCHPOINT_BYTES, Touchpoint
+from tests.examples import examples
 
 RECEIVED_AT = parse_time("2026-11-21T21:10:00Z")
 PUBLIC_URL = "https://handoff.example.com"
 REFUSALS = (InvalidPayload, NotFound, PayloadTooLarge)
 SLOW = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.differing_executors]
 )  # the machine may be loaded; only the input matters here
 
 

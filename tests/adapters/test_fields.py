@@ -20,6 +20,7 @@ from handoff_adapters.shared import fields
 from handoff_adapters.shared.fields import MAX_DEPTH, bounded, checked, text
 from handoff_adapters.web.segment import SegmentAdapter
 from tests.adapters.contract import request
+from tests.examples import examples
 
 FITTING = {"a": ["x", 1, 1.5, None, True, {"ä": "€"}, []], "b": -(2**63), "c": 2**64 - 1}
 
@@ -60,7 +61,7 @@ def outcome(function: Callable[[Any], Any], value: Any) -> str:
 
 
 @pytest.mark.no_cover
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(
     value=hostile,
     levels=st.sampled_from([0, 0, 0, 1, MAX_DEPTH - 2, MAX_DEPTH - 1, MAX_DEPTH]),
@@ -86,7 +87,7 @@ def test_the_quick_way_gives_what_a_copy_gives(value: Any, levels: int, array: b
     assert repr(value) == repr(before)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(value=hostile)
 def test_whatever_comes_out_can_be_stored_and_shown(value: Any) -> None:
     try:

@@ -17,7 +17,7 @@ from handoff.bootstrap.sources import build_sources
 from handoff.domain.errors import ConfigurationError
 from handoff_adapters import registry
 from handoff_adapters.registry import adapter_class
-from tests.source_trees import parsed
+from tests.source_trees import nodes
 
 ROOT = Path(__file__).parents[2]
 REQUIRED: dict[str, dict[str, Any]] = {
@@ -148,7 +148,7 @@ def test_every_declared_option_is_read(adapter: str) -> None:
     read = {
         node.attr
         for path in [*module.rglob("*.py"), *(ROOT / "handoff/bootstrap").glob("sources.py")]
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute)
     }
     by_the_flow = {field.encode_name for field in msgspec.structs.fields(SourceOptions)}

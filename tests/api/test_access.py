@@ -36,11 +36,15 @@ ROUTES: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
 async def test_every_route_needs_a_token_with_its_scope(api: Api, method: str, path: str, scope: str) -> None:
-    for authorization in (None, "Bearer", "Bearer nonsense", "Basic abc", "Bearer " + "x" * 5000):
+    for authorization in (None, "Bearer", "Basic abc"):
         headers = {"Authorization": authorization} if authorization else {}
         answer = await api.call(method, path, token=None, headers=headers)
-        assert (answer.status, answer.code) == (401, "unauthenticated")
+        assert (answer.status, answer.code) == (401, "token_missing")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+    for authorization in ("Bearer nonsense", "Bearer " + "x" * 5000):
+        answer = await api.call(method, path, token=None, headers={"Authorization": authorization})
+        assert (answer.status, answer.code) == (401, "unauthenticated")
+        assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
     answer = await api.call(method, path, {} if method == "POST" else None, token="nothing")
     assert (answer.status, answer.code) == (403, "missing_scope")
     assert answer.json["scope"] == scope
@@ -188,7 +192,7 @@ async def test_responses_must_not_be_cached(api: Api) -> None:
     assert len(answer.headers["Handoff-Request-Id"]) == 16
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v2/touchpoints", "/in/nobody"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1", "/v1/nothing", "/v2/touchpoints", "/in/nobody"])
 async def test_an_unknown_path_gets_a_problem_document(api: Api, path: str) -> None:
     answer = await api.post(path, {})
     assert (answer.status, answer.code) == (404, "not_found")

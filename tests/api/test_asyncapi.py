@@ -15,10 +15,11 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
 import handoff
-from handoff.api.description.asyncapi import CHANNEL, document
+from handoff.api.description.asyncapi import CHANNEL, KINDS, document
 from handoff.domain.touchpoint import TYPES
+from handoff.services.webhooks.event_types import EVENT_TYPES
 from tests.delivery.subscribers import SECRET, Received, Subscriber, subscriber, until
-from tests.source_trees import parsed
+from tests.source_trees import nodes
 
 from .conftest import Api
 
@@ -53,7 +54,7 @@ def at(reference: str) -> dict[str, Any]:
 def types_in_the_source() -> Iterator[str]:
     """The event types in the source, where events are created."""
     for path in (ROOT / "handoff").rglob("*.py"):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
@@ -168,3 +169,7 @@ def check(received: Received) -> None:
     assert any(members <= set(it["properties"]) for it in data_schemas(type_)), (type_, members)
     assert problems(f"messages/{type_}/payload", {**received.event, "sequence": "1"})
     assert problems(f"messages/{type_}/payload", {**received.event, "data": {}})
+
+
+def test_subscriptions_may_name_exactly_the_described_types() -> None:
+    assert {it.name for it in KINDS} == EVENT_TYPES

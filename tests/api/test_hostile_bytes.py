@@ -17,10 +17,11 @@ from handoff.api.operations import DOCUMENTED
 from handoff.api.operations.operation import Operation
 from tests.api.conftest import ADMIN, SECRET, Api, message
 from tests.api.test_fast_path import Got, connected
+from tests.examples import examples
 
 BASIC = b"Basic " + b64encode(f"{SECRET}:".encode())
 BEARER = f"Bearer {ADMIN}".encode()
-some = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+some = settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 async def sent(api: Api, head: bytes, headers: list[tuple[bytes, bytes]], body: bytes = b"") -> Got:

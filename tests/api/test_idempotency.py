@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -20,6 +19,7 @@ from tests.api.conftest import Answer, Api, message, served, settings_for
 from tests.conftest import fresh_tenant
 from tests.faults.proxy import cutting_proxy
 from tests.serving import options_of
+from tests.stopwatch import Stopwatch
 from tests.store.servers import server, valkey_binary
 
 CREATING: dict[str, dict[str, Any]] = {
@@ -225,12 +225,12 @@ async def test_a_store_that_hung_does_not_block_the_key() -> None:
         async with served(valkey.url, timeout_s=1) as api:
             body = CREATING["/v1/callbacks"]
             valkey.pause()
-            began = time.monotonic()
+            watch = Stopwatch()
             lost = await api.post("/v1/callbacks", body, headers=key("k"))
             assert (lost.status, lost.code) == (503, "store_unavailable")
-            assert time.monotonic() - began < 1.8
+            assert watch.seconds < 1.8
             valkey.resume()
-            for _ in range(100):
+            for _ in range(400):
                 again = await api.post("/v1/callbacks", body, headers=key("k"))
                 if again.status != 409:
                     break

@@ -18,7 +18,7 @@ from handoff.api.operations import DOCUMENTED
 from handoff.api.operations.operation import Operation
 from handoff.api.pages.docs import make_descriptions
 from handoff.services.access.principal import SCOPES
-from tests.source_trees import parsed
+from tests.source_trees import nodes
 
 NEVER_SENT = {"changed", "configuration"}  # internal retry; ends the start
 DESCRIBED = document(DOCUMENTED)
@@ -78,7 +78,7 @@ def codes_in_the_source() -> dict[str, str]:
     """Every literal code in the source, and its place."""
     found: dict[str, str] = {}
     for path in modules():
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             for code in codes_of(node):
                 found.setdefault(code, f"{path.name}:{getattr(node, 'lineno', 0)}")
     return found

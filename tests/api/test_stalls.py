@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import pytest
 
 from tests import serving
 from tests.api.conftest import SECRET, WORK, Api, secret
 from tests.conftest import fresh_tenant
+from tests.stopwatch import Stopwatch
 
+Response = TypeVar("Response")
 MIB = 1024 * 1024
 LONGEST_S = 0.3
-"""Each input stalled the loop for 0.2 to 8 s. It is 0.1 s at most on an idle machine; the best of two tries
-counts."""
+"""Each input stalled the loop for 0.2 to 8 s, whenever it came. It is 0.1 s at most on an idle machine."""
+TRIES = 5
+"""On a busy machine one try may take longer, but not each of five."""
 KEY = SECRET.encode()
 MANY_KEYS = b"{" + b",".join(b'"k%d":0' % n for n in range(340_000)) + b"}"
 NUMBERS = b",".join(b'"k%d":0' % k for k in range(150))
@@ -52,17 +56,17 @@ KNOWN = {
 class Loop:
     """Measures the longest time in which the event loop did nothing else.
 
-    The time is that of this process on a processor: other processes on a busy machine do not count.
+    Other processes on a busy machine do not count: a stall lasts no longer than the loop's thread computed or
+    waited for another thread of this process, and no longer than all of its threads have computed.
     """
 
     worst = 0.0
 
     async def watch(self) -> None:
-        last = time.process_time()
         while True:
+            passed, computed = Stopwatch(), time.process_time()
             await asyncio.sleep(0.002)
-            now = time.process_time()
-            self.worst, last = max(self.worst, now - last), now
+            self.worst = max(self.worst, min(passed.seconds, time.process_time() - computed))
 
 
 @asynccontextmanager
@@ -94,17 +98,24 @@ async def api(valkey: str) -> AsyncIterator[Api]:
         yield Api(server, session, tenant, tenant)
 
 
-async def best_of_two(api: Api, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    """The response; the better of two tries must be short."""
-    stalls = []
-    for _ in range(2):
+async def best_of_some(ask: Callable[[], Awaitable[Response]], longest_s: float = LONGEST_S) -> Response:
+    """The response of the first try that stalls the loop for no longer."""
+    stalls: list[float] = []
+    while len(stalls) < TRIES:
         async with watched() as loop:
-            answer = await api.call(
-                "POST", path, token=None, data=io.BytesIO(body), headers={**JSON, **headers}
-            )
+            answer = await ask()
         stalls.append(loop.worst)
-    assert min(stalls) < LONGEST_S, stalls
-    return answer.status, answer.raw
+        if loop.worst < longest_s:
+            return answer
+    raise AssertionError(stalls)
+
+
+async def post(api: Api, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    async def ask() -> tuple[int, bytes]:
+        answer = await api.call("POST", path, token=None, data=io.BytesIO(body), headers={**JSON, **headers})
+        return answer.status, answer.raw
+
+    return await best_of_some(ask)
 
 
 @pytest.mark.no_cover
@@ -112,7 +123,7 @@ async def best_of_two(api: Api, path: str, body: bytes, headers: Mapping[str, st
 async def test_a_strangers_body_does_not_stall(
     api: Api, path: str, body: bytes, headers: Mapping[str, str], status: int
 ) -> None:
-    assert (await best_of_two(api, f"/in/{path}", body, headers))[0] == status
+    assert (await post(api, f"/in/{path}", body, headers))[0] == status
 
 
 @pytest.mark.no_cover
@@ -121,7 +132,7 @@ async def test_a_callers_body_does_not_stall_and_gets_a_bounded_answer(
     api: Api, body: bytes, headers: Mapping[str, str], status: int, code: str
 ) -> None:
     headers = {**headers, "Authorization": f"Bearer {secret('desk', api.tenant)}"}
-    found, raw = await best_of_two(api, "/v1/touchpoints", body, headers)
+    found, raw = await post(api, "/v1/touchpoints", body, headers)
     assert found == status
     assert code.encode() in raw
     assert len(raw) < 200_000
@@ -131,19 +142,20 @@ async def test_a_mail_of_the_largest_size_does_not_stall(api: Api) -> None:
     host, _, port = api.server.listeners["mail"].removeprefix("smtp://").strip("/").rpartition(":")
     head = b"From: a@b.c\r\nTo: support@shop.example\r\nMessage-ID: <1@x>\r\nSubject: x\r\n\r\n"
     mail = head + b"\r\n" * (12 * MIB)
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n")
-    stalls = []
-    async with watched() as loop:
+
+    async def send() -> list[bytes]:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"EHLO x\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<support@shop.example>\r\nDATA\r\n")
         for at in range(0, len(mail), MIB // 4):
             writer.write(mail[at : at + MIB // 4])
             await writer.drain()
         writer.write(b".\r\nQUIT\r\n")
         answers = (await reader.read()).splitlines()
-    stalls.append(loop.worst)
-    writer.close()
+        writer.close()
+        return answers
+
+    answers = await best_of_some(send, LONGEST_S * 2)  # a second try takes as long again
     assert answers[-2].startswith(b"250")
-    assert min(stalls) < LONGEST_S * 2  # one try: a second takes as long again
 
 
 async def test_a_body_is_not_read_where_the_head_refuses_it(api: Api) -> None:
@@ -157,7 +169,7 @@ async def test_a_body_is_not_read_where_the_head_refuses_it(api: Api) -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
         head = f"POST /in/{path} HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n".encode() + header
         writer.write(head + b"\r\n\r\n{")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             answer = await reader.readuntil(b"}")
         assert answer.startswith(b"HTTP/1.1 401")
         assert b'"signature_refused"' in answer

@@ -17,6 +17,7 @@ from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.settings import StoreSettings
 from handoff.store.workers import raise_format
+from tests import serving as servers
 from tests.compat.release_client import DUE, ReleaseClient, differences, everything
 from tests.compat.releases import ROOT, Release, last_release, serving
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
@@ -280,3 +281,34 @@ async def test_the_releases_take_turns_on_an_embedded_store(
         after = await everything(ReleaseClient(new, session), PEOPLE)
     with serving("again", former, config, port=port) as old:
         assert differences(await everything(ReleaseClient(old, session), PEOPLE), after) == []
+
+
+async def test_the_last_release_does_not_start_on_a_sealed_store(
+    former: Path, session: ClientSession, tmp_path: Path
+) -> None:
+    """And while it runs, the store cannot be sealed. It would show, and store, values in clear."""
+    with valkey_server() as url:
+        config = configured(tmp_path, f'url = "{url}"')
+        sealed = tmp_path / "sealed.toml"
+        master = f'keys = "{"m" * 32}"\nkey_file = "{tmp_path}/keys.json"'
+        sealed.write_text(f"{config.read_text()}\n[privacy.sealing]\n{master}\n")
+        with serving("new", ROOT, config) as new:
+            await ReleaseClient(new, session).record("clear", "user:anna")
+            with serving("old", former, config):
+                refused = await asyncio.to_thread(started, ROOT, sealed)
+                assert "cannot read sealed data" in refused
+        with serving("sealed", ROOT, sealed) as new:
+            client = ReleaseClient(new, session)
+            await client.record("sealed", "user:anna")
+            assert set(await client.texts("user:anna")) == {"text of clear", "text of sealed"}
+            assert "layout 2" in await asyncio.to_thread(started, former, config)
+            assert await client.texts("user:anna")
+
+
+def started(tree: Path, config: Path) -> str:
+    """The output of a server that must refuse to start."""
+    log = config.with_suffix(".refused.log")
+    arguments = ("--config", str(config), "--port", str(free_port()))
+    with servers.process(log, *arguments, tree=tree, wait=False) as process:
+        assert process.wait(30) == 1
+    return log.read_text()

@@ -46,7 +46,8 @@ async def opened(url: str, **changes: Any) -> AsyncIterator[Store]:
 async def store(server_url: str) -> AsyncIterator[Store]:
     async with opened(server_url) as store:
         await store.connection.on_primaries(b"FLUSHALL")
-    async with opened(server_url) as store:
+    # Hundreds of attempts at once may keep the event loop of a busy machine for seconds.
+    async with opened(server_url, timeout_s=30) as store:
         yield store
 
 

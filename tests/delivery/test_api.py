@@ -12,6 +12,8 @@ import pytest
 
 from handoff.bootstrap.server import running
 from handoff.bootstrap.settings import Settings
+from handoff.services.webhooks.spec import SubscriptionSpec
+from handoff.services.webhooks.subscriptions import create, public_id
 from handoff.store.store import Store
 from tests.delivery.conftest import stored_values
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until, until_async
@@ -155,6 +157,38 @@ async def test_only_admin_may_change_the_url_of_an_exempted_subscription(api: Ap
 async def test_invalid_subscriptions_are_422(api: Api, body: dict[str, Any], code: str) -> None:
     status, problem = await api.call("POST", "/v1/webhooks", body)
     assert (status, problem["code"]) == (422, code)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [
+        ("calback.*", "did you mean 'callback.*'?"),
+        ("call.endd", "did you mean 'call.ended'?"),
+        ("handoff", "did you mean 'handoff."),
+        ("x.*", "/asyncapi.json lists the event types"),
+        ("*.acceptd", "matches no event type"),
+    ],
+)
+async def test_a_type_that_matches_no_event_is_refused(api: Api, pattern: str, hint: str) -> None:
+    wanted = {"url": "https://one.example/", "types": ["message.*", pattern]}
+    status, problem = await api.call("POST", "/v1/webhooks", wanted)
+    assert (status, problem["code"]) == (422, "invalid")
+    (error,) = problem["errors"]
+    assert error["pointer"] == "/types/1"
+    assert hint in error["detail"]
+    _, made = await api.call("POST", "/v1/webhooks", {"url": "https://one.example/"})
+    status, _ = await api.call("PATCH", f"/v1/webhooks/{made['id']}", {"types": [pattern]})
+    assert status == 422
+
+
+async def test_types_that_an_earlier_release_accepted_stay(api: Api, store: Store) -> None:
+    """Until somebody states them again."""
+    spec = SubscriptionSpec(url="https://one.example/", types=("nothing.*",))
+    id_ = public_id(store.hashes("default"), (await create(store, "default", spec)).id)
+    status, changed = await api.call("PATCH", f"/v1/webhooks/{id_}", {"rate_per_s": 5})
+    assert (status, changed["types"]) == (200, ["nothing.*"])
+    _, listed = await api.call("GET", "/v1/webhooks")
+    assert "nothing.at.all" in [it["types"][0] for it in listed["webhooks"]]
 
 
 async def test_another_tenants_subscription_is_404(api: Api) -> None:

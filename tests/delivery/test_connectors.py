@@ -400,7 +400,7 @@ def test_check_config_counts_entries_and_names_the_invalid_one(tmp_path: Path) -
     file.write_text(hook + 'name = "x"\n' + hook + connector + 'account = "3"\n', encoding="utf-8")
     assert "2 webhooks, 1 connectors" in checked(file)
     file.write_text(hook + connector, encoding="utf-8")
-    assert "connector 'notes': account" in checked(file)
+    assert "handoff.toml:3: connectors[0].account: account is required" in checked(file)
     for text, message in (
         (hook + 'types = ["?"]\n', "webhook 'https://a.example/': '?'"),
         (hook + hook, "webhook 'https://a.example/': duplicate URL"),

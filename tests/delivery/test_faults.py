@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -431,36 +430,33 @@ async def _fails(harness: Harness) -> bool:
 
 async def test_hanging_subscribers_do_not_delay_others(delivering: StartDelivery) -> None:
     async def hang(_received: Received) -> web.Response:
-        await asyncio.sleep(30)
+        await asyncio.sleep(60)
         return web.Response()
 
     async with contextlib.AsyncExitStack() as stack:
         dead = [await stack.enter_async_context(subscriber(answer=hang)) for _ in range(8)]
         live = [await stack.enter_async_context(subscriber()) for _ in range(8)]
-        harness = await stack.enter_async_context(delivering(*dead, *live, sender=Sender(total_s=3.0)))
+        sender = Sender(total_s=60.0)  # far longer than the others may take
+        harness = await stack.enter_async_context(delivering(*dead, *live, sender=sender))
         for _ in range(3):
-            started = time.monotonic()
             before = len(live[0].accepted)
             await harness.request()
             await until(lambda before=before: all(len(it.accepted) > before for it in live))  # type: ignore[misc]
-            assert time.monotonic() - started < 1.0
 
 
 async def test_hanging_webhooks_do_not_delay_others_on_the_same_host(delivering: StartDelivery) -> None:
     async def hang(received: Received) -> web.Response:
         if "dead" in received.request.query:
-            await asyncio.sleep(30)
+            await asyncio.sleep(60)
         return web.Response()
 
     async with subscriber(answer=hang) as platform:
         dead = [Subscriber(url=f"{platform.url}?dead={number}") for number in range(12)]
-        async with delivering(platform, *dead, sender=Sender(total_s=3.0)) as harness:
+        async with delivering(platform, *dead, sender=Sender(total_s=60.0)) as harness:
             await harness.request()
             await until(lambda: len(platform.received) == 13)
-            started = time.monotonic()
             await harness.request()
             await until(lambda: len(platform.accepted) == 2)
-            assert time.monotonic() - started < 1.0
 
 
 async def test_an_unreadable_entry_does_not_block_the_outbox(delivering: StartDelivery) -> None:

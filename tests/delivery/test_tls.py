@@ -21,6 +21,7 @@ from handoff.delivery.schedule import AttemptOutcome
 from handoff.delivery.sender import Sender
 from tests.delivery.subscribers import SECRET
 from tests.delivery.test_guard import LOOPBACK, Names, Sockets
+from tests.stopwatch import Stopwatch
 
 
 def certificate(name: str, folder: Path) -> tuple[Path, Path]:
@@ -99,10 +100,13 @@ async def test_a_silent_peer_costs_no_more_than_the_time_limit(scheme: str) -> N
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
+    watch = Stopwatch()
     outcome = await post(f"{scheme}://hooks.example:{port}/", True, total_s=0.4)
+    took_s = watch.seconds
     server.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await left.wait()
         await server.wait_closed()
     assert outcome.error == "timeout"
-    assert 0.3 < outcome.latency_s < 2
+    assert outcome.latency_s > 0.3
+    assert took_s < 2

@@ -13,7 +13,15 @@ from typing import Any
 
 import msgspec
 from aiohttp import ClientSession
-from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, async_playwright
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    async_playwright,
+    expect,
+)
 
 from handoff.bootstrap.settings import Settings
 from tests.conftest import fresh_tenant
@@ -22,6 +30,7 @@ from tests.e2e.chromium import binary
 ADMIN = "admin-token-of-the-tests"
 EVERYTHING = ("context:read", "handoffs:write", "touchpoints:write", "links:write")
 PATIENCE_MS = 30_000  # a loaded machine delays the page, and a hanging page fails a little later
+expect.set_options(timeout=PATIENCE_MS)
 REASON = "Refund missing for three weeks"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.async_api import expect
 
 from handoff.api.operations import DOCUMENTED
 from tests.e2e.agents import ADMIN, PATIENCE_MS, AgentTab, Backend
+from tests.e2e.test_panel_for_people import findings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -46,3 +49,20 @@ async def test_the_browser_enforces_the_content_security_policy(backend: Backend
     await tab.page.goto(f"{backend.url}/docs", wait_until="commit")
     await tab.page.evaluate("fetch('http://127.0.0.1:1/').catch(() => null)")
     assert any("Content Security Policy" in it for it in tab.errors)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"viewport": {"width": 320, "height": 640}}],
+    ids=["light", "dark", "narrow"],
+)
+async def test_the_entry_page_leads_to_the_reference_and_has_no_violations(
+    backend: Backend, options: dict[str, Any]
+) -> None:
+    tab = await backend.new_tab(bypass_csp=True, **options)
+    await tab.page.goto(backend.url)
+    assert await findings(tab) == []
+    assert await tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await tab.page.get_by_role("link", name="API reference").click()
+    await expect(tab.page.locator(".opblock")).to_have_count(len(DOCUMENTED), timeout=PATIENCE_MS)
+    assert not tab.errors

@@ -25,7 +25,7 @@ from tests.store.servers import free_port
 TOKEN = servers.ADMIN
 SENDERS = 16
 HOMES = 5
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from handoff.store.store import Store
 from tests import serving
 from tests.api.conftest import SECRET, Api, message
 from tests.conftest import opened
-from tests.samples import record_all, touchpoint
+from tests.samples import noise, record_all, touchpoint
 from tests.store.servers import valkey_server
 
 WORK = ("touchpoints:write", "context:read", "handoffs:write", "webhooks:write", "operate")
@@ -51,7 +50,7 @@ async def flood(api: Api, deliveries: int) -> None:
     """Send malformed events of 700 kB each with the public write key, as a script in a browser can."""
 
     async def send(number: int) -> int:
-        event = {"type": "track", "event": secrets.token_hex(350_000), "messageId": f"{number}"}
+        event = {"type": "track", "event": noise(700_000), "messageId": f"{number}"}
         body = msgspec.json.encode({"writeKey": SECRET, "batch": [event]})
         return (await api.call("POST", "/in/shop/v1/batch", token=None, data=body)).status
 
@@ -79,7 +78,7 @@ async def test_a_flood_of_malformed_events_leaves_both_tenants_writing(tmp_path:
 async def fill(api: Api) -> None:
     """Record touchpoints until the store refuses them."""
     for number in range(400):
-        batch = [message(f"{number}-{n}", text=secrets.token_hex(10_000)) for n in range(40)]
+        batch = [message(f"{number}-{n}", text=noise(20_000)) for n in range(40)]
         answer = await api.post("/v1/touchpoints", batch)
         await used(api)
         if answer.status != 200:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from tests.faults.load import (
     serving,
     stored,
 )
+from tests.stopwatch import Stopwatch
 from tests.store.servers import alive, valkey_binary, wait_until
 
 SERVER_ROUNDS = 2
@@ -79,7 +79,7 @@ async def test_killing_valkey_loses_nothing_and_answers_503_at_worst(tmp_path: P
 async def some_acknowledged(ledger: Ledger, dice: random.Random) -> None:
     """Wait until the load has arrived, then for a random moment longer."""
     enough = len(ledger.acknowledged) + AT_LEAST
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(ledger.acknowledged) < enough:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await asyncio.sleep(dice.uniform(0, LONGEST_S))
@@ -87,10 +87,10 @@ async def some_acknowledged(ledger: Ledger, dice: random.Random) -> None:
 
 async def until_taken(url: str, ledger: Ledger) -> None:
     """Wait for the next acknowledgement: within the store's restart and the client's own pauses."""
-    began = time.monotonic()
+    watch = Stopwatch()
     async with client() as session:
         while not await send(session, url, ledger.touchpoint(99), ledger):
-            assert time.monotonic() - began < 10, "the store does not come back"
+            assert watch.seconds < 10, "the store does not come back"
             await asyncio.sleep(0.05)
 
 
@@ -138,11 +138,12 @@ async def test_a_clean_stop_under_load_loses_nothing_and_ends_in_time(tmp_path: 
     with serving(tmp_path / "data") as server:
         async with load(server.url, ledger):
             await some_acknowledged(ledger, random.Random(7))
-            began = time.monotonic()
+            watch = Stopwatch(server.popen.pid)
             server.popen.terminate()
-            status = await asyncio.to_thread(server.popen.wait, 15)
+            status = await asyncio.to_thread(server.popen.wait, 30)
+            took_s = watch.seconds
         assert status == 0, server.log[-2000:]
-        assert time.monotonic() - began < 10
+        assert took_s < 10
     assert ledger.wrong == []
     with serving(tmp_path / "data", server.port) as again:
         await check(again.url, ledger)

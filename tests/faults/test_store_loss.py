@@ -378,7 +378,7 @@ async def test_without_replicated_durability_a_failover_may_lose_the_last_moment
 
 
 async def test_a_store_that_hangs_is_no_loss(valkey_process: Server) -> None:
-    async with two_servers(valkey_process.url, timeout_s=0.5) as both:
+    async with two_servers(valkey_process.url, timeout_s=1.5) as both:
         await never_lost(*both)
         valkey_process.pause()
         for api in both:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Iterator
 
@@ -11,6 +10,8 @@ import pytest
 
 from handoff.domain.errors import StoreUnavailable
 from tests.api.conftest import Api, message, served
+from tests.samples import noise
+from tests.stopwatch import Stopwatch
 from tests.store.servers import Server, ask, server, valkey_binary
 
 
@@ -63,9 +64,9 @@ async def test_a_store_that_hangs_is_503_in_time_and_then_goes_on(valkey_process
         await api.record("e1")
         valkey_process.pause()
         try:
-            began = time.monotonic()
+            watch = Stopwatch()
             await requests(api)
-            assert time.monotonic() - began < 4
+            assert watch.seconds < 4
             assert (await api.get("/healthz")).status == 200
         finally:
             valkey_process.resume()
@@ -95,9 +96,9 @@ async def test_a_dead_store_is_503_in_time(valkey_process: Server) -> None:
     async with served(valkey_process.url, timeout_s=1) as api:
         await api.record("e1")
         valkey_process.kill()
-        began = time.monotonic()
+        watch = Stopwatch()
         await requests(api)
-        assert time.monotonic() - began < 4
+        assert watch.seconds < 4
 
 
 async def test_a_full_store_is_503_and_reads_go_on() -> None:
@@ -105,7 +106,7 @@ async def test_a_full_store_is_503_and_reads_go_on() -> None:
         async with served(running.url, timeout_s=1) as api:
             await api.record("e1")
             for number in range(400):
-                batch = [message(f"{number}-{n}", text=secrets.token_hex(4_000)) for n in range(50)]
+                batch = [message(f"{number}-{n}", text=noise(8_000)) for n in range(50)]
                 answer = await api.post("/v1/touchpoints", batch)
                 if answer.status != 200:
                     break

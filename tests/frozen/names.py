@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from tests.frozen import where
-from tests.source_trees import parsed
+from tests.source_trees import nodes
 
 FROZEN = Path(__file__).with_name("names.json")
 Names = dict[str, dict[str, Any]]
@@ -105,7 +105,7 @@ def added(before: Names, now: Names) -> list[str]:
 def _nodes(*roots: Path) -> Iterator[ast.AST]:
     for root in roots:
         for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
-            yield from ast.walk(parsed(path))
+            yield from nodes(path)
 
 
 def _calls(*roots: Path) -> Iterator[tuple[str, ast.Call]]:

@@ -185,7 +185,7 @@ async def test_a_deletion_locks_earlier_checkpoints(store: Store, tenant: str) -
         episodes = {it.key: it.episodes for it in members}
         page = await read_rows(store.connection, store.keys, list(episodes), Window(limit=1_000))
         read = Recollection(episodes=episodes, rows=page.rows)
-        return restored(store, tenant, read, checkpoint, never) is not None
+        return await restored(store, tenant, read, checkpoint, never) is not None
 
     def never(_row: Row) -> TimelineEntry:
         raise AssertionError("nothing is decoded")

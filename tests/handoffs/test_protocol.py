@@ -24,6 +24,7 @@ from handoff.services.metrics import Measures
 from handoff.store.repositories.tenant.handoff_records import DEADLINE_TIMER, VIEW_TIMER
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
+from tests.examples import examples
 
 ANNA = parse_identity("user:anna")
 
@@ -90,7 +91,7 @@ OPS = st.tuples(
 
 
 @pytest.mark.no_cover
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(turns=st.lists(st.lists(OPS, min_size=1, max_size=5), min_size=1, max_size=10))
 def test_the_protocol_holds_under_concurrent_operations(valkey: str, turns: list[list[Any]]) -> None:
     asyncio.run(_play(valkey, turns))

@@ -35,6 +35,7 @@ from handoff.store.repositories.components import read_records
 from handoff.store.repositories.timelines import Window
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
+from tests.examples import examples
 from tests.identity.model import SPELLINGS, Assigned, IdentityStatement, Model, StatedFact, pairs
 from tests.samples import NOON, touchpoint
 from tests.store.servers import valkey_server
@@ -506,30 +507,30 @@ def machine() -> Iterator[type[Identities]]:
         runner.run(stack.aclose())
 
 
+@pytest.mark.hypothesis
 @pytest.mark.no_cover
 def test_who_is_who_follows_the_model(machine: type[Identities]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=10,
+            max_examples=examples(10),
             stateful_step_count=15,
             deadline=None,
-            derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )
 
 
+@pytest.mark.hypothesis
 @pytest.mark.no_cover
 def test_whose_it_is_on_shared_identities_follows_the_model(machine: type[Identities]) -> None:
     del machine  # the subclass uses its stores
     run_state_machine_as_test(
         SharedIdentities,
         settings=settings(
-            max_examples=12,
+            max_examples=examples(12),
             stateful_step_count=10,
             deadline=None,
-            derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )

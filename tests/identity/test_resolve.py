@@ -22,8 +22,9 @@ from handoff.domain.evidence import (
     resolve,
 )
 from handoff.domain.identity import REFERENCE, Assurance, Identity
+from tests.examples import examples
 
-EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
+EXAMPLES = settings(max_examples=examples(80), deadline=None)
 LIMITS = {"user": 1, "phone": 2}
 TYPES = ("user", "user", "email", "phone", "anonymous", "crm.contact", REFERENCE)
 

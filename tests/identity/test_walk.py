@@ -20,9 +20,10 @@ from handoff.domain.evidence import (
 from handoff.domain.identity import Assurance
 from handoff.store.repositories.components import STEP, Component, EvidenceReader, walk
 from handoff.store.repositories.identities import IdentityRecord, PointerTo, is_crowded, kind_of
+from tests.examples import examples
 from tests.identity.test_resolve import LIMITS, components, key, node, piece
 
-EXAMPLES = settings(max_examples=80, deadline=None, derandomize=True)
+EXAMPLES = settings(max_examples=examples(80), deadline=None)
 
 
 class InMemoryReader(EvidenceReader):

@@ -12,8 +12,9 @@ from handoff.bootstrap.background.erasure_jobs import Erasures
 from handoff.domain.errors import ConfigurationError, JournalUnavailable, StoreUnavailable
 from handoff.services.customers.customer import by_key
 from handoff.services.privacy.erasing import Eraser
-from handoff.services.privacy.erasure import Erasure, ErasureOrder, repeat_all, request_erasure
+from handoff.services.privacy.erasure import Erasure, ErasureOrder, request_erasure
 from handoff.services.privacy.journal import NAME, Journal, JournalEntry
+from handoff.services.privacy.repeating import repeat_all
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant
 from tests.samples import NOON, record_all, touchpoint

@@ -24,14 +24,16 @@ from handoff.domain.identity import Assurance
 from handoff.services.customers.customer import by_key
 from handoff.services.customers.links import Attribution, link
 from handoff.services.privacy.erasing import Eraser
-from handoff.services.privacy.erasure import STEPS, ErasureOrder, repeat_all, request_erasure
+from handoff.services.privacy.erasure import STEPS, ErasureOrder, request_erasure
 from handoff.services.privacy.journal import Journal
+from handoff.services.privacy.repeating import repeat_all
 from handoff.services.timeline.pages import read_timeline
 from handoff.services.timeline.reading import Filter
 from handoff.services.timeline.recording import record
 from handoff.store.repositories.timelines import Window
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant, opened
+from tests.examples import examples
 from tests.privacy.test_interrupted import Crash, Died, handoffs_of
 from tests.samples import NOON, handle, touchpoint
 from tests.store.servers import valkey_server
@@ -230,6 +232,7 @@ class Erasing(RuleBasedStateMachine):
         self.run(self.check())
 
 
+@pytest.mark.hypothesis
 def test_nothing_comes_back(tmp_path: Path) -> None:
     with valkey_server(appendonly="no") as url, asyncio.Runner() as runner:
 
@@ -243,7 +246,7 @@ def test_nothing_comes_back(tmp_path: Path) -> None:
             run_state_machine_as_test(  # type: ignore[no-untyped-call]
                 Erasing,
                 settings=settings(
-                    max_examples=15,
+                    max_examples=examples(15),
                     stateful_step_count=16,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),

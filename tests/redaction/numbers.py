@@ -198,3 +198,25 @@ def iban(random: Random) -> str:
 
 
 NO_CARDS = (order, phone, parcel, iban)
+
+
+def shop_order(random: Random) -> str:
+    """Order numbers in groups, with dates, and with initials: likest to national numbers."""
+    any_ = random.randrange
+    initials = "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZ", k=2))
+    return random.choice(
+        (
+            lambda: f"{initials}{any_(10**5, 10**8)}",
+            lambda: f"{initials[0]}{any_(10**6, 10**7)}",
+            lambda: f"202{any_(4, 7)}{any_(1, 13):02d}{any_(1, 29):02d}-{any_(1, 10**4):04d}",
+            lambda: f"2{any_(4, 7)}{any_(1, 13):02d}{any_(1, 29):02d}-{any_(1, 10**4):04d}",
+            lambda: f"{any_(100, 1000)}-{any_(10**3, 10**4)}-{any_(10**3, 10**4)}",
+            lambda: f"{any_(10**8, 10**9)}",
+            lambda: f"{any_(10**10, 10**11)}",
+            lambda: f"ORD-2026-{any_(1, 10**6):06d}",
+            lambda: f"{any_(1, 10**6):06d}/{any_(20, 27)}",
+        )
+    )()
+
+
+NO_PERSONAL_NUMBERS = (order, phone, parcel, shop_order)

@@ -10,7 +10,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from handoff.store.server.directory import DirectoryLock, private_directory
 from handoff.store.server.durability import prove
 from handoff.store.server.embedded import EmbeddedValkey
 from handoff.store.settings import StoreSettings
+from tests.stopwatch import Stopwatch
 from tests.store.servers import alive, valkey_binary
 
 pytestmark = pytest.mark.usefixtures("wheel")
@@ -219,11 +219,11 @@ async def test_a_killed_valkey_is_back_within_a_second_with_everything_acknowled
             assert valkey.pid is not None
             writing = [asyncio.create_task(write(round_ * 100 + n)) for n in range(100)]
             await asyncio.sleep(0)
-            began, killed = time.monotonic(), valkey.pid
+            watch, killed = Stopwatch(), valkey.pid
             os.kill(killed, signal.SIGKILL)
             await asyncio.gather(*writing)
             await store.call("PING")
-            assert time.monotonic() - began < 1.0
+            assert watch.seconds < 1.0
             assert valkey.pid != killed
         assert valkey.state == "ok"
         assert valkey.restarts == 3
@@ -306,7 +306,7 @@ async def test_a_torn_last_entry_is_cut_off_and_reported(tmp_path: Path) -> None
 async def test_while_it_cannot_start_it_is_down_with_a_reason_and_heals_when_the_cause_is_gone(
     tmp_path: Path,
 ) -> None:
-    settings = settings_in(tmp_path, timeout_s=0.3)
+    settings = settings_in(tmp_path, timeout_s=1.0)
     await fill(settings, 200)
     async with (
         EmbeddedValkey(settings).running() as valkey,

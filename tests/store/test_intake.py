@@ -109,7 +109,7 @@ async def repeat(intake: Intake, tenant: str, read: Callable[[], Sequence[Touchp
 
 async def is_served(intake: Intake, tenant: str) -> bool:
     """Whether the tenant still gets its turn while another one sends."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await intake.record("neighbour", stating())
         return (await record_one(intake, tenant, stating(touchpoint("next", at=NOON + 2)))).ok
 
@@ -117,7 +117,7 @@ async def is_served(intake: Intake, tenant: str) -> bool:
 @pytest.mark.parametrize("outcome", OUTCOMES)
 async def test_no_outcome_keeps_a_place(own_store: Store, tenant: str, outcome: str) -> None:
     intake = Intake(own_store)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await repeat(intake, tenant, OUTCOMES[outcome])
     assert await is_served(intake, tenant)
 
@@ -125,7 +125,7 @@ async def test_no_outcome_keeps_a_place(own_store: Store, tenant: str, outcome: 
 async def test_a_store_that_refuses_keeps_no_place(own_store: Store, tenant: str) -> None:
     intake = Intake(own_store)
     own_store.recorder.refuses = "the disk is full"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await repeat(intake, tenant, stating(touchpoint("1"), touchpoint("2", at=NOON + 1)))
     own_store.recorder.refuses = None
     assert await is_served(intake, tenant)
@@ -143,7 +143,7 @@ async def test_a_recorder_that_breaks_answers_everybody_and_keeps_no_place(
 ) -> None:
     intake, whole = Intake(own_store), own_store.recorder
     own_store.recorder = BrokenRecorder()  # type: ignore[assignment]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await repeat(intake, tenant, stating(touchpoint("1"), touchpoint("2", at=NOON + 1)))
         with pytest.raises(StoreUnavailable):
             await record_one(intake, tenant, stating(touchpoint("3")))
@@ -164,7 +164,7 @@ async def test_callers_that_leave_or_fail_keep_no_place(own_store: Store, tenant
         leaving = asyncio.create_task(record_one(intake, tenant, stating(touchpoint(f"left {number}"))))
         await asyncio.sleep(0)
         leaving.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await reported.wait()
     assert await is_served(intake, tenant)
 

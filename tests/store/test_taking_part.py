@@ -11,6 +11,7 @@ from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.services.timeline.participation import refer
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant
+from tests.examples import examples
 from tests.samples import NOON, handle, pages, record_all, touchpoint
 
 ANNA = ("user:anna", "email:anna@example.com", "anonymous:a1")
@@ -41,9 +42,8 @@ async def _happened(store: Store, tenant: str, touchpoints: list[Touchpoint]) ->
 
 
 @settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(events, st.integers(1, 6), st.booleans())

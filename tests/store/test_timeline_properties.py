@@ -19,18 +19,18 @@ from handoff.services.timeline.recording import record
 from handoff.services.timeline.views import TouchpointView
 from handoff.store.store import Store
 from tests.conftest import fresh_tenant
+from tests.examples import examples
 from tests.samples import NOON, handle, pages, record_all, timeline, touchpoint
 
 # Tracing triples the cost of these properties, and examples elsewhere run the same lines.
 pytestmark = pytest.mark.no_cover
 
 EXAMPLES = settings(
-    max_examples=50,
+    max_examples=examples(50),
     deadline=None,  # a real server on a shared machine
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-FEW = settings(EXAMPLES, max_examples=25)
+FEW = settings(EXAMPLES, max_examples=examples(25))
 T = TypeVar("T")
 HANDLES = ("user:anna", "email:anna@example.com", "anonymous:a1")
 

@@ -27,6 +27,7 @@ from handoff.services.audit.search import AuditQuery, decode_place, encode_place
 from handoff.services.audit.settings import AuditSettings
 from handoff.services.audit.trail import AuditTrail
 from handoff.services.audit.verifying import Verification, verify
+from tests.examples import examples
 
 MB = 1024 * 1024
 
@@ -103,7 +104,9 @@ def test_a_folder_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None
         chain_in(tmp_path / "file" / "audit")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(place=st.floats(0, 0.999), change=st.integers(1, 255))
 def test_any_changed_byte_is_found(tmp_path: Path, place: float, change: int) -> None:
     root = tmp_path / "any"

@@ -29,7 +29,7 @@ async def test_who_waits_gets_the_next_take() -> None:
     waiting = asyncio.create_task(feed.next(10))
     await asyncio.sleep(0)
     feed.put(frame(1))
-    assert await asyncio.wait_for(waiting, 1) == frame(1)
+    assert await asyncio.wait_for(waiting, 10) == frame(1)
 
 
 async def test_a_slow_reader_is_cut_off_after_a_bounded_number_of_frames() -> None:
@@ -46,7 +46,7 @@ async def test_an_interruption_wakes_a_waiting_reader() -> None:
     waiting = asyncio.create_task(feed.next(10))
     await asyncio.sleep(0)
     feed.break_off()
-    assert await asyncio.wait_for(waiting, 1) is None
+    assert await asyncio.wait_for(waiting, 10) is None
     assert feed.cut
 
 
@@ -111,7 +111,7 @@ async def test_who_takes_frames_take_is_not_woken() -> None:
     subscriber.feed.put(frame(1))
     subscriber.feed.put(frame(2))
     assert subscriber.received == [1, 2]
-    assert await asyncio.wait_for(reading, 1) is None
+    assert await asyncio.wait_for(reading, 10) is None
     subscriber.feed.put(frame(3))  # no reader is waiting: the subscriber may be busy
     assert subscriber.direct == [1, 2]
     assert await subscriber.feed.next(1) == frame(3)
@@ -124,4 +124,4 @@ async def test_nothing_is_taken_take_after_an_interruption() -> None:
     subscriber.feed.break_off()
     subscriber.feed.put(frame(1))
     assert subscriber.received == []
-    assert await asyncio.wait_for(reading, 1) is None
+    assert await asyncio.wait_for(reading, 10) is None

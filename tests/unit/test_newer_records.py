@@ -23,6 +23,7 @@ from handoff.services.handoffs.records import Chain
 from handoff.services.webhooks.configured import Configured, _configured
 from handoff.services.webhooks.spec import SubscriptionSpec
 from handoff.services.webhooks.subscriptions import Key, Subscription
+from tests.examples import examples
 
 PARTY = Party(channel="chat", queue="support")
 HANDOFF = Handoff(
@@ -87,7 +88,7 @@ def structs_in(value: Any, type_: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda it: type(it).__name__)
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(data=st.data())
 def test_unknown_fields_survive_wherever_they_are(record: Any, data: st.DataObject) -> None:
     plain = msgspec.msgpack.decode(msgspec.msgpack.encode(record))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from handoff.bootstrap.settings import Settings, load_settings
-from handoff.cli.configured import check
 from handoff.domain.errors import ConfigurationError
 from handoff.services.access.access import RESERVED_NAMES, Access, Token, hash_secret
+from tests.commands import run_command
 
 
 def token(name: str, **changes: Any) -> dict[str, Any]:
@@ -80,7 +79,7 @@ def test_the_admins_secret_is_no_other_tokens() -> None:
         Access(both, ["default"])
 
 
-def test_check_config_reports_it(tmp_path: Path) -> None:
+def test_check_config_reports_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, token("admin"))
-    with pytest.raises(ConfigurationError, match=r"handoff\.toml: token 'admin': this name is reserved"):
-        check(Namespace(file=path))
+    assert run_command("check-config", str(path)) == 1
+    assert "handoff.toml:2: tokens[0].name: token 'admin': this name is reserved" in capsys.readouterr().err

@@ -20,7 +20,7 @@ PROBLEM = "application/problem+json"
 _DAY_S = 24 * 3600
 _PROBLEM_TEXTS = {
     400: "The server cannot read the body.",
-    401: "The bearer token is missing, unknown, or expired.",
+    401: "The bearer token is missing (`token_missing`), expired (`token_expired`), or unknown.",
     403: "The token lacks the scope, or belongs to another tenant or agent.",
     404: "Not found, or it belongs to another tenant.",
     409: "The current state does not allow this.",
@@ -213,7 +213,11 @@ def _conflict(operation: Operation) -> dict[str, Any]:
 def _problem(status: int) -> dict[str, Any]:
     headers = _request_id()
     if status == 401:
-        headers["WWW-Authenticate"] = _header(Header(name="WWW-Authenticate", text="`Bearer`."))
+        headers["WWW-Authenticate"] = _header(
+            Header(
+                name="WWW-Authenticate", text='`Bearer`, with `error="invalid_token"` if a token was sent.'
+            )
+        )
     if status == 503:
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     return {

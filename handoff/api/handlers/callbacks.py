@@ -182,7 +182,7 @@ async def list_(request: web.Request) -> web.Response:
     hashes = store.hashes(principal.tenant)
     shown = [it for it in page.callbacks if await _is_readable(store, principal, it)]
     about_homes(request, (it.home for it in shown))
-    views = [callback_view(it, hashes) for it in shown]
+    views = await store.pace.each(principal.tenant, lambda it: callback_view(it, hashes), shown)
     return answer(
         CallbackAnswer(
             callbacks=views,

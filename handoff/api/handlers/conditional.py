@@ -21,6 +21,8 @@ from handoff.api.http.exchange import answer_json
 from handoff.services.context.views import ContextView
 
 _SIZE = 16  # bytes: makes collisions practically impossible
+MASKED = "m"
+"""The end of the ETag of a context with masked numbers."""
 _CLOCK_VALUES = {
     "source": ("last_seen", "behind_s"),
     "effort": ("waiting_minutes", "text"),

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.hdrs import CACHE_CONTROL
 from msgspec import UNSET, Struct, UnsetType
 
+from handoff.api.handlers.privacy.masking import SHOWN, masked_json
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.auditing import about, sought
 from handoff.api.http.exchange import (
@@ -48,12 +49,14 @@ from handoff.services.customers.consents import ConsentView, consent_view, read_
 from handoff.services.customers.customer import assurance_of, by_id
 from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.customers.portions import read_portions
+from handoff.services.timeline.encoding import with_encoded_touchpoints
 from handoff.services.timeline.pages import read_timeline
 from handoff.services.timeline.reading import Filter
+from handoff.services.timeline.views import TimelineView
 from handoff.store.reads import Reads
 from handoff.store.repositories.timelines import Window, decode_cursor
 
-from .conditional import answer_context, fingerprint
+from .conditional import MASKED, answer_context, fingerprint
 from .context_cache import CachedContext
 
 MAX_IDENTITIES = 20
@@ -193,7 +196,8 @@ async def respond(
     request bypasses the cache for reading and writing.
     """
     site, tenant, now = request.app[SITE], principal.tenant, time.time_ns() // 1000
-    key = (tenant, whom, wanted)
+    key = (tenant, whom, wanted, site.store.masking.kinds(tenant))
+    request[SHOWN] = True
     may_keep = site.summariser is None and "no-store" not in request.headers.get(CACHE_CONTROL, "")
     kept = await _cached(site, tenant, key, now) if may_keep else None
     if kept is None and may_keep and await site.recent.wait_for(key):
@@ -214,13 +218,25 @@ async def respond(
             summariser=site.summariser,
             watch=reads,
         )
-        body, etag, customers = encode(made.view), fingerprint(made.view), _shown(made.view)
+        shown = await _encoded(site, tenant, made.view)
+        raw, etag, customers = encode(shown), fingerprint(shown), _shown(made.view)
+        body = await masked_json(request, raw)
+        if body is not raw:
+            etag += MASKED
         about(request, *customers)
         if isinstance(made.view.brief, Brief):
             site.measures.lines(rules_of(made.view.brief))
         if made.basis and may_keep:
             site.recent.put(key, body, etag, made.basis, customers)
     return answer_context(request, body, etag)
+
+
+async def _encoded(site: AppContext, tenant: str, view: ContextView) -> ContextView:
+    """The context for its encoder, with its touchpoints encoded already."""
+    if not isinstance(view.timeline, TimelineView):
+        return view
+    timeline = await with_encoded_touchpoints(site.store, tenant, view.timeline, encode)
+    return msgspec.structs.replace(view, timeline=timeline)
 
 
 def _shown(view: ContextView) -> tuple[str, ...]:
@@ -274,7 +290,7 @@ async def timeline(request: web.Request) -> web.Response:
         principal.reader,
         portions.given,
     )
-    return answer(page)
+    return answer(await with_encoded_touchpoints(site.store, principal.tenant, page, encode))
 
 
 class ConsentsAnswer(Struct, frozen=True, kw_only=True):

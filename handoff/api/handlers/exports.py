@@ -5,11 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 
+import msgspec
 from aiohttp import web
 
+from handoff.api.handlers.privacy.masking import REVEALED, masked_json, require_reveal
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.auditing import ACCESS, about, about_homes, write_entry
-from handoff.api.http.exchange import JSON, answer, bad_parameter, encode, read_assurance, stream_answer
+from handoff.api.http.exchange import (
+    JSON,
+    answer,
+    bad_parameter,
+    encode,
+    query_flag,
+    read_assurance,
+    stream_answer,
+)
 from handoff.services.access.customer_access import check_conversation, check_customer
 from handoff.services.customers.consents import check_consent
 from handoff.services.customers.customer import by_id
@@ -22,6 +32,8 @@ from handoff.services.export.customer import (
 )
 from handoff.services.export.vcon import Vcon, export_conversation
 from handoff.services.handoffs.targets import home_of, read_conversation_id
+from handoff.services.timeline.encoding import encoded_each
+from handoff.store.store import Store
 
 CONSENT_MISSING = "Handoff-Consent-Missing"
 FORMATS = ("json", "vcon")
@@ -44,7 +56,7 @@ async def conversation(request: web.Request) -> web.Response:
         min_assurance=read_assurance(request.query.get("min_assurance"), principal.min_assurance),
         reader=principal.reader,
     )
-    return answer(exported)
+    return answer(await _around(store, principal.tenant, exported))
 
 
 def _internal(request: web.Request) -> bool:
@@ -61,6 +73,8 @@ async def customer(request: web.Request) -> web.StreamResponse:
     format_, internal = request.query.get("format", FORMATS[0]), _internal(request)
     if format_ not in FORMATS:
         raise bad_parameter("format", f"format must be one of {', '.join(FORMATS)}")
+    if query_flag(request, "reveal", default=False):
+        require_reveal(request)
     least = read_assurance(request.query.get("min_assurance"), principal.min_assurance)
     whom = await by_id(store, tenant, id_)
     await check_customer(store, principal, whom.group.members)
@@ -70,29 +84,37 @@ async def customer(request: web.Request) -> web.StreamResponse:
     reader = principal.reader
     if format_ == "vcon":
         vcons = export_conversations(store, tenant, whom, least, internal=internal, reader=reader)
-        return await _stream(request, _listed(vcons), missing)
+        return await _stream(request, _listed(request, vcons), missing)
     begun = await begin_export(store, tenant, whom, id_, time.time_ns() // 1000, reader)
-    parts = _written(begun, export_touchpoints(store, tenant, whom, least, reader))
+    parts = _written(request, begun, export_touchpoints(store, tenant, whom, least, reader))
     return await _stream(request, parts, missing)
 
 
-async def _written(begun: ExportHead, pages: Pages) -> AsyncIterator[bytes]:
+async def _written(request: web.Request, begun: ExportHead, pages: Pages) -> AsyncIterator[bytes]:
     """The JSON of an ExportView, page by page."""
-    before = encode(begun)[:-1] + b',"touchpoints":['
+    pace, tenant = request.app[SITE].store.pace, request[PRINCIPAL].tenant
+    before = (await masked_json(request, encode(begun)))[:-1] + b',"touchpoints":['
     returned = hidden = 0
     async for views, below in pages:
         returned, hidden = returned + len(views), hidden + below
         if views:
-            yield before + encode(views)[1:-1]
+            part = b"[" + b",".join(await pace.each(tenant, encode, views)) + b"]"
+            yield before + (await masked_json(request, part))[1:-1]
             before = b","
     end = b'],"returned":%d,"below_min_assurance":%d}' % (returned, hidden)
     yield end if returned else before + end
 
 
-async def _listed(vcons: AsyncIterator[Vcon]) -> AsyncIterator[bytes]:
+async def _around(store: Store, tenant: str, vcon: Vcon) -> Vcon:
+    """The vCon for its encoder, with its dialogs encoded already."""
+    return msgspec.structs.replace(vcon, dialog=await encoded_each(store, tenant, vcon.dialog, encode))
+
+
+async def _listed(request: web.Request, vcons: AsyncIterator[Vcon]) -> AsyncIterator[bytes]:
+    store, tenant = request.app[SITE].store, request[PRINCIPAL].tenant
     mark = b"["
     async for vcon in vcons:
-        yield mark + encode(vcon)
+        yield mark + await masked_json(request, encode(await _around(store, tenant, vcon)))
         mark = b","
     yield b"[]" if mark == b"[" else b"]"
 
@@ -107,7 +129,7 @@ async def _stream(
         response.headers[CONSENT_MISSING] = missing
     async for part in parts:
         if not response.prepared:
-            await write_entry(request)
+            await write_entry(request, "revealed" if REVEALED in request else "ok")
             await response.prepare(request)
         await response.write(part)
     await response.write_eof()

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, field
 
+from handoff.api.handlers.privacy.masking import SHOWN, masked_json
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.auditing import about, about_homes
 from handoff.api.http.exchange import (
@@ -17,6 +18,7 @@ from handoff.api.http.exchange import (
     bad_parameter,
     broken,
     check_reason,
+    encode,
     encode_number,
     number_cursor,
     query_ascending,
@@ -118,7 +120,8 @@ class HandoffInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         steps = {f"/fallback/{at}": it for at, it in enumerate(self.fallback)}
         for pointer, party in ({"/from": self.sender, "/to": self.to} | steps).items():
             if party.channel is not None and party.channel not in declared:
-                detail = f"The channel {party.channel[:40]!r} is not declared"
+                channels = ", ".join(sorted(declared))
+                detail = f"The channel {party.channel[:40]!r} is not declared; allowed: {channels}"
                 raise broken(f"{pointer}/channel", detail, "unknown_channel")
 
 
@@ -304,6 +307,9 @@ async def snapshot(request: web.Request) -> web.Response:
     content = await read_pinned(store.of(principal.tenant).handoffs, ref.sha256)
     if principal.reader.limited and (shown := shown_snapshot(content, principal.reader)) is not None:
         return answer_json(shown)
+    request[SHOWN] = True
+    if (masked := await masked_json(request, content)) is not content:
+        return answer_json(masked)
     headers = {"Cache-Control": "no-store", "Handoff-Sha256": ref.sha256, "ETag": f'"{ref.sha256}"'}
     return web.Response(body=content, content_type="application/json", headers=headers)
 
@@ -329,15 +335,22 @@ async def list_(request: web.Request) -> web.Response:
             bound=number_cursor(request),
             reader=reader,
         ),
+        store.pace,
     )
     hashes = store.hashes(principal.tenant)
     ids = await listing.current_customer_ids(store, principal.tenant, page.handoffs)
     about(request, *ids.values())
     about_homes(request, (it.home for it in page.handoffs))
     permitted = [reader.shown(it) for it in page.handoffs]
-    omitted = [it.id for it in permitted if _is_long(it.context)]
-    shown = [msgspec.structs.replace(it, context=None) if it.id in omitted else it for it in permitted]
-    views = [handoff_view(it, hashes, ids[it.id]) for it in shown]
+    long = await store.pace.each(principal.tenant, _is_long, permitted)
+    omitted = [it.id for it, left_out in zip(permitted, long, strict=True) if left_out]
+
+    def encoded(handoff: Handoff) -> msgspec.Raw:
+        context = None if handoff.id in omitted else handoff.context
+        shown = msgspec.structs.replace(handoff, context=context)
+        return msgspec.Raw(encode(handoff_view(shown, hashes, ids[handoff.id])))
+
+    views: list[Any] = await store.pace.each(principal.tenant, encoded, permitted)
     return answer(
         ListView(
             handoffs=views,
@@ -350,5 +363,6 @@ async def list_(request: web.Request) -> web.Response:
     )
 
 
-def _is_long(context: Any) -> bool:
+def _is_long(handoff: Handoff) -> bool:
+    context = handoff.context
     return context is not None and len(msgspec.msgpack.encode(context)) > LISTED_CONTEXT

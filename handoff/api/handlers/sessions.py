@@ -14,7 +14,7 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.clock import format_time
 from handoff.domain.errors import Forbidden, NotFound, Unprocessable
 from handoff.services.access import sessions as service
-from handoff.services.access.principal import SCOPES, Principal
+from handoff.services.access.principal import SCOPES, Principal, unknown_scopes
 
 MAX_AGENT = 200  # characters of an agent's name
 MAX_QUEUES = 100
@@ -114,7 +114,7 @@ async def create(request: web.Request) -> web.Response:
     given = await read_json(request, SessionInput)
     unknown = set(given.scopes) - SCOPES
     if unknown:
-        raise Unprocessable(f"Unknown scopes: {', '.join(sorted(unknown))}", code="unknown_scope")
+        raise Unprocessable(unknown_scopes(unknown), code="unknown_scope")
     store = request.app[SITE].store
     wish = service.SessionWish(
         agent=given.agent,

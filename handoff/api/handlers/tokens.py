@@ -15,7 +15,7 @@ from handoff.api.http.exchange import answer, broken, read_json
 from handoff.domain.clock import SECOND, Micros, format_time
 from handoff.domain.errors import ConfigurationError, Conflict, Unprocessable
 from handoff.services.access import api_keys as service
-from handoff.services.access.principal import SCOPES
+from handoff.services.access.principal import SCOPES, unknown_scopes
 from handoff.services.access.reader import ACCESS_AFTER_S
 
 from .sessions import MAX_AGENT, check_queues
@@ -50,7 +50,7 @@ class TokenInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.ttl_s is not None and not 1 <= self.ttl_s <= MAX_LIFE_S:
             raise broken("/ttl_s", f"ttl_s must be 1 to {MAX_LIFE_S}")
         if unknown := set(self.scopes) - SCOPES:
-            raise broken("/scopes", f"Unknown scopes: {', '.join(sorted(unknown))}", "unknown_scope")
+            raise broken("/scopes", unknown_scopes(unknown), "unknown_scope")
         if "admin" in self.scopes and (self.queues is not None or self.audience == "customer"):
             raise broken("/scopes", "A token with admin has no limits")
         if self.agent is not None and not 0 < len(self.agent) <= MAX_AGENT:

@@ -69,6 +69,13 @@ def about_homes(request: web.Request, homes: Iterable[bytes]) -> None:
         about(request, *customer_ids(request.app[SITE].store.hashes(request[PRINCIPAL].tenant), homes))
 
 
+def state_reason(request: web.Request, reason: str) -> None:
+    """Set the purpose of the access, where the body states it."""
+    access = request.get(ACCESS)
+    if access is not None:
+        access.reason = reason
+
+
 def sought(request: web.Request, identities: Iterable[Identity]) -> None:
     """Add the identities that the request looks up, in their masked form."""
     access = request.get(ACCESS)

@@ -69,7 +69,7 @@ async def answer_once(request: web.Request, handler: Handler, *, duplicates: boo
         )
     site = request.app[SITE]
     body = request[BODY] = await read_body(request)
-    digests = _digests(site.store, request, body)
+    digests = _digests(site.store, request, principal.tenant, body)
     records = site.store.of(principal.tenant).idempotency
     hashes = site.store.hashes(principal.tenant)
     place = records.place_of(hashes.request("credential", principal.credential.hex(), key))
@@ -107,10 +107,10 @@ async def answer_once(request: web.Request, handler: Handler, *, duplicates: boo
     return response
 
 
-def _digests(store: Store, request: web.Request, body: bytes) -> list[bytes]:
+def _digests(store: Store, request: web.Request, tenant: str, body: bytes) -> list[bytes]:
     """The digest to keep for a request, then those that its first answer may have been kept with."""
     plain = sha256(request.path_qs.encode(errors="surrogatepass") + b"\0" + body).digest()
-    keyed = store.request_digests(plain)
+    keyed = store.request_digests(tenant, plain)
     return [*keyed, plain] if store.workers.writes(KEYED_FORMAT) else [plain, *keyed]
 
 

@@ -50,6 +50,11 @@ TITLES = {
     500: "Internal server error",
     503: "Outcome unknown: send the same request again",
 }
+_CHALLENGES = {
+    "token_expired": 'Bearer error="invalid_token", error_description="The token has expired"',
+    "unauthenticated": 'Bearer error="invalid_token"',
+}
+"""RFC 6750 §3.1: without an error for a request that has no token."""
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 log = structlog.get_logger(__name__)
@@ -74,7 +79,7 @@ def problem(status: int, code: str, detail: str, **fields: Any) -> web.Response:
     wait = fields.get("retry_after_s", RETRY_AFTER_S)
     headers = {"Retry-After": str(wait)} if status in (429, 503) else {}
     if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = _CHALLENGES.get(code, "Bearer")
     return web.Response(
         status=status,
         body=_encoded(body),

@@ -204,9 +204,16 @@ _HISTORY = (
             ),
             INTERNAL,
             MIN_ASSURANCE,
+            Parameter(
+                name="reveal",
+                text="`true`: with bank account and national numbers that `privacy.masking` masks. Needs the "
+                "scope `privacy:reveal`, and a reason in the header `Handoff-Reason`.",
+                schema={"type": "boolean", "default": False},
+            ),
         ),
         replies=(ResponseSpec(200, "The export.", ExportView | list[Vcon], (CONSENT_MISSING,)),),
-        conflicts="The configuration asks for a consent that the customer has not given (`consent_missing`)",
+        conflicts="The configuration asks for a consent that the customer has not given (`consent_missing`), "
+        "or the server keeps no audit trail for `reveal` (`audit_off`)",
     ),
 )
 

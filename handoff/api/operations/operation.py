@@ -81,6 +81,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     `queues` and `customers` open it to callers limited to queues, and to customer-facing ones: its handler
     then applies their limits to everything that it shows and changes.
     `audit` declares whether requests make an audit entry. Without a declaration they do, and a test fails.
+    Answers of audited operations have personal numbers masked, unless the operation `reveals` them.
     Routing: `path` is the documented path; `pattern` is the router's, where they differ, and several
     operations may share one if they have the same handler and access. `streamed` operations have no HEAD.
     Idempotency: a `creating` operation accepts an Idempotency-Key; with `duplicates`,
@@ -106,6 +107,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     customers: bool = False
     public: bool = False
     audit: Audited | NotAudited | None = None
+    reveals: bool = False
     creating: bool = False
     duplicates: bool = False
     parameters: tuple[Parameter, ...] = ()

@@ -12,7 +12,7 @@ from handoff.api.operations.operation import (
     ResponseSpec,
     path_parameter,
 )
-from handoff.api.pages import docs, panel
+from handoff.api.pages import docs, entry, panel
 
 from .operating import TAG
 
@@ -20,9 +20,22 @@ ETAG = Header(
     name="ETag", text="Changes with the content. A request with a matching `If-None-Match` gets 304."
 )
 HTML = "text/html"
+JSON = "application/json"
 FILE = path_parameter("asset", "The file's name.")
 
 OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/",
+        handler=entry.page,
+        id="entry",
+        audit=NO_PERSONAL_DATA,
+        tag=TAG,
+        summary="Entry page",
+        text="Links to the reference, the panel, and the descriptions: a page for browsers, else JSON.",
+        public=True,
+        replies=(ResponseSpec(200, "Links, relative to this address.", {HTML: str, JSON: dict[str, str]}),),
+    ),
     Operation(
         method="GET",
         path="/openapi.json",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from handoff.api.handlers.privacy import erasures
+from handoff.api.handlers.privacy import erasures, revealing
 from handoff.api.handlers.privacy.erasures import ErasuresAnswer, ProtectionInput
+from handoff.api.handlers.privacy.revealing import RevealInput
 from handoff.api.operations.operation import (
     CURSOR,
     LIMIT,
@@ -16,6 +17,7 @@ from handoff.api.operations.operation import (
 )
 from handoff.services.privacy.erasure import ErasureView
 from handoff.services.privacy.protection import Protection, ProtectionView
+from handoff.services.timeline.views import TouchpointView
 
 TAG = "Privacy"
 SCOPES = ("privacy:write",)
@@ -109,6 +111,25 @@ OPERATIONS = (
         "timelines, streams, links, and exports answer 403 `restricted`, and new touchpoints are not sent to "
         "subscribers. A party that takes over a conversation gets no history.",
         reason="accuracy contested",
+    ),
+    Operation(
+        method="POST",
+        path="/v1/touchpoints/{id}/reveal",
+        handler=revealing.reveal,
+        id="revealTouchpoint",
+        audit=Audited("touchpoint"),
+        reveals=True,
+        tag=TAG,
+        summary="Read a touchpoint with its bank account and national numbers",
+        text="Where `privacy.masking` is set, all other answers have these numbers masked. The audit trail "
+        "keeps the caller and the reason. Card numbers stay masked: they are not stored.",
+        queues=True,
+        scopes=("context:read", "privacy:reveal"),
+        parameters=(path_parameter("id", "The touchpoint's id."),),
+        body=RevealInput,
+        example={"reason": "refund, ticket 4711"},
+        replies=(ResponseSpec(200, "The touchpoint.", TouchpointView),),
+        conflicts="The server keeps no audit trail (`audit_off`)",
     ),
     Operation(
         method="GET",

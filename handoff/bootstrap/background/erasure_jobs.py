@@ -11,8 +11,8 @@ import structlog
 from handoff.api.http.app_keys import AppContext
 from handoff.domain.errors import ConfigurationError, HandoffError
 from handoff.services.privacy.erasing import Eraser
-from handoff.services.privacy.erasure import repeat_all
 from handoff.services.privacy.noticing import ErasureWatch
+from handoff.services.privacy.repeating import repeat_all, withhold
 
 NOTICE_S = 2.0  # so often a worker looks for erasures that another one was asked for
 ERASE_S = 5.0  # so often it looks for jobs that another one left
@@ -30,17 +30,30 @@ class Erasures:
         self._repeated = False
 
     async def repeat(self) -> None:
-        """Take out of sight again what a restored backup brought back, before anybody can read it."""
+        """Take out of sight again what a restored backup brought back, before anybody can read it.
+
+        If the store takes no writes, it is withheld meanwhile, and `run` tries again.
+        """
         try:
             repeated = await repeat_all(self._site.store, self._site.journal)
         except ConfigurationError:
             raise
         except HandoffError as error:  # a full store, say: `run` tries again
-            log.error("erasures_not_repeated", code=error.problem_code)
+            withheld = await self._withhold()
+            log.error("erasures_not_repeated", code=error.problem_code, withheld=withheld)
             return
         self._repeated = True
         if repeated:
             log.warning("erasures_repeated", count=repeated)
+
+    async def _withhold(self) -> int | None:
+        """How many identities are withheld; None if the store does not answer: it shows nothing."""
+        try:
+            return await withhold(self._site.store, self._site.journal)
+        except HandoffError:
+            return None
+        finally:
+            self._site.recent.clear()
 
     def ready(self) -> str | None:
         """Why this worker should get no requests, or None."""

@@ -32,7 +32,7 @@ def show(options: argparse.Namespace) -> int:
 
 
 async def _run(action: Any, options: argparse.Namespace) -> int:
-    async with remote(options.url, options.token) as server:
+    async with remote(options.url, options.token, options.tenant) as server:
         await action(server, options, Console(highlight=False))
     return 0
 
@@ -62,16 +62,32 @@ async def _show(server: Remote, options: argparse.Namespace, console: Console) -
 
 
 async def _show_all(server: Remote, options: argparse.Namespace, console: Console) -> None:
-    page = await server.get("/v1/erasures")
+    """One page, or with `--all` every page: as JSON, one document of all erasures."""
+    cursor, whole, shown = options.cursor, [], 0
+    while True:
+        params = {"limit": str(options.limit)} | ({"cursor": cursor} if cursor else {})
+        page = await server.get("/v1/erasures", params)
+        cursor, shown = page["next"], shown + page["returned"]
+        if options.json:
+            whole += page["erasures"]
+        else:
+            _print_page(page["erasures"], console)
+        if not options.all or cursor is None:
+            break
     if options.json:
-        print_json(page)
+        print_json({**page, "erasures": whole, "returned": shown})
         return
-    for erasure in page["erasures"]:
+    console.print(f"{shown} of {page['total']} shown", style="dim")
+    if cursor is not None:
+        console.print(f"continue with --cursor {cursor}", style="dim", soft_wrap=True)
+
+
+def _print_page(erasures: list[Any], console: Console) -> None:
+    for erasure in erasures:
         at = erasure["erased_at"][:16].replace("T", " ")
         ids = f"{erasure['id']}  {erasure['customer_id']}"
         line = f"{at}  {erasure['state']:9}  {ids}  {erasure['requested_by']}"
         console.print(line, markup=False, soft_wrap=True)
-    console.print(f"{page['returned']} of {page['total']} shown", style="dim")
 
 
 def _print(erasure: Any, options: argparse.Namespace, console: Console) -> None:

@@ -75,7 +75,11 @@ async def _opened(options: argparse.Namespace) -> AsyncIterator[tuple[Store, Ret
     names = tenants(settings, build_sources(settings))
     check_rules(settings.retention, names, settings.channel_names)
     chosen, url = running_store(options)
-    async with Connection(chosen, url=url) as connection, open_store(chosen, connection) as store:
+    async with (
+        Connection(chosen, url=url) as connection,
+        open_store(chosen, connection, sealed=settings.privacy.sealing) as store,
+    ):
+        await store.prepare_tenants(names)
         yield store, RetentionPolicy(settings.retention, names, settings.channel_names)
 
 

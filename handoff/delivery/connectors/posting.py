@@ -134,7 +134,7 @@ async def _brief(store: Store, tenant: str, snapshot: str | None) -> Brief | Non
     """The brief of the snapshot; None if there is none, or if its format is no longer readable."""
     if snapshot is None:
         return None
-    pinned = await read_pinned(store.of(tenant).handoffs, snapshot)
+    pinned = store.masking.json(tenant, await read_pinned(store.of(tenant).handoffs, snapshot))
     try:
         return msgspec.json.decode(pinned, type=_Pinned).brief
     except msgspec.ValidationError:

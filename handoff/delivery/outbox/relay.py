@@ -115,7 +115,8 @@ class Relay:
             return False
         places = [(it.outbox.stream, it.cursor) for it in ready]
         block_ms = None if reader.cluster else max(round(block_s * 1000), 1)
-        found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
+        sealing = self._store.sealing
+        found = await read_entries(reader, places, count=COUNT, block_ms=block_ms, sealing=sealing)
         for consumer in ready:
             consumer.measure(found.get(consumer.outbox.stream, ()))
         read = [it for it in ready if it.outbox.stream in found]

@@ -8,7 +8,7 @@ Lines about what was only claimed are lines of their own and say so. Screens ren
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from handoff.domain.clock import Micros
 
@@ -24,7 +24,8 @@ from .sections.wants import wants
 from .sections.why_now import why_now
 from .shapes import Brief, BriefLine, CandidateWords, EarlierHandoff, Effort, Pending, Summary, TimelineItem
 from .state import StoryState
-from .story import Story, read_story
+from .steps import Steps, finish
+from .story import Story, read_story, reading_story
 
 __all__ = [
     "MAX_LINES",
@@ -43,7 +44,9 @@ __all__ = [
     "TimelineItem",
     "build_brief",
     "read_story",
+    "reading_story",
     "write_brief",
+    "writing_brief",
 ]
 
 RULES = 2
@@ -52,6 +55,15 @@ RULES = 2
 MAX_LINES = 12  # a section: more is not read in ten seconds; what is left out is counted
 MORE_LINES = {"wants": 16, "known": 16}  # several matters with their first and last words; short facts
 _NEWEST_LAST = frozenset({"tried", "answered"})
+_SECTIONS: Mapping[str, Callable[[Story], Sequence[MadeLine]]] = {
+    "why_now": why_now,
+    "wants": wants,
+    "tried": tried,
+    "answered": answered,
+    "promised": promised,
+    "known": known,
+    "feelings": feelings,
+}
 
 
 def build_brief(
@@ -76,16 +88,19 @@ def build_brief(
 
 def write_brief(story: Story) -> Brief:
     """The brief that a story makes."""
-    sections: dict[str, Sequence[MadeLine]] = {
-        "why_now": why_now(story),
-        "wants": wants(story),
-        "tried": tried(story),
-        "answered": answered(story),
-        "promised": promised(story),
-        "known": known(story),
-        "feelings": feelings(story),
-    }
-    kept = {name: _bounded(name, lines) for name, lines in sections.items()}
+    return finish(writing_brief(story))
+
+
+def writing_brief(story: Story) -> Steps[Brief]:
+    """`write_brief` in steps."""
+    sections: dict[str, Sequence[MadeLine]] = {}
+    kept: dict[str, tuple[BriefLine, ...]] = {}
+    for name, section in _SECTIONS.items():
+        sections[name] = section(story)
+        yield
+    for name, lines in sections.items():
+        kept[name] = _bounded(name, lines)
+        yield
     return Brief(
         why_now=kept["why_now"],
         wants=kept["wants"],

@@ -19,6 +19,7 @@ from .matters import Ask, Folded, Matter, MatterState
 from .shapes import TimelineItem
 from .signals import NamedReference, Signal, Speaker, signal_of
 from .state import StoryState, filed
+from .steps import Steps
 
 VERSION = 1
 """Raised when columns, or the state they stand for, change without a new version of the rules."""
@@ -137,19 +138,26 @@ class KeptStory(Struct, frozen=True, array_like=True):
     last_in: list[tuple[Segment, Micros]]
 
 
-def kept_story(state: StoryState) -> KeptStory:
-    """The columns of a state."""
+def keeping_story(state: StoryState) -> Steps[KeptStory]:
+    """The columns of a state, which must not change meanwhile."""
     folded = state.folded
     numbers = {id_: number for number, id_ in enumerate(state.signals)}
     loose = (folded.unclear, folded.steps, folded.transfers, folded.talks, folded.loose_nudges)
+    items = yield from _items(state.items)
+    signals = _signals(state)
+    yield
+    matters = []
+    for matter in folded.matters:
+        matters.append(_matter(matter, numbers))
+        yield
     return KeptStory(
-        _items(state.items),
-        _signals(state),
+        items,
+        signals,
         state.languages,
         sorted(state.stated_names),
         sorted(state.name_words),
         state.last_at,
-        [_matter(it, numbers) for it in folded.matters],
+        matters,
         [_numbers(it, numbers) for it in loose],
         {name: _of(matters) for name, matters in folded.by_conversation.items()},
         [(place, _of(matters)) for place, matters in folded.segments.items()],
@@ -157,9 +165,12 @@ def kept_story(state: StoryState) -> KeptStory:
     )
 
 
-def _items(items: Sequence[TimelineItem]) -> KeptItems:
+def _items(items: Sequence[TimelineItem]) -> Steps[KeptItems]:
     words: dict[str | None, int] = {}
-    coded = {name: [words.setdefault(getattr(it, name), len(words)) for it in items] for name in _CODED}
+    coded: dict[str, list[int]] = {}
+    for name in _CODED:
+        coded[name] = [words.setdefault(getattr(it, name), len(words)) for it in items]
+        yield
     return KeptItems(
         [None if it is None else str(it) for it in words],
         [it.id for it in items],
@@ -244,21 +255,24 @@ def _matter(matter: Matter, numbers: Mapping[str, int]) -> KeptMatter:
 # --- Back ---
 
 
-def restored_story(kept: KeptStory) -> StoryState:
+def restoring_story(kept: KeptStory) -> Steps[StoryState]:
     """The state that the columns were made of. IndexError or KeyError where they contradict each other."""
     items = restored_items(kept.items)
+    yield
     signals = _restored_signals(kept.signals, items)
+    yield
     state = StoryState(
         items=items,
         signals={it.id: it for it in signals},
         languages=kept.languages,
         stated_names=set(kept.stated_names),
         name_words=frozenset(kept.name_words),
-        folded=_restored_folded(kept, signals),
+        folded=(yield from _restoring_folded(kept, signals)),
         last_at=kept.last_at,
     )
     state.standing = [it for it in items if not it.deleted]
     state.conversations = {it.conversation for it in state.standing}
+    yield
     filed(state, state.standing)
     return state
 
@@ -319,8 +333,11 @@ def _restored_signals(kept: KeptSignals, items: Sequence[TimelineItem]) -> list[
     ]
 
 
-def _restored_folded(kept: KeptStory, signals: Sequence[Signal]) -> Folded:
-    matters = [_restored_matter(it, number, signals) for number, it in enumerate(kept.matters, start=1)]
+def _restoring_folded(kept: KeptStory, signals: Sequence[Signal]) -> Steps[Folded]:
+    matters = []
+    for number, one in enumerate(kept.matters, start=1):
+        matters.append(_restored_matter(one, number, signals))
+        yield
     unclear, steps, transfers, talks, nudges = ([signals[at] for at in it] for it in kept.loose)
     folded = Folded(
         matters=matters,

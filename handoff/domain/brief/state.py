@@ -13,12 +13,13 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import Micros
 
-from .matters import Folded, take_all
+from .matters import Folded, taking_all
 from .matters.joining import content_words
 from .packs import tokens_of
 from .rules import BriefRules
 from .shapes import TimelineItem
 from .signals import MOVING, Signal, extract
+from .steps import Steps
 
 GUESSED = 200  # characters of a text that its language is guessed from
 MIN_GUESSED = 15
@@ -27,7 +28,7 @@ MAX_NAMES, MAX_NAME = 100, 100  # people in one story whose names are known, cha
 
 
 class StoryState(Struct, kw_only=True, eq=False):
-    """Everything that later touchpoints build on. Made and changed by `advanced` only."""
+    """Everything that later touchpoints build on. Made and changed by `advancing` only."""
 
     items: list[TimelineItem] = field(default_factory=list)
     """Oldest first, with those that were deleted."""
@@ -46,24 +47,29 @@ class StoryState(Struct, kw_only=True, eq=False):
     """When the newest signal happened."""
 
 
-def advanced(state: StoryState | None, items: Sequence[TimelineItem], rules: BriefRules) -> StoryState:
-    """The state after these touchpoints, given oldest first: `state` itself where they extend it."""
+def advancing(
+    state: StoryState | None, items: Sequence[TimelineItem], rules: BriefRules
+) -> Steps[StoryState]:
+    """The state after these touchpoints, given oldest first: `state` itself where they extend it.
+
+    A caller that stops in between must not use `state` again.
+    """
     if state is not None:
         known = len(state.items)
         # Lists compare identical elements without looking into them.
-        if state.items == items[:known] and _take(state, items[known:], rules):
+        if state.items == items[:known] and (yield from _taking(state, items[known:], rules)):
             return state
     fresh = StoryState()
-    _take(fresh, items, rules)
+    yield from _taking(fresh, items, rules)
     return fresh
 
 
-def _take(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> bool:
+def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> Steps[bool]:
     """Add touchpoints. False where what is already folded would have come out differently."""
     state.items += items
     standing = [it for it in items if not it.deleted]
     known_in = {it.conversation: state.languages.get(it.conversation) for it in standing if state.standing}
-    signals = _signals(state, standing, rules)
+    signals = yield from _finding(state, standing, rules)
     filed(state, standing)
     if state.last_at is not None and any(it.at <= state.last_at for it in signals):
         return False
@@ -74,7 +80,8 @@ def _take(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -
     seen.update(it.conversation for it in standing)
     if signals:
         state.last_at = max(it.at for it in signals)
-    take_all(state.folded, signals, lambda it: _about(state.by_id[it.id], rules, state.languages))
+    by_id, languages = state.by_id, state.languages
+    yield from taking_all(state.folded, signals, lambda it: _about(by_id[it.id], rules, languages))
     return True
 
 
@@ -98,7 +105,7 @@ def _end(state: StoryState, item: TimelineItem) -> None:
         state.resolved.discard(item.conversation)
 
 
-def _signals(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> list[Signal]:
+def _finding(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> Steps[list[Signal]]:
     found: list[Signal] = []
     languages, names, packs = state.languages, state.name_words, rules.packs
     for item in items:
@@ -116,6 +123,7 @@ def _signals(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules
             if signal is not None:
                 state.signals[item.id] = signal
                 found.append(signal)
+            yield
     state.name_words = names
     return found
 

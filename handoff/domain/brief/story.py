@@ -15,7 +15,8 @@ from .matters import Folded, Matter, MatterState
 from .rules import BriefRules
 from .shapes import CandidateWords, EarlierHandoff, Pending, TimelineItem
 from .signals import Acts, NamedReference, Signal
-from .state import StoryState, advanced
+from .state import StoryState, advancing
+from .steps import Steps, finish
 
 _TRACKED = frozenset({"event.tracked"})
 
@@ -144,11 +145,36 @@ def read_story(
     internal: bool,
     state: StoryState | None = None,
 ) -> tuple[Story, StoryState]:
-    """The story of these touchpoints, given oldest first, and its state.
+    """The story of these touchpoints, given oldest first, and its state."""
+    return finish(
+        reading_story(
+            items,
+            now=now,
+            rules=rules,
+            pending=pending,
+            handoffs=handoffs,
+            internal=internal,
+            state=state,
+        )
+    )
 
-    `state` belongs to an earlier story of the same customer. This call may change it in place.
+
+def reading_story(
+    items: Sequence[TimelineItem],
+    *,
+    now: Micros,
+    rules: BriefRules,
+    pending: Pending | None,
+    handoffs: Sequence[EarlierHandoff],
+    internal: bool,
+    state: StoryState | None = None,
+) -> Steps[tuple[Story, StoryState]]:
+    """`read_story` in steps.
+
+    `state` belongs to an earlier story of the same customer. This work may change it in place: it is of no
+    use to others before the end, nor if the work stops in between.
     """
-    state = advanced(state, items, rules)
+    state = yield from advancing(state, items, rules)
     story = Story(
         items=state.standing,
         everything=state.items,

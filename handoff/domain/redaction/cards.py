@@ -9,6 +9,8 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from handoff.domain.personal_numbers.iban import ibans
+
 from .digits import FEWEST, LEAF, NUMBER, PADDED
 from .issuers import lengths_of, passes, running_sums
 
@@ -50,19 +52,6 @@ SHAPES = frozenset(
     }
 )
 """The groupings in which people and forms write card numbers."""
-_IBAN = re.compile(r"([A-Za-z]{2})[0-9]{2}(?:[ \u00a0-]?[A-Za-z0-9]){11,30}")
-_IBAN_LENGTHS = {
-    country: int(length)
-    for length, countries in re.findall(
-        r"(\d+)((?: [A-Z]{2})+)",
-        "15 NO 16 BE 18 DK FI FO GL NL SD 19 MK SI 20 AT BA EE KZ LT LU MN XK 21 CH HR LI LV"
-        " 22 BG BH CR DE GB GE IE ME RS VA 23 AE GI IL IQ OM SO TL 24 AD CZ ES MD PK RO SA SE SK TN VG"
-        " 25 LY PT ST 26 IS TR 27 BI DJ FR GR IT MC MR SM 28 AL AZ BY CY DO GT HU LB NI PL SV"
-        " 29 BR EG PS QA UA 30 JO KW MU 31 MT SC 32 LC 33 RU",
-    )
-    for country in countries.split()
-}
-"""Characters of an IBAN by country, from SWIFT's IBAN registry (release 99)."""
 _AMAZON = re.compile(r"(?<![0-9-])[0-9]{3}-[0-9]{7}-[0-9]{7}(?![0-9-])")
 """Order numbers of Amazon: 17 digits in groups that no card has."""
 _PHONE = re.compile(r"\+[0-9]{7,15}\Z")
@@ -87,7 +76,7 @@ def card_numbers(text: str) -> Iterator[Number]:
         for run in _parts(match.group(), match.start()):
             for number in _in_run(text, run, breaks):
                 if exempt is None:
-                    exempt = [*_ibans(text), *(it.span() for it in _AMAZON.finditer(text))]
+                    exempt = [*ibans(text), *(it.span() for it in _AMAZON.finditer(text))]
                 if not _exempt(text, number, exempt):
                     yield number
 
@@ -160,18 +149,6 @@ def _exempt(text: str, number: Number, others: list[tuple[int, int]]) -> bool:
         return True
     solid = last - first + 1 == len(number.places)
     return solid and first > 0 and text[first - 1] == "+" and _is_phone(text[first - 1 : last + 1])
-
-
-def _ibans(text: str) -> Iterator[tuple[int, int]]:
-    """The places of valid IBANs (ISO 13616): as long as the country's, with the right check digits."""
-    for match in _IBAN.finditer(text):
-        length = _IBAN_LENGTHS.get(match.group(1).upper(), 0)
-        places = [at for at in range(*match.span()) if text[at].isalnum()][:length]
-        plain = "".join(text[at] for at in places)
-        if not length or len(plain) != length:
-            continue
-        if int("".join(str(int(it, 36)) for it in plain[4:] + plain[:4])) % 97 == 1:
-            yield places[0], places[-1] + 1
 
 
 def _is_phone(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from handoff.domain.clock import SECOND, Micros
 
@@ -16,6 +16,8 @@ MAX_CONVERSATIONS = 10_000  # a few hundred bytes each; the one that waited long
 MAX_EVENTS = 16  # messages per conversation whose retries get the same result
 WINDOW = 600 * SECOND  # a longer pause ends a number that somebody types piece by piece
 MAX_DIGITS = 18  # that a message can contribute: the last one has at least one of 19
+LOOKED_UP = 3  # digits with which a message begins for which the store is asked; fewer are too common
+LOOKED_AT = 80  # characters for that
 LONG = 11
 """Digits of a piece that any rest may follow. After a shorter one, such as an order number, a postcode or a
 telephone number is likelier than the end of a card number."""
@@ -53,6 +55,30 @@ class Fragments:
             return False  # most of them
         return _HEAD.match(text) is not None or _ENDS_IN_DIGIT.search(text, max(0, len(text) - 8)) is not None
 
+    @staticmethod
+    def may_continue(text: str) -> bool:
+        """Whether a message begins with digits enough to look up what other workers recorded before it."""
+        if not text or text[:1].isalpha():
+            return False
+        head = _HEAD_RUN.match(text[:LOOKED_AT])
+        return head is not None and sum(map(len, _GROUP.findall(head.group()))) >= LOOKED_UP
+
+    def learn(self, conversation: Hashable, at: Micros, tail: str) -> None:
+        """How the last message of a conversation ended, which another process may have recorded."""
+        known = self._conversations.get(conversation)
+        if known is None:
+            if not tail:
+                return
+            known = self._conversations[conversation] = _Conversation()
+        if at >= known.at:
+            known.tail, known.at = tail, at
+            self._keep(conversation)
+
+    def _keep(self, conversation: Hashable) -> None:
+        self._conversations.move_to_end(conversation)
+        if len(self._conversations) > MAX_CONVERSATIONS:
+            self._conversations.popitem(last=False)
+
     def before(self, conversation: Hashable, event: str, at: Micros) -> str:
         """The digits that the message continues; empty if there are none."""
         known = self._conversations.get(conversation)
@@ -75,9 +101,15 @@ class Fragments:
         if len(known.events) > MAX_EVENTS:
             known.events.popitem(last=False)
         known.tail, known.at = tail, at
-        self._conversations.move_to_end(conversation)
-        if len(self._conversations) > MAX_CONVERSATIONS:
-            self._conversations.popitem(last=False)
+        self._keep(conversation)
+
+
+def end_of(texts: Iterable[str]) -> str:
+    """The digits with which consecutive messages, oldest first, ended."""
+    tail = ""
+    for text in texts:
+        tail = _tail(tail, text)
+    return tail
 
 
 def completes(before: str, text: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from handoff.domain.clock import Micros
 from handoff.domain.identity import Identity
 from handoff.domain.touchpoint import Participant, Touchpoint
 
@@ -24,7 +25,7 @@ Pseudonym = Callable[[str], str]
 """A short keyed hash of a value, so that two values with the same last digits stay apart."""
 
 _ENCODE = msgspec.json.Encoder().encode
-_MESSAGES = frozenset({"message.received", "message.sent"})
+MESSAGES = frozenset({"message.received", "message.sent"})
 _NO_PATTERNS: tuple[TenantPattern, ...] = ()
 
 
@@ -53,13 +54,13 @@ class Redaction:
         """
         patterns = self._patterns.get(tenant, _NO_PATTERNS)
         text = touchpoint.text
-        follows = text is not None and touchpoint.type in _MESSAGES and Fragments.concerns(text)
+        follows = text is not None and touchpoint.type in MESSAGES and Fragments.concerns(text)
         closer = bool(patterns) or _may_hold(touchpoint)
         if not (follows or closer):
             return touchpoint
         before, key = "", tuple[Any, ...]()
         if follows:
-            key = (tenant, touchpoint.home.identity, touchpoint.thread, touchpoint.direction)
+            key = _conversation(tenant, touchpoint)
             before = self._fragments.before(key, touchpoint.event_id, touchpoint.occurred_at)
         masked, counts = touchpoint, dict[str, int]()
         if closer or before:
@@ -69,6 +70,10 @@ class Redaction:
             ended = "" if counts else text or ""
             self._fragments.note(key, touchpoint.event_id, touchpoint.occurred_at, before, ended)
         return masked
+
+    def learn(self, tenant: str, touchpoint: Touchpoint, at: Micros, tail: str) -> None:
+        """How the message before this one ended, at that time."""
+        self._fragments.learn(_conversation(tenant, touchpoint), at, tail)
 
     def text(self, text: str, way: str, tenant: str = "") -> str:
         """A text with everything masked, such as a line of the log."""
@@ -98,6 +103,16 @@ class Redaction:
     def _count(self, counts: Counts, way: str) -> None:
         for kind, count in counts.items():
             self.counted(kind, way, count)
+
+
+def may_continue(touchpoint: Touchpoint) -> bool:
+    """Whether it is a message that may continue a number that another process knows the beginning of."""
+    text = touchpoint.text
+    return text is not None and touchpoint.type in MESSAGES and Fragments.may_continue(text)
+
+
+def _conversation(tenant: str, touchpoint: Touchpoint) -> tuple[Any, ...]:
+    return (tenant, touchpoint.home.identity, touchpoint.thread, touchpoint.direction)
 
 
 def _uncounted(kind: str, way: str, count: int) -> None:

@@ -9,7 +9,7 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-from handoff.domain.errors import ConfigurationError, Forbidden, NotFound, Unauthenticated
+from handoff.domain.errors import ConfigurationError, Forbidden, NotFound, TokenMissing, Unauthenticated
 from handoff.domain.identity import Assurance
 from handoff.services.access.principal import Audience, Principal, Role
 from handoff.services.access.reader import ACCESS_AFTER_S
@@ -131,8 +131,10 @@ class Access:
         return self._by_credential.get(credential)
 
     def authenticate(self, secret: str, asked_tenant: str | None) -> Principal:
-        """The principal of a token. Unauthenticated if it is missing, malformed, or unknown."""
-        found = self._by_hash.get(hash_secret(secret)) if secret else None
+        """The principal of a token. TokenMissing if it is empty, Unauthenticated if it is unknown."""
+        if not secret:
+            raise TokenMissing
+        found = self._by_hash.get(hash_secret(secret))
         if found is None:
             raise Unauthenticated(UNKNOWN_TOKEN)
         principal = found[1]

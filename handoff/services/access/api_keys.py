@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from handoff.codec.records import decode_as, encode_record
 from handoff.domain.clock import SECOND, Micros
-from handoff.domain.errors import Conflict, NotFound
+from handoff.domain.errors import Conflict, NotFound, TokenExpired
 from handoff.domain.identity import Assurance
 from handoff.domain.open_record import OpenRecord
 from handoff.store.store import Store
@@ -169,16 +169,21 @@ async def revoke_key(store: Store, tenant: str, id_: str, now: Micros) -> None:
 
 
 async def authenticate_key(store: Store, token: str, peer: str | None) -> Principal | None:
-    """The caller of a key; None if it is unknown, expired, or sent from another network. One round trip."""
+    """The caller of a key; None if it is unknown, or sent from another network. One round trip.
+
+    TokenExpired if the whole key is right and has expired: without its secret nobody learns that it existed.
+    """
     id_ = key_id(token)
     if id_ is None:
         return None
     (raw,) = await store.api_keys.read([id_])
-    key = _live(raw, time.time_ns() // 1000)
+    key = decode_as(raw, ApiKey) if raw is not None else None
     stored = key.digest if key else _UNKNOWN  # compared in any case, so that the time is the same
     same = [hmac.compare_digest(it, stored) for it in store.token_digests(token)]
     if key is None or not any(same) or not _from_network(key, peer):
         return None
+    if not _is_live(key, time.time_ns() // 1000):
+        raise TokenExpired
     return principal_of_key(key)
 
 
@@ -206,7 +211,11 @@ def principal_of_key(key: ApiKey) -> Principal:
 
 def _live(raw: bytes | None, now: Micros) -> ApiKey | None:
     key = decode_as(raw, ApiKey) if raw is not None else None
-    return key if key and (key.expires_at is None or key.expires_at > now) else None
+    return key if key and _is_live(key, now) else None
+
+
+def _is_live(key: ApiKey, now: Micros) -> bool:
+    return key.expires_at is None or key.expires_at > now
 
 
 def _from_network(key: ApiKey, peer: str | None) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from handoff.domain.clock import Micros
-from handoff.domain.errors import Unauthenticated
+from handoff.domain.errors import TokenExpired, Unauthenticated
 from handoff.store.store import Store
 
 from . import api_keys, oidc, sessions
@@ -46,7 +46,11 @@ class Credentials:
         return self.access.authenticate(secret, asked_tenant)
 
     async def authenticate(self, secret: str, asked_tenant: str | None, peer: str | None) -> Principal:
-        """The caller of any credential. Unauthenticated otherwise, always in the same words."""
+        """The caller of any credential. Unauthenticated otherwise.
+
+        TokenMissing if there is none. TokenExpired is for those who have the whole secret of a
+        credential that has ended by time. All others get the same words, so that nobody learns which exist.
+        """
         principal = self.configured(secret, asked_tenant)
         if principal is not None:
             return principal
@@ -69,6 +73,8 @@ class Credentials:
         session = await sessions.read_session(self._store, known, secret, now)
         if session is None or session.tenant != tenant:
             return None
+        if session.expires_at <= now:
+            raise TokenExpired
         lives, maker = await self._maker(session, now)
         return sessions.principal_of_session(session, sessions.session_id(secret), maker) if lives else None
 

@@ -18,7 +18,7 @@ import structlog
 from msgspec import Struct, field
 
 from handoff.domain.clock import SECOND
-from handoff.domain.errors import HandoffError, IssuerUnavailable
+from handoff.domain.errors import HandoffError, IssuerUnavailable, TokenExpired
 from handoff.domain.identity import Assurance
 from handoff.services.webhooks.destinations import EgressPolicy, check_url, parse_networks
 
@@ -106,9 +106,10 @@ class Issuers:
         return any(credential.startswith(it.prefix) for it in self._issuers)
 
     async def authenticate(self, token: str) -> Principal | None:
-        """The caller of a token; None if it is not valid now.
+        """The caller of a token; None if it is not valid.
 
-        IssuerUnavailable if that cannot be known, because the issuer's keys were never fetched.
+        TokenExpired if an issuer signed it and only its time is over. IssuerUnavailable if that cannot be
+        known, because the issuer's keys were never fetched.
         """
         if len(token) > MAX_TOKEN:
             return None
@@ -161,19 +162,40 @@ class _Issuer:
         if key is None:
             return None
         try:
-            claims = jwt.decode(
+            claims, expired = self._claims(token, key, algorithm), False
+        except jwt.ExpiredSignatureError:  # raised before the issuer and the audience are compared
+            claims, expired = self._claims(token, key, algorithm, or_expired=True), True
+        if claims is None or not 0 < claims["exp"] - claims["iat"] <= wanted.max_life_s:
+            return None
+        principal = self._principal(claims)
+        if principal is not None and expired:
+            raise TokenExpired
+        return principal
+
+    def _claims(
+        self, token: str, key: Any, algorithm: str, *, or_expired: bool = False
+    ) -> dict[str, Any] | None:
+        """The verified claims; None if they are not this issuer's.
+
+        ExpiredSignatureError for an expired token, unless `or_expired`.
+        """
+        wanted = self.settings
+        required = ["exp", "iat", "iss", "aud"]
+        try:
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key=key,
                 algorithms=[algorithm],
                 audience=wanted.audience,
                 issuer=wanted.issuer,
                 leeway=wanted.leeway_s,
-                options={"require": ["exp", "iat", "iss", "aud"], "strict_aud": False},
+                options={"require": required, "strict_aud": False, "verify_exp": not or_expired},
             )
+        except jwt.ExpiredSignatureError:
+            raise
         except (jwt.PyJWTError, ValueError, TypeError):
             return None
-        life = claims["exp"] - claims["iat"]
-        return self._principal(claims) if 0 < life <= wanted.max_life_s else None
+        return claims
 
     def _principal(self, claims: Mapping[str, Any]) -> Principal | None:
         wanted = self.settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal
 
@@ -23,6 +24,7 @@ SCOPES = frozenset(
         "callbacks:write",
         "webhooks:write",
         "privacy:write",
+        "privacy:reveal",
         "audit:read",
         "operate",
         "admin",
@@ -30,6 +32,11 @@ SCOPES = frozenset(
 )
 IMPLIED = {"handoffs:write": "handoffs:read"}
 """Scopes that include another scope: callers who may change handoffs may read them."""
+
+
+def unknown_scopes(names: Iterable[str]) -> str:
+    """The message for scopes that do not exist."""
+    return f"Unknown scopes: {', '.join(sorted(names))}; allowed: {', '.join(sorted(SCOPES))}"
 
 
 class Audience(StrEnum):

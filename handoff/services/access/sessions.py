@@ -28,6 +28,7 @@ CREDENTIAL = b"session"
 DEFAULT_SCOPES = ("context:read", "handoffs:read", "handoffs:write")
 DEFAULT_TTL_S = 3600
 MAX_TTL_S = 24 * 3600
+KEPT_S = 24 * 3600  # after its end: an agent who returns the next morning sees why the token fails
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -102,7 +103,7 @@ async def open_session(
     id_ = session_id(token)
     seconds = max(1, -(-(expires_at - now) // SECOND))
     value = msgspec.msgpack.encode(session)
-    await records.put(id_, value, seconds=seconds, expires_at=expires_at, now=now)
+    await records.put(id_, value, seconds=seconds + KEPT_S, expires_at=expires_at, now=now)
     if queues is not None:
         await _narrow(store, session, now)
     return token, id_, session
@@ -121,9 +122,14 @@ async def _narrow(store: Store, newest: Session, now: Micros) -> None:
 
 
 async def read_session(store: Store, tenant: str, token: str, now: Micros) -> Session | None:
-    """The session of a token; None if it has ended or never existed. One round trip."""
+    """The session of a token; None if somebody ended it or it never existed. One round trip.
+
+    A session that ended by time is returned for KEPT_S, unless its tenant's sessions were ended since.
+    """
     raw, epoch = await store.of(tenant).sessions.read(session_id(token))
-    return _current(raw, epoch, now)
+    session = decode_as(raw, Session) if raw is not None else None
+    ended = now - KEPT_S * SECOND
+    return session if session and session.expires_at > ended and session.epoch == epoch else None
 
 
 async def current_sessions(

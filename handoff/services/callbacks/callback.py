@@ -95,10 +95,14 @@ async def list_callbacks(
     found = await listed.entries(limit=limit + 1, newest_first=newest_first, below=below)
     raws = await records.read(id_ for id_, _ in found[:limit])
     return CallbackPage(
-        callbacks=[decode_record(raw, Callback) for raw in raws if raw],
+        callbacks=await store.pace.each(tenant, _read, [raw for raw in raws if raw]),
         total=await listed.count(),
         bound=mark(found[limit - 1]) if len(found) > limit else None,
     )
+
+
+def _read(raw: bytes) -> Callback:
+    return decode_record(raw, Callback)
 
 
 def writing(tenant: TenantStore, before: Callback | None, after: Callback) -> Change:

@@ -14,17 +14,18 @@ from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Assurance
 from handoff.services.customers.lookup import LookUp
 from handoff.services.handoffs.records import handoff_view, read_chains, read_of_homes
+from handoff.store.repositories.tenant.handoff_records import HandoffRecords
 from handoff.store.store import Store
 
 from .candidates import candidate_words
 from .completeness import Completeness, Monitor
-from .extent import deleted_by_policy, left_out, shortened, timeline_view
+from .extent import deleted_by_policy, late_of, left_out, shortened, timeline_view
 from .history import History, read_history
 from .person import person_view
 from .position import position_of
 from .remembered.keeping import remember
 from .shared import shared_views, summarised
-from .story import conversation_views, story_of
+from .story import making_conversation_views, story_of
 from .summary import Summariser
 from .validation import ReadLog, Validator
 from .views import OPTIONAL_FIELDS, ContextSelection, ContextView, LeftOut
@@ -51,44 +52,57 @@ async def assemble(
     summariser: Summariser | None = None,
     watch: ReadLog | None = None,
 ) -> Assembled:
-    """The context of a look-up as of `now`, for `handoff` if one is given.
-
-    A `watch` has recorded the look-up. A round trip each for timelines, handoffs and completeness."""
+    """The context of a look-up, which `watch` recorded, as of `now`, for `handoff`. Three round trips."""
     customer = look_up.customer or (look_up.shared if wanted.reader.internal else None)
     if customer is None:
         return Assembled(await _unmatched(store, monitor, tenant, look_up, now, wanted), None)
     key, records = (tenant, *(it.key for it in customer.members)), store.of(tenant).handoffs.through(watch)
-    known = None if wanted.reader.limited else store.histories.take(key)  # all touchpoints are in it
+    histories, limited = store.histories, wanted.reader.limited  # all touchpoints are in a history
+    cleared, known = histories.cleared, None if limited else histories.take(key)
     read = await read_history(store, tenant, customer, wanted, known, watch or store.connection)
     chains = await read_chains(records, [it.id for it in read.conversations])
     handoffs = [wanted.reader.shown(it) for it in await read_of_homes(records, read.homes)]
-    handoff = wanted.reader.shown(handoff) if handoff else None
+    handoff = handoff and wanted.reader.shown(handoff)
     completeness = await monitor.completeness(tenant, since=read.open_since, now=now)
-    read.deleted = deleted_by_policy(store.horizons.of(tenant))
-    read.shared = await shared_views(store, records, read.portions, wanted, now)
-    story = story_of(store, read, now, handoff, handoffs, wanted)
-    briefed = _shows(wanted, "brief")
-    if briefed and wanted.min_assurance is not Assurance.VERIFIED and wanted.reader.queues is None:
+    await _complete(store, records, read, handoff, wanted, now)
+    story = await story_of(store, read, now, handoff, handoffs, wanted)
+    briefed, unproved = _shows(wanted, "brief"), wanted.min_assurance is not Assurance.VERIFIED
+    if briefed and unproved and wanted.reader.queues is None:
         story.candidates = await candidate_words(store, watch or store.connection, tenant, customer, story)
+    person = await person_view(store, tenant, customer, read, wanted.reader) if look_up.customer else None
     view = ContextView(
         match=look_up.match,
         match_assurance=look_up.assurance,
         as_of=position_of(customer.members).encode(),
         requested_id=look_up.requested_id,
-        customer=person_view(store, tenant, customer, read, wanted.reader) if look_up.customer else None,
-        conversations=conversation_views(read, chains, story),
+        customer=person,
+        conversations=await store.pace.run(tenant, making_conversation_views(read, chains, story)),
         handoffs=[handoff_view(it, read.hashes, customer.id) for it in handoffs],
-        brief=await _brief(story, summariser if briefed else None),
-        timeline=timeline_view(read, wanted),
+        brief=await _brief(store, tenant, story, summariser if briefed else None),
+        timeline=await timeline_view(store, read, wanted),
         completeness=completeness,
-        left_out=left_out(read, customer, wanted, handoff),
+        left_out=left_out(read, customer, wanted),
     )
-    remember(store, tenant, key, None if summariser else read.recollection)  # its thread may still read it
+    remember(store, tenant, key, None if summariser else read.recollection, cleared)  # its thread reads it
     basis = None
     if watch and not (look_up.shared or summariser or read.has_references):  # these change by themselves
         basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)
     view = await _with_candidates(store, tenant, look_up, _selected(view, wanted.fields), now, wanted)
-    return Assembled(view, basis, partial(shortened, view, read, customer, wanted, handoff))
+    return Assembled(view, basis, partial(shortened, view, read, customer, wanted))
+
+
+async def _complete(
+    store: Store,
+    records: HandoffRecords,
+    read: History,
+    handoff: Handoff | None,
+    wanted: ContextSelection,
+    now: Micros,
+) -> None:
+    """Add to what was read what is missing in it, and what is near the customer."""
+    read.late = await late_of(store, read, handoff)
+    read.deleted = deleted_by_policy(store.horizons.of(records.tenant))
+    read.shared = await shared_views(store, records, read.portions, wanted, now)
 
 
 async def _with_candidates(
@@ -111,8 +125,8 @@ def _shows(wanted: ContextSelection, field: str) -> bool:
     return wanted.fields is None or field in wanted.fields
 
 
-async def _brief(story: rules.Story, summariser: Summariser | None) -> rules.Brief:
-    brief = rules.write_brief(story)
+async def _brief(store: Store, tenant: str, story: rules.Story, summariser: Summariser | None) -> rules.Brief:
+    brief = await store.pace.run(tenant, rules.writing_brief(story))
     return await summariser.add(story.everything, brief) if summariser else brief
 
 

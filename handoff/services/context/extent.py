@@ -8,21 +8,23 @@ from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.handoff import Handoff
 from handoff.services.customers.customer import Customer
-from handoff.services.timeline.reading import Decoded
-from handoff.services.timeline.views import TimelineView, TouchpointView
+from handoff.services.timeline.reading import Decoded, views_of
+from handoff.services.timeline.views import TimelineView
 from handoff.store.repositories.retention.horizons import TenantHorizons
 from handoff.store.repositories.timelines import encode_cursor
+from handoff.store.store import Store
 
 from .history import History
 from .views import OPTIONAL_FIELDS, ContextSelection, ContextView, DeletedView, LeftOut
 
 
-def timeline_view(history: History, wanted: ContextSelection) -> TimelineView:
+async def timeline_view(store: Store, history: History, wanted: ContextSelection) -> TimelineView:
     """The newest touchpoints, as many as are wanted."""
-    shown = history.entries[: wanted.limit]
+    tenant, count = history.hashes.tenant, min(wanted.limit, len(history.entries))
+    shown = await store.pace.each(tenant, history.entries.__getitem__, range(count))
     more = history.more or len(history.entries) > len(shown)
     decoded = Decoded(shown, history.rendering, history.ownership)
-    views: list[TouchpointView] = [decoded.view(it) for it in shown]
+    views = await views_of(store, decoded, shown)
     return TimelineView(
         touchpoints=views,
         total=history.total if not history.hidden and wanted.reader.internal else None,
@@ -31,9 +33,7 @@ def timeline_view(history: History, wanted: ContextSelection) -> TimelineView:
     )
 
 
-def left_out(
-    history: History, customer: Customer, wanted: ContextSelection, handoff: Handoff | None
-) -> LeftOut:
+def left_out(history: History, customer: Customer, wanted: ContextSelection) -> LeftOut:
     """The omissions of a context, and where to read them."""
     shown = min(len(history.entries), wanted.limit)
     rest = history.total - shown - history.hidden - history.internal
@@ -45,7 +45,7 @@ def left_out(
         brief_older_than=format_time(history.entries.occurred_at(len(history.entries) - 1))
         if history.more and history.entries
         else None,
-        late=_late(history, handoff) or None,
+        late=history.late or None,
         candidates=customer.claims_left_out + history.unnamed or None,
         unattributed=sum(it.unattributed for it in history.shared) or None,
         fields=sorted(OPTIONAL_FIELDS - wanted.fields) if wanted.fields is not None else None,
@@ -67,15 +67,22 @@ def deleted_by_policy(horizons: TenantHorizons | None) -> list[DeletedView]:
     ]
 
 
-def _late(history: History, handoff: Handoff | None) -> list[str]:
+async def late_of(store: Store, history: History, handoff: Handoff | None) -> list[str]:
+    """The touchpoints that arrived after the handoff's snapshot, although they happened before."""
     if handoff is None or not handoff.snapshots:
         return []
-    pinned = handoff.snapshots[-1].taken_at
-    return [
-        history.hashes.public(TOUCHPOINT, it.home, it.id)
-        for it in history.entries.members()
-        if it.occurred_at < pinned < it.recorded_at and not it.type.startswith(("handoff.", "identity."))
-    ]
+    pinned, hashes = handoff.snapshots[-1].taken_at, history.hashes
+
+    def late(at: int) -> str | None:
+        member = history.entries.member(at)
+        if not member.occurred_at < pinned < member.recorded_at or member.type.startswith(
+            ("handoff.", "identity.")
+        ):
+            return None
+        return hashes.public(TOUCHPOINT, member.home, member.id)
+
+    found = await store.pace.each(hashes.tenant, late, range(len(history.entries)))
+    return [it for it in found if it is not None]
 
 
 def shortened(
@@ -83,7 +90,6 @@ def shortened(
     history: History,
     customer: Customer,
     wanted: ContextSelection,
-    handoff: Handoff | None,
     limit: int,
 ) -> ContextView:
     """The context with at most `limit` touchpoints in its timeline."""
@@ -94,5 +100,5 @@ def shortened(
     return msgspec.structs.replace(
         view,
         timeline=msgspec.structs.replace(view.timeline, touchpoints=shown, returned=limit, next=next_),
-        left_out=left_out(history, customer, msgspec.structs.replace(wanted, limit=limit), handoff),
+        left_out=left_out(history, customer, msgspec.structs.replace(wanted, limit=limit)),
     )

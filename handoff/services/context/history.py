@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.member import FLAG_AMENDED, FLAG_REFERENCE, Member, channel_name, flags_of, read_member
 from handoff.domain.brief import TimelineItem
+from handoff.domain.brief.steps import Steps
 from handoff.domain.clock import DAY, Micros
 from handoff.domain.conversation import Conversation, ConversationItem
 from handoff.domain.identities.sharing import Ownership
@@ -25,6 +26,7 @@ from handoff.services.timeline.entries import Entries
 from handoff.services.timeline.reading import Filter, Given, TimelineEntry, decode, decode_plain, merged
 from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import Rendering
+from handoff.store.pacing.pace import AT_ONCE
 from handoff.store.reads import Command, Reads
 from handoff.store.repositories.identities import IdentityRecord, doubled
 from handoff.store.repositories.timelines import Row, RowPage, Window, read_rows
@@ -64,6 +66,8 @@ class History(Struct, kw_only=True, eq=False):
     rendering: Rendering
     ownership: Mapping[bytes, Ownership]
     portions: Portions
+    late: list[str] = field(default_factory=list)
+    """Touchpoints that arrived too late for the snapshot of the handoff that the context is for."""
     deleted: list[DeletedView] = field(default_factory=list)
     """The horizons: older history is deleted by policy."""
     shared: Sequence[SharedIdentityView] = ()
@@ -83,7 +87,7 @@ class History(Struct, kw_only=True, eq=False):
         """The start of the oldest open conversation."""
         return min((it.opened_at for it in self.conversations if it.open), default=None)
 
-    def items(self, now: Micros) -> list[TimelineItem]:
+    def making_items(self, now: Micros) -> Steps[list[TimelineItem]]:
         """The touchpoints that a brief is made of, oldest first."""
         opened, since = self.open_since, now - BRIEF_AGE
         if opened is not None:
@@ -91,7 +95,9 @@ class History(Struct, kw_only=True, eq=False):
         count = self._within(since)
         fresh = min(self.fresh, count)
         kept = self.kept_items[: count - fresh]
-        made = self._made(0, fresh) + kept + self._made(fresh + len(kept), count)
+        newer = yield from self._making(0, fresh)
+        older = yield from self._making(fresh + len(kept), count)
+        made = newer + kept + older
         if self.recollection:
             self.recollection.items = made
         return made[::-1]
@@ -101,14 +107,18 @@ class History(Struct, kw_only=True, eq=False):
         places, occurred_at = range(min(self.briefed, len(self.entries))), self.entries.occurred_at
         return bisect_right(places, -since, key=lambda at: -occurred_at(at))
 
-    def _made(self, first: int, end: int) -> list[TimelineItem]:
+    def _making(self, first: int, end: int) -> Steps[list[TimelineItem]]:
         # A touchpoint that the customer only took part in shows neither what they tried nor what they want.
-        rendering = self.rendering
-        return [
-            timeline_item(rendering, entry, name[1])
-            for entry, name in zip(self.entries[first:end], self.named[first:end], strict=True)
-            if not (self.has_references and entry.is_reference)
-        ]
+        rendering, made = self.rendering, list[TimelineItem]()
+        for at in range(first, end, AT_ONCE):
+            until = min(at + AT_ONCE, end)
+            made += [
+                timeline_item(rendering, entry, name[1])
+                for entry, name in zip(self.entries[at:until], self.named[at:until], strict=True)
+                if not (self.has_references and entry.is_reference)
+            ]
+            yield
+        return made
 
 
 def briefed(total: int) -> int:
@@ -135,23 +145,24 @@ async def read_history(
     asked = [store.checkpoints.question(homes[0])] if plain and known is None else []
     page = await _newest(store, homes, wanted, given, asked)
     read = Recollection(episodes={key: record.episodes for key, record in records.items()})
-    if plain and not any(flags & _ON_OTHERS for flags in {flags_of(raw) for raw, _home in page.rows}):
+    if plain and not any(flags & _ON_OTHERS for flags in {flags_of(raw) for raw, _home, _lock in page.rows}):
         read.rows = page.rows
         if page.answers and page.answers[0]:
-            known = restored(store, tenant, read, page.answers[0], _decoder(store, hashes, records))
+            known = await restored(store, tenant, read, page.answers[0], _decoder(store, hashes, records))
     new, kept = overlap(known, read) if known and read.rows else (len(page.rows), 0)
     unknown = _unknown(page, given, new, kept)
     every = await decode(store, hashes, {**records, **given.records}, unknown, given.ownership)
     decoded = await seen(store, every, reader)
     entries = [it for it in decoded.entries if not shown.active or shown.passes(it.stored, it.body)]
+    conversation = decoded.rendering.conversation
     history = History(
         hashes=hashes,
         homes=homes,
         more=page.more,
         total=page.total - doubled(records),
         entries=Entries([*entries], _decoder(store, hashes, records)),
-        named=[decoded.rendering.conversation(it.stored, it.body) for it in entries],
-        stated=[_stated(it) for it in entries],
+        named=await store.pace.each(tenant, lambda it: conversation(it.stored, it.body), entries),
+        stated=await store.pace.each(tenant, _stated, entries),
         briefed=briefed(page.total),
         hidden=len(decoded.entries) - len(entries),
         internal=len(every.entries) - len(decoded.entries),
@@ -162,7 +173,7 @@ async def read_history(
         has_references=any(it.flags & FLAG_REFERENCE for it in unknown),
         fresh=new,
     )
-    _recall(history, read, known, new, kept)
+    await store.pace.run(tenant, _recalling(history, read, known, new, kept))
     history.recollection = None if shown.active or reader.limited else read
     return history
 
@@ -203,7 +214,9 @@ def _stated(entry: TimelineEntry) -> Traits:
     )
 
 
-def _recall(history: History, read: Recollection, known: Recollection | None, new: int, count: int) -> None:
+def _recalling(
+    history: History, read: Recollection, known: Recollection | None, new: int, count: int
+) -> Steps[None]:
     """Put `count` touchpoints that are known after the `new` ones, and make the conversations."""
     unfolded = read.unkept = len(read.rows) if read.rows else len(history.entries)
     if known and count:
@@ -219,6 +232,8 @@ def _recall(history: History, read: Recollection, known: Recollection | None, ne
         entry = history.entries[at]
         if not (history.has_references and entry.is_reference):
             read.conversations.take(_line(entry, history.named[at][0]))
+        if at % AT_ONCE == 0:
+            yield
     history.conversations = read.conversations.newest_first()
     read.entries, read.named, read.stated = history.entries, history.named, history.stated
     read.story = known.story if known else None

@@ -25,10 +25,10 @@ from .views import ConflictView, ContextSelection, CustomerView, candidate_view
 async def customer_view(store: Store, tenant: str, customer: Customer, reader: Reader) -> CustomerView:
     """The customer as shown in a context. Takes one round trip, two more if a touchpoint was amended."""
     history = await read_history(store, tenant, customer, ContextSelection(reader=reader))
-    return person_view(store, tenant, customer, history, reader)
+    return await person_view(store, tenant, customer, history, reader)
 
 
-def person_view(
+async def person_view(
     store: Store, tenant: str, customer: Customer, history: History, reader: Reader
 ) -> CustomerView:
     """The customer by what was read of their history."""
@@ -50,16 +50,18 @@ def person_view(
         conflicts=_conflicts(history.hashes, customer) if others else [],
         shared=customer.group.shared,
         shared_identities=list(history.shared),
-        consents=_consents(history),
+        consents=await _consents(store, history),
     )
 
 
-def _consents(history: History) -> list[ConsentView] | UnsetType:
+async def _consents(store: Store, history: History) -> list[ConsentView] | UnsetType:
     """Current consents among the touchpoints that were read; unset if nobody has stated any."""
-    stated = history.entries.of(CONSENT_TYPES)
+    entries = history.entries
+    read = await store.pace.each(history.hashes.tenant, entries.__getitem__, entries.places_of(CONSENT_TYPES))
+    stated = [it for it in read if it.stored.type in CONSENT_TYPES]
     if not stated:
         return UNSET
-    found = statements(Decoded(stated, history.rendering, history.ownership), stated)
+    found = await statements(store, Decoded(stated, history.rendering, history.ownership), stated)
     return [consent_view(it) for it in current_consents(found)]
 
 

@@ -49,7 +49,7 @@ async def shared_views(
         pending = [it.id for it in handoffs if it.pending and it.home == part.record.key]
         people = _people(part.record)
         shown = entries[:SHOWN] if people <= MAX_STRONG_NEIGHBOURS else []
-        waiting = _waiting_since(store, decoded, entries, now)
+        waiting = await _waiting_since(store, decoded, entries, now)
         views.append(
             SharedIdentityView(
                 identity=str(part.record.identity),
@@ -88,13 +88,14 @@ async def _unassigned(
     return decoded, entries
 
 
-def _waiting_since(
+async def _waiting_since(
     store: Store, decoded: Decoded, entries: Sequence[TimelineEntry], now: Micros
 ) -> Micros | None:
     items = [timeline_item(decoded.rendering, it) for it in reversed(entries)]
-    story, _state = rules.read_story(
+    reading = rules.reading_story(
         items, now=now, rules=store.brief_rules, pending=None, handoffs=(), internal=True
     )
+    story, _state = await store.pace.run(decoded.rendering.hashes.tenant, reading)
     return story.waiting_since()
 
 
@@ -130,7 +131,7 @@ async def _summary(
     ]
     views = [decoded.view(it) for it in entries]
     names = [it.traits.get("name") for it in views if it.assurance == "verified"]
-    waiting = _waiting_since(store, decoded, entries, now)
+    waiting = await _waiting_since(store, decoded, entries, now)
     return CandidateSummary(
         name=next((it for it in names if isinstance(it, str) and it), None),
         last_at=views[0].occurred_at if views else None,

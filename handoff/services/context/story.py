@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from handoff.domain import brief as rules
 from handoff.domain.brief.signals import Acts
+from handoff.domain.brief.steps import Steps
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.conversation import Conversation
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Identity
 from handoff.services.customers.customer import Customer
 from handoff.services.handoffs.records import Chain
+from handoff.services.timeline.reading import TimelineEntry
 from handoff.services.timeline.views import public_conversation
 from handoff.store.store import Store
 
@@ -21,7 +23,7 @@ from .history import History, read_history
 from .views import ContextSelection, ConversationView
 
 
-def story_of(
+async def story_of(
     store: Store,
     history: History,
     now: Micros,
@@ -42,8 +44,10 @@ def story_of(
         )
     known = {it.id: it for it in (*handoffs, *((handoff,) if handoff else ()))}
     recollection = history.recollection
-    story, state = rules.read_story(
-        history.items(now),
+    tenant = history.hashes.tenant
+    items = await store.pace.run(tenant, history.making_items(now))
+    reading = rules.reading_story(
+        items,
         now=now,
         rules=store.brief_rules,
         pending=pending,
@@ -51,6 +55,7 @@ def story_of(
         internal=wanted.reader.internal,
         state=recollection.story if recollection else None,
     )
+    story, state = await store.pace.run(tenant, reading)
     if recollection:
         recollection.story = state
     return story
@@ -69,11 +74,11 @@ def _earlier(handoff: Handoff) -> rules.EarlierHandoff:
     )
 
 
-def conversation_views(
+def making_conversation_views(
     history: History, chains: Mapping[bytes, Chain], story: rules.Story
-) -> list[ConversationView]:
+) -> Steps[list[ConversationView]]:
     """The conversations, the most recently active first."""
-    views = []
+    views: list[ConversationView] = []
     waiting, assigned = story.waiting_by_conversation(), story.assigned()
     ids = dict(history.named)
     for conversation in history.conversations:
@@ -87,7 +92,7 @@ def conversation_views(
                 id=id_,
                 state=conversation.state,
                 subject=conversation.subject,
-                channels=conversation.channels,
+                channels=list(conversation.channels),  # a later look may add to them
                 opened_at=format_time(conversation.opened_at),
                 root=public_conversation(history.hashes, chain.root) if chain else id_,
                 previous=public_conversation(history.hashes, previous)
@@ -97,6 +102,7 @@ def conversation_views(
                 waiting_since=format_time(waiting[id_]) if id_ in waiting else None,
             )
         )
+        yield
     return views
 
 
@@ -115,20 +121,21 @@ class Matters(Struct, frozen=True):
         given = self.history.portions.given.records
         return conversation.home in given and conversation.home not in self.history.homes
 
-    def of_handle(self, identity: Identity) -> set[bytes]:
+    async def of_handle(self, identity: Identity) -> set[bytes]:
         """The conversations in which the customer wrote or called with this identity."""
-        key = self.history.hashes.identity(identity)
-        return {
-            conversation
-            for entry, (conversation, _) in zip(self.history.entries, self.history.named, strict=True)
-            if not entry.is_reference
-            and entry.body.direction == "inbound"
-            and (entry.stored.home == key or any(it.identity == identity for it in entry.body.handles))
-        }
+        key, history = self.history.hashes.identity(identity), self.history
 
-    def asking(self, now: Micros) -> tuple[set[bytes], set[bytes]]:
+        def uses(entry: TimelineEntry) -> bool:
+            if entry.is_reference or entry.body.direction != "inbound":
+                return False
+            return entry.stored.home == key or any(it.identity == identity for it in entry.body.handles)
+
+        found = await self.store.pace.each(history.hashes.tenant, uses, history.entries)
+        return {name[0] for name, used in zip(history.named, found, strict=True) if used}
+
+    async def asking(self, now: Micros) -> tuple[set[bytes], set[bytes]]:
         """The conversations in which the customer asked for something, and those in which they wait."""
-        story = story_of(self.store, self.history, now, None, (), ContextSelection())
+        story = await story_of(self.store, self.history, now, None, (), ContextSelection())
         asked = {it.conversation for it in story.signals.values() if it.acts & Acts.ASK}
         waiting = story.waiting_by_conversation()
         ids = {public: key for key, public in self.history.named}

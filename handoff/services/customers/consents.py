@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -102,7 +102,7 @@ async def read_consents(
     entries.reverse()  # of two statements with one time, the later in the timeline counts
     decoded = await decode(store, hashes, {**records, **given.records}, entries, given.ownership)
     shown = await seen(store, decoded, reader)
-    return current_consents(statements(shown, shown.entries))
+    return current_consents(await statements(store, shown, shown.entries))
 
 
 def _recorded(records: Iterable[IdentityRecord], given: Given) -> int:
@@ -112,30 +112,31 @@ def _recorded(records: Iterable[IdentityRecord], given: Given) -> int:
     return own + sum(it.type in CONSENT_TYPES for it in given.members)
 
 
-def statements(decoded: Decoded, entries: Iterable[TimelineEntry]) -> list[Consent]:
+async def statements(store: Store, decoded: Decoded, entries: Sequence[TimelineEntry]) -> list[Consent]:
     """The consent statements among some entries. One that was deleted states nothing."""
-    found = []
-    for entry in entries:
-        if entry.stored.type not in CONSENT_TYPES or entry.is_reference:
-            continue
-        view = decoded.view(entry)
-        purpose = view.data.get("purpose")
-        if not isinstance(purpose, str) or not is_purpose(purpose):
-            continue
-        source, version = view.data.get("source"), view.data.get("text_version")
-        found.append(
-            Consent(
-                purpose=purpose,
-                given=entry.stored.type == GIVEN,
-                at=stated_time(view.data.get("at")) or entry.stored.occurred_at,
-                assurance=entry.body.assurance,
-                channel=view.channel,
-                id=view.id,
-                source=source if isinstance(source, str) else None,
-                text_version=version if isinstance(version, str) else None,
-            )
-        )
-    return found
+    tenant = decoded.rendering.hashes.tenant
+    found = await store.pace.each(tenant, lambda it: _statement(decoded, it), entries)
+    return [it for it in found if it is not None]
+
+
+def _statement(decoded: Decoded, entry: TimelineEntry) -> Consent | None:
+    if entry.stored.type not in CONSENT_TYPES or entry.is_reference:
+        return None
+    view = decoded.view(entry)
+    purpose = view.data.get("purpose")
+    if not isinstance(purpose, str) or not is_purpose(purpose):
+        return None
+    source, version = view.data.get("source"), view.data.get("text_version")
+    return Consent(
+        purpose=purpose,
+        given=entry.stored.type == GIVEN,
+        at=stated_time(view.data.get("at")) or entry.stored.occurred_at,
+        assurance=entry.body.assurance,
+        channel=view.channel,
+        id=view.id,
+        source=source if isinstance(source, str) else None,
+        text_version=version if isinstance(version, str) else None,
+    )
 
 
 async def check_consent(

@@ -74,7 +74,9 @@ async def write_evidence(store: Store, tenant: str, piece: Evidence) -> None:
     await store.recorder.point([Pointer(end, store.keys.record(end), (field,)) for end in ends])
     key = store.keys.record(piece.one)
     recorded = (await store.of(tenant).people.clock(piece.one)).to_bytes(8, "big")
-    fields = ((b"e" + piece.id, recorded + pack_evidence(piece)),)
+    name = b"e" + piece.id
+    stated = await store.of(tenant).people.sealed(piece.one, name, pack_evidence(piece))
+    fields = ((name, recorded + stated),)
     await store.recorder.point([Pointer(piece.one, key, fields)])
 
 
@@ -242,7 +244,8 @@ async def withdraw(
         await write_evidence(store, tenant, against)
     elif found.statement is not Statement.SAME:
         packed: bytes = msgpack.packb([by.who, now, by.reason])
-        place = Pointer(home, store.keys.record(home), ((b"w" + id_, packed),))
+        stated = await store.of(tenant).people.sealed(home, b"w" + id_, packed)
+        place = Pointer(home, store.keys.record(home), ((b"w" + id_, stated),))
         await store.recorder.point([place])
     cause = against or _overruling(component, found) or found
     type_ = "identity.linked" if found.statement is Statement.NOT_SAME else "identity.unlinked"

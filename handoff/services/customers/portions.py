@@ -140,7 +140,10 @@ async def _periods(
     )
     page = await read_page(store.connection, store.keys, homes, Window(limit=MAX_SIGHTINGS))
     decoded = await decode(store, hashes, component.records, page.members)
-    seen = [one for it in decoded.entries for one in _sightings(hashes, it, device, people)]
+    found = await store.pace.each(
+        hashes.tenant, lambda it: tuple(_sightings(hashes, it, device, people)), decoded.entries
+    )
+    seen = [one for each in found for one in each]
     return login_periods(seen, complete=not page.more)
 
 
@@ -191,14 +194,11 @@ async def _owned(
         places = await read_places(store.connection, store.keys, [(key, id_) for id_ in sorted(ids)])
         found |= {it.id: it for it in places if it is not None}
     decoded = await decode(store, hashes, {key: part.record}, list(found.values()))
-    return [
-        it.entry
-        for it in decoded.entries
-        if not it.is_reference
-        and ownership.owner(
-            it.stored.id,
-            decoded.rendering.conversation(it.stored, it.body)[0],
-            it.stored.occurred_at,
-        )
-        in members
-    ]
+
+    def owned(entry: TimelineEntry) -> bool:
+        stored, conversation = entry.stored, decoded.rendering.conversation(entry.stored, entry.body)[0]
+        return ownership.owner(stored.id, conversation, stored.occurred_at) in members
+
+    entries = [it for it in decoded.entries if not it.is_reference]
+    theirs = await store.pace.each(hashes.tenant, owned, entries)
+    return [it.entry for it, is_theirs in zip(entries, theirs, strict=True) if is_theirs]

@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import msgspec
 import structlog
@@ -251,7 +252,8 @@ class Hub:
         # positions. Interrupting a command would cost its connection.
         block_ms = None if reader.cluster else round(BLOCK_S * 1000)
         places = list(self._cursors.items())
-        found = await read_entries(reader, places, count=COUNT, block_ms=block_ms)
+        sealing = self._store.sealing
+        found = await read_entries(reader, places, count=COUNT, block_ms=block_ms, sealing=sealing)
         touchpoints: list[OutboxEntry] = []
         for stream, entries in found.items():
             if stream in self._cursors:
@@ -293,7 +295,8 @@ class Hub:
 
     async def _send_to_home(self, reference: Reference, filed: Filed) -> None:
         try:
-            frame = touchpoint_frame(*await read_entry(self._store, reference.tenant, filed))
+            shown = partial(self._store.masking.json, reference.tenant)
+            frame = touchpoint_frame(*await read_entry(self._store, reference.tenant, filed), shown)
         except (StoreUnavailable, StoreError):
             raise
         except Exception as error:  # an entry that cannot be read must not stop the stream
@@ -324,15 +327,17 @@ def _unreadable(error: Exception) -> None:
     log.warning("live_entry_unreadable", error=type(error).__name__)
 
 
-def touchpoint_frame(entry: TimelineEntry, decoded: Decoded) -> TouchpointFrame:
-    """The frame of a touchpoint that was read."""
+def touchpoint_frame(
+    entry: TimelineEntry, decoded: Decoded, shown: Callable[[bytes], bytes]
+) -> TouchpointFrame:
+    """The frame of a touchpoint that was read. `shown` masks what no reader may see."""
     view = decoded.view(entry)
     return TouchpointFrame(
         home=entry.entry.home,
         arrival=entry.entry.recorded_at,
         type=view.type,
         touchpoint=view.id,
-        json=msgspec.json.encode(view),
+        json=shown(msgspec.json.encode(view)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 
 from msgspec import Struct
 
@@ -17,14 +18,23 @@ from handoff.services.customers.customer import Customer
 from handoff.services.customers.link_views import LinkView, read_links
 from handoff.services.customers.portions import read_portions
 from handoff.services.handoffs.records import HandoffView, handoff_view, read_of_homes
-from handoff.services.timeline.reading import PAGE, Filter, Given, decode, read_whole
+from handoff.services.timeline.reading import (
+    PAGE,
+    Decoded,
+    Filter,
+    Given,
+    TimelineEntry,
+    decode,
+    read_whole,
+    views_of,
+)
 from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import TouchpointView, public_conversation
 from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.repositories.timelines import read_at
 from handoff.store.store import Store
 
-from .vcon import Vcon, vcon_of
+from .vcon import Vcon, making_vcon
 
 _ROW = SIZE + PLACE
 
@@ -81,7 +91,8 @@ async def export_touchpoints(
     given = (await read_portions(store, tenant, customer)).given
     async for every in read_whole(store, store.hashes(tenant), _records(customer), given):
         page = await seen(store, every, reader)
-        views = [page.view(it) for it in page.entries if shown.passes(it.stored, it.body)]
+        passing = [it for it in page.entries if shown.passes(it.stored, it.body)]
+        views = await views_of(store, page, passing)
         yield views, len(page.entries) - len(views)
 
 
@@ -105,9 +116,10 @@ async def export_conversations(
     for conversation, rows in (await _places(store, hashes, records, given)).items():
         found = await _touchpoints(store, hashes, {**records, **given.records}, bytes(rows), reader)
         shown = [it for it in found if ASSURANCE_RANK[Assurance(it.assurance)] >= rank]
-        vcon = vcon_of(
+        making = making_vcon(
             public_conversation(hashes, conversation), shown, internal=internal and reader.internal
         )
+        vcon = await store.pace.run(tenant, making)
         if vcon.dialog:
             yield vcon
 
@@ -118,11 +130,14 @@ async def _places(
     """Home (16) ‖ place (32) of the customer's own touchpoints in each conversation, oldest first."""
     found: dict[bytes, bytearray] = {}
     async for page in read_whole(store, hashes, records, given):
-        for entry in page.entries:
-            if not entry.is_reference:
-                conversation = page.rendering.conversation(entry.stored, entry.body)[0]
-                found.setdefault(conversation, bytearray()).extend(entry.stored.home + entry.stored.place)
+        await store.pace.each(hashes.tenant, partial(_place, page, found), page.entries)
     return found
+
+
+def _place(page: Decoded, found: dict[bytes, bytearray], entry: TimelineEntry) -> None:
+    if not entry.is_reference:
+        conversation = page.rendering.conversation(entry.stored, entry.body)[0]
+        found.setdefault(conversation, bytearray()).extend(entry.stored.home + entry.stored.place)
 
 
 async def _touchpoints(
@@ -138,7 +153,7 @@ async def _touchpoints(
     for at in range(0, len(places), PAGE):
         members = await read_at(store.connection, store.keys, places[at : at + PAGE])
         page = await seen(store, await decode(store, hashes, records, [it for it in members if it]), reader)
-        views += [page.view(it) for it in page.entries]
+        views += await views_of(store, page, page.entries)
     return views
 
 

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from handoff.codec.keyed_hash import KeyedHash
+from handoff.domain.brief.steps import Steps
 from handoff.domain.errors import NotFound, Unprocessable
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
 from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.customers.customer import by_key
 from handoff.services.handoffs.targets import home_of, read_conversation_id
-from handoff.services.timeline.reading import read_whole
+from handoff.services.timeline.reading import TimelineEntry, read_whole, views_of
 from handoff.services.timeline.seeing import seen
 from handoff.services.timeline.views import TouchpointView, conversation_of
+from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.store import Store
 
 SYNTAX = "0.4.0"
@@ -144,7 +148,8 @@ async def export_conversation(
         raise NotFound("there is no such conversation")
     rank = ASSURANCE_RANK[min_assurance]
     shown = [it for it in found if ASSURANCE_RANK[Assurance(it.assurance)] >= rank]
-    return vcon_of(conversation_id, shown, internal=internal and reader.internal)
+    making = making_vcon(conversation_id, shown, internal=internal and reader.internal)
+    return await store.pace.run(tenant, making)
 
 
 async def _touchpoints(
@@ -165,22 +170,31 @@ async def _touchpoints(
             )
         scanned += len(every.entries)
         page = await seen(store, every, reader)
-        for entry in page.entries:
-            mine = not entry.is_reference and entry.stored.home in records
-            if mine and conversation == conversation_of(
-                hashes, records[entry.stored.home], entry.stored, entry.body
-            ):
-                found.append(page.view(entry))
+        named = await store.pace.each(tenant, partial(_conversation, hashes, records), page.entries)
+        mine = [it for it, name in zip(page.entries, named, strict=True) if name == conversation]
+        found += await views_of(store, page, mine)
     return found
 
 
-def vcon_of(conversation_id: str, touchpoints: Sequence[TouchpointView], *, internal: bool = False) -> Vcon:
+def _conversation(
+    hashes: KeyedHash, records: Mapping[bytes, IdentityRecord], entry: TimelineEntry
+) -> bytes | None:
+    """The conversation of a touchpoint of the customer's own."""
+    if entry.is_reference or entry.stored.home not in records:
+        return None
+    return conversation_of(hashes, records[entry.stored.home], entry.stored, entry.body)
+
+
+def making_vcon(
+    conversation_id: str, touchpoints: Sequence[TouchpointView], *, internal: bool = False
+) -> Steps[Vcon]:
     """The vCon of a conversation's touchpoints, oldest first."""
     visible = [it for it in touchpoints if internal or it.visibility == "public"]
     parties = _VconParties()
     dialog: list[VconDialog] = []
     attachments: list[VconAttachment] = []
     for entry in _entries(visible, internal):
+        yield
         dialog.append(_dialog(entry, parties))
         for touchpoint in entry:
             attachments += _attachments(touchpoint, dialog[-1].parties[0], len(dialog) - 1)

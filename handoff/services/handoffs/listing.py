@@ -11,6 +11,7 @@ from handoff.codec.keyed_hash import CUSTOMER
 from handoff.domain.errors import NotFound, Restricted
 from handoff.domain.handoff import Handoff, State
 from handoff.services.access.reader import EVERYTHING, Reader
+from handoff.store.pacing.pace import Pace
 from handoff.store.repositories.control import decode_record, mark
 from handoff.store.repositories.tenant.handoff_records import HandoffRecords
 from handoff.store.repositories.tenant.listed import RecordList
@@ -40,7 +41,7 @@ class HandoffPage(Struct, frozen=True, kw_only=True):
     scanned_to: int | None
 
 
-async def list_handoffs(records: HandoffRecords, wanted: Listing) -> HandoffPage:
+async def list_handoffs(records: HandoffRecords, wanted: Listing, pace: Pace) -> HandoffPage:
     """Handoffs by state, queue and agent. Three round trips; combined filters may take more."""
     queue = wanted.queue or _only_queue(wanted.reader)
     lists = _lists(records, wanted.agent, queue, wanted.state)
@@ -52,12 +53,12 @@ async def list_handoffs(records: HandoffRecords, wanted: Listing) -> HandoffPage
         more = len(ids) > wanted.limit
         page = ids[: wanted.limit]
         raws = await records.read(id_ for id_, _ in page)
-        for entry, raw in zip(page, raws, strict=True):
+        handoffs = await pace.each(records.tenant, _read, raws)
+        for entry, handoff in zip(page, handoffs, strict=True):
             if len(found) == wanted.limit:
                 more = True
                 break
             bound = mark(entry)
-            handoff = decode_record(raw, Handoff) if raw is not None else None
             if handoff is not None and _matches(handoff, wanted) and wanted.reader.sees(handoff):
                 found.append(handoff)
     all_visible = wanted.reader.queues is None or bool(queue)
@@ -69,6 +70,10 @@ async def list_handoffs(records: HandoffRecords, wanted: Listing) -> HandoffPage
         # A reader limited to queues gets no position in the lists of others.
         scanned_to=bound if total is None and all_visible else None,
     )
+
+
+def _read(raw: bytes | None) -> Handoff | None:
+    return decode_record(raw, Handoff) if raw is not None else None
 
 
 def _lists(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
 from handoff.domain.brief import RULES
@@ -11,6 +14,8 @@ from handoff.services.context.assembly import assemble
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.views import DEFAULT_LIMIT, ContextSelection, ContextView
 from handoff.services.customers.lookup import LookUp, Match, look_up_of
+from handoff.services.timeline.encoding import encoded_each
+from handoff.services.timeline.views import TimelineView
 from handoff.store.repositories.control import Change
 from handoff.store.repositories.tenant.handoff_records import HandoffRecords
 from handoff.store.store import Store
@@ -34,17 +39,34 @@ async def pinned_content(
         look_up = target.look_up or await look_up_of(store, tenant, target.customer)
     longest = ContextSelection(limit=_LIMITS[0])
     assembled = await assemble(store, monitor, tenant, look_up, wanted=longest, now=now, handoff=handoff)
-    content = encode_context(assembled.view)
+    view, encoded = assembled.view, list[Any]()
+    if isinstance(view.timeline, TimelineView):
+        encoded = await encoded_each(store, tenant, view.timeline.touchpoints, encode_part)
+    content = encode_context(_around(view, encoded))
     for limit in _LIMITS[1:]:
         if assembled.shortened is None or len(content) <= MAX_SNAPSHOT:
             break
-        content = encode_context(assembled.shortened(limit))
-    return content, assembled.view.as_of
+        content = encode_context(_around(assembled.shortened(limit), encoded))
+    return content, view.as_of
+
+
+def _around(view: ContextView, encoded: Sequence[Any]) -> ContextView:
+    """The context with its touchpoints as they were encoded."""
+    if not isinstance(view.timeline, TimelineView):
+        return view
+    shown = list(encoded[: view.timeline.returned])
+    timeline = msgspec.structs.replace(view.timeline, touchpoints=shown)
+    return msgspec.structs.replace(view, timeline=timeline)
+
+
+def encode_part(value: Any) -> bytes:
+    """A part of a context; equal parts have equal bytes."""
+    return msgspec.json.encode(value, order="deterministic")
 
 
 def encode_context(view: ContextView) -> bytes:
     """The bytes of a context; equal contexts have equal bytes."""
-    return msgspec.json.encode(view, order="deterministic")
+    return encode_part(view)
 
 
 def pinned(

@@ -135,10 +135,10 @@ async def _ranked(store: Store, tenant: str, matters: Matters, wanted: TargetSel
     found = [it for it in matters.conversations if it.open and it.last_inbound_at is not None]
     if not found or (len(found) == 1 and "form.submitted" not in found[0].types):
         return found
-    asked, waiting = matters.asking(await store.of(tenant).clock())
+    asked, waiting = await matters.asking(await store.of(tenant).clock())
     own: set[bytes] = set()
     if wanted.identity is not None and wanted.identity.type not in STRONG_TYPES:
-        own = matters.of_handle(wanted.identity)
+        own = await matters.of_handle(wanted.identity)
     unanswered = {"form.submitted", "identified"}  # alone they ask nothing: a newsletter's form
     found = [it for it in found if it.id in asked or it.types - unanswered or it.last_asked_at is None]
     return sorted(

@@ -69,6 +69,7 @@ class Eraser:
             "handoffs": self._end_handoffs,
             "callbacks": self._end_callbacks,
             "others": self._forget_elsewhere,
+            "keys": self._destroy_keys,
             "clear": self._clear,
             "sweep": self._sweep,
             "verify": self._verify,
@@ -134,8 +135,10 @@ class Eraser:
         await of_tenant.commit(change)
 
     async def _bury(self, erasure: Erasure, job: bytes) -> Erasure:
-        touchpoints = await bury(self._store, erasure, job)
-        return _next(erasure, identities=len(erasure.homes), touchpoints=touchpoints)
+        counts = {"touchpoints": await bury(self._store, erasure, job)}
+        if self._store.sealing is not None:
+            counts["keys"] = await self._store.graves.count_keys(erasure.homes, job)
+        return _next(erasure, identities=len(erasure.homes), **counts)
 
     async def _end_handoffs(self, erasure: Erasure, _job: bytes) -> Erasure:
         """Redact the customer's handoffs, then withdraw those that are not over: their events say nothing."""
@@ -200,7 +203,9 @@ class Eraser:
         ids, count = await callbacks.listed().oldest_first(), 0
         for at in range(0, len(ids), PAGE):
             raws = await callbacks.read(ids[at : at + PAGE])
-            for callback in (decode_record(raw, Callback) for raw in raws if raw):
+            for raw in filter(None, raws):
+                await self._store.pace.breathe(erasure.tenant)
+                callback = decode_record(raw, Callback)
                 if callback.home in erasure.homes and callback.requested_at <= erasure.erased_at:
                     count += 1
                     await self._end_callback(erasure.tenant, callback)
@@ -239,6 +244,7 @@ class Eraser:
             conversations: list[bytes] = []
             referred: list[Member] = []
             for member in page:
+                await self._store.pace.breathe(erasure.tenant)
                 if member.reference is not None:
                     referred.append(member)
                 elif not member.blanked:
@@ -252,7 +258,7 @@ class Eraser:
             wanted = [(it.reference, it.place) for it in referred if it.reference is not None]
             for original in await read_at(self._store.connection, self._store.keys, wanted):
                 if original is not None:
-                    await self._rewrite(original, people)
+                    await self._rewrite(erasure.tenant, original, people)
         for home, theirs in places.items():
             if home not in erasure.homes:
                 await graves.forget(home, gone, theirs)
@@ -279,28 +285,35 @@ class Eraser:
         for home, names in fields.items():
             if home in erasure.homes:
                 continue
-            await self._rewrite_all(home, people)
+            await self._rewrite_all(erasure.tenant, home, people)
             await self._checkpoint("within others")
             await self._store.graves.forget(home, record.key, (), names)
 
-    async def _rewrite_all(self, home: bytes, people: frozenset[Identity]) -> None:
+    async def _rewrite_all(self, tenant: str, home: bytes, people: frozenset[Identity]) -> None:
         after = b""
         while True:
             window = Window(limit=PAGE, after=after, ascending=True)
             page = await read_page(self._store.connection, self._store.keys, [home], window)
             for member in page.members:
-                await self._rewrite(member, people)
+                await self._rewrite(tenant, member, people)
             if page.end is None:
                 return
             after = page.end
 
-    async def _rewrite(self, member: Member, people: frozenset[Identity]) -> None:
+    async def _rewrite(self, tenant: str, member: Member, people: frozenset[Identity]) -> None:
+        await self._store.pace.breathe(tenant)
         found: Member | None = member
         while found is not None and found.reference is None and not found.blanked:
             left = without_people(found.body(), people)
             if left is None or await self._store.graves.rewrite(found, *left):
                 return
             found = await self._store.graves.read_again(found)
+
+    async def _destroy_keys(self, erasure: Erasure, job: bytes) -> Erasure:
+        """Make noise of what is sealed, also where it is deleted later: in the store's files and replicas."""
+        if self._store.sealing is not None:
+            await self._store.graves.destroy_keys(erasure.homes, job)
+        return _next(erasure)
 
     async def _clear(self, erasure: Erasure, job: bytes) -> Erasure:
         for home in erasure.homes:

@@ -28,7 +28,7 @@ from handoff.store.store import Store
 from .journal import Journal, JournalEntry
 
 ERASURE = "er_"
-STEPS = ("bury", "handoffs", "callbacks", "others", "clear", "sweep", "verify", "done")
+STEPS = ("bury", "handoffs", "callbacks", "others", "keys", "clear", "sweep", "verify", "done")
 """The steps of a job, in order. Nothing is deleted before the step that needs it is over."""
 FORMAT = 2  # older releases would record again what was erased
 
@@ -164,15 +164,15 @@ async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journa
 async def repeat_erasure(store: Store, entry: JournalEntry) -> bool:
     """Erase again what a restored backup brought back, or what an interrupted request left; whether there was
     anything."""
-    tombstones = await store.graves.tombstones(entry.homes)
-    if all(it is not None and it.erased_at >= entry.erased_at for it in tombstones):
+    if await is_erased(store, entry):
         return False
+    await store.prepare_tenants([entry.tenant])  # the configuration may no longer have it
     of_tenant = store.of(entry.tenant)
     (known,) = await of_tenant.erasures.read([entry.job])
     if known is not None and not (started := decode_record(known, Erasure)).done:
         await bury(store, started, entry.job)
         return True
-    records = await of_tenant.people.records(entry.homes)
+    records = await of_tenant.people.records(entry.homes, withheld=True)
     people = [it.identity for it in records.values()]
     erasure = Erasure(
         id=store.hashes(entry.tenant).public(ERASURE, entry.job),
@@ -187,6 +187,12 @@ async def repeat_erasure(store: Store, entry: JournalEntry) -> bool:
     )
     await _begin(store, erasure, entry.job, None)
     return True
+
+
+async def is_erased(store: Store, entry: JournalEntry) -> bool:
+    """Whether the store has the erasure. One round trip."""
+    tombstones = await store.graves.tombstones(entry.homes)
+    return all(it is not None and it.erased_at >= entry.erased_at for it in tombstones)
 
 
 async def _begin(store: Store, erasure: Erasure, job: bytes, journal: Journal | None) -> Erasure:
@@ -283,16 +289,3 @@ def people_of(store: Store, erasure: Erasure, job: bytes) -> Sequence[Identity]:
     """The erased identities of a job that is not done."""
     raw = store.seal(erasure.tenant).open(erasure.plan, job)
     return msgspec.msgpack.decode(raw, type=list[Identity])
-
-
-async def repeat_all(store: Store, journal: Journal) -> int:
-    """Erase again everything in the journal that is not erased in the store; how many erasures."""
-    repeated, journal.unsettled = 0, False
-    try:
-        for entry in journal.entries():
-            if entry.store == store.hashes(entry.tenant).store():  # the hashes of another store mean nothing
-                repeated += await repeat_erasure(store, entry)
-    except BaseException:
-        journal.unsettled = True
-        raise
-    return repeated

@@ -73,6 +73,7 @@ class Sweep:
         """Remove or redact what names the people; how many things did."""
         found = 0
         async for kind, key, raw in self._keep.values(AT_ONCE):
+            await self._store.pace.breathe(self._tenant)
             try:
                 found += await self._kinds[kind](key, raw)
             except (ValueError, msgspec.MsgspecError, ConfigurationError) as error:
@@ -142,7 +143,9 @@ class Sweep:
         """Entries that the relay has passed on, or would still pass on, with what the people wrote."""
         gone = 0
         async for entries in self._keep.outbox(AT_ONCE):
-            named = [id_ for id_, payload in entries if self._in_entry(payload)]
+            payloads = [payload for _id, payload in entries]
+            found = await self._store.pace.each(self._tenant, self._in_entry, payloads)
+            named = [id_ for (id_, _payload), ours in zip(entries, found, strict=True) if ours]
             gone += await self._keep.drop_entries(named)
         return gone
 

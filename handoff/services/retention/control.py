@@ -18,7 +18,7 @@ from handoff.store.repositories.tenant.listed import RecordList
 from handoff.store.store import Store
 from handoff.store.tenant import TenantStore
 
-from .deleting import Deleted
+from .deleting import RETENTION, Deleted
 
 AT_ONCE = 100  # records
 
@@ -29,16 +29,25 @@ async def delete_ended(store: Store, tenant: str, before: Micros) -> Deleted:
     """Delete what ended before a time."""
     part = store.of(tenant)
     handoffs = await _each(
-        part.handoffs.everything, part.handoffs.read, before, lambda raw: _handoff(store, part, raw, before)
+        store,
+        part.handoffs.everything,
+        part.handoffs.read,
+        before,
+        lambda raw: _handoff(store, part, raw, before),
     )
     callbacks = await _each(
-        part.callbacks.listed(), part.callbacks.read, before, lambda raw: _callback(store, part, raw, before)
+        store,
+        part.callbacks.listed(),
+        part.callbacks.read,
+        before,
+        lambda raw: _callback(store, part, raw, before),
     )
     counts = {"handoffs": handoffs, "callbacks": callbacks}
     return Deleted(records={name: count for name, count in counts.items() if count})
 
 
 async def _each(
+    store: Store,
     listed: RecordList,
     read: Callable[[list[bytes]], Awaitable[list[bytes | None]]],
     before: Micros,
@@ -48,6 +57,7 @@ async def _each(
     deleted = kept = 0
     while ids := await listed.up_to(before, start=kept, limit=AT_ONCE):
         for raw in await read(ids):
+            await store.pace.breathe(RETENTION)
             if raw is not None and await delete(raw):
                 deleted += 1
             else:

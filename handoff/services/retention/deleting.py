@@ -25,6 +25,8 @@ from handoff.store.store import Store
 FIRST_LOOK = 32  # touchpoints of an identity: most have no more that is old
 HOMES = 32  # identities whose touchpoints are read at once
 
+RETENTION = "retention"  # has turns as a tenant has
+
 log = structlog.get_logger(__name__)
 
 
@@ -99,15 +101,16 @@ class Deleter:
     async def step(self, step: ScanStep) -> Deleted:
         """Delete what is outdated of the records of one step of the scan."""
         deleted = Deleted()
-        for tenant, records in self._by_tenant(step.records).items():
+        for tenant, records in (await self._by_tenant(step.records)).items():
             for at in range(0, len(records), HOMES):
                 found = await self._delete(tenant, records[at : at + HOMES])
                 deleted.add(found.of_tenant(tenant))
         return deleted
 
-    def _by_tenant(self, records: Sequence[ScannedRecord]) -> dict[str, list[ScannedRecord]]:
+    async def _by_tenant(self, records: Sequence[ScannedRecord]) -> dict[str, list[ScannedRecord]]:
         found: dict[str, list[ScannedRecord]] = {}
         for record in records:
+            await self._store.pace.breathe(RETENTION)
             identity = _identity(record)
             for tenant in self._horizons:
                 if identity is not None and self._store.hashes(tenant).owns(record.home, identity):
@@ -142,6 +145,7 @@ class Deleter:
         channels, deleted = await self._channels(members), part.deleted
         outdated: list[Outdated] = []
         for member, channel in zip(members, channels, strict=True):
+            await self._store.pace.breathe(RETENTION)
             code = member.codes[0]
             if code >= len(TYPE_CLASSES) or member.place[:8] >= part.horizons.of(channel, code):
                 deleted.keep(member.occurred_at)

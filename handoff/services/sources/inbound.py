@@ -6,7 +6,7 @@ read, and send the `Reply` in their own protocol.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -70,6 +70,10 @@ class Received(Struct, frozen=True, kw_only=True):
     request: InboundRequest
 
 
+def _log_first(source: str, outcome: Outcome) -> None:
+    log.info("first_delivery", source=source, accepted=outcome.accepted, duplicates=outcome.duplicates)
+
+
 class Inbound:
     """Takes the deliveries of all sources, regardless of the transport."""
 
@@ -91,6 +95,9 @@ class Inbound:
         self._intake = intake
         self._monitor = monitor
         self._measures = measures
+        self._heard: set[str] = set()
+        self.on_first: Callable[[str, Outcome], None] = _log_first
+        """Called with the first accepted delivery of each source since the process started."""
 
     def close(self) -> None:
         """End the process that parses large deliveries."""
@@ -218,6 +225,9 @@ class Inbound:
             self._measures.ignored.labels(source.name, _label(name)).inc(count)
         outcome = _outcome(results, quarantined=len(kept), ignored=sum(parsed.ignored.values()))
         self.activity.recorded(source.tenant, source.name, outcome)
+        if (outcome.accepted or outcome.duplicates) and source.name not in self._heard:
+            self._heard.add(source.name)
+            self.on_first(source.name, outcome)
         return outcome
 
     async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:

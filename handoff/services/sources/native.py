@@ -108,9 +108,12 @@ def invalid(error: msgspec.ValidationError) -> Unprocessable:
 def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
     """The touchpoint for an input."""
     if given.channel not in caller.channels:
-        _refuse("/channel", f"the channel {given.channel[:40]!r} is not declared", "unknown_channel")
+        allowed = ", ".join(sorted(caller.channels))
+        detail = f"the channel {given.channel[:40]!r} is not declared; allowed: {allowed}"
+        _refuse("/channel", detail, "unknown_channel")
     if given.type not in TYPE_SET:
-        _refuse("/type", f"unknown touchpoint type {given.type[:60]!r}", "unknown_type")
+        detail = f"unknown touchpoint type {given.type[:60]!r}; /openapi.json lists the types"
+        _refuse("/type", detail, "unknown_type")
     return Touchpoint(
         id_space=ID_SPACE,
         event_id=given.id,

@@ -27,6 +27,7 @@ from handoff.services.admission.turns import Neighbours
 from handoff.store.repositories.recorder import MAX_WAITING, Entry, Item, Recorded, fail
 from handoff.store.store import Store
 
+from .earlier import continuing, learn
 from .recording import Result, prepare_or_reject, redacted, result_of
 
 MAX_REQUESTS = 16  # per turn: they share an fsync, and the store works on them while the next ones are read
@@ -46,6 +47,7 @@ class Intake:
         self._store = store
         self._waiting = FairQueue[_BatchedRequest](Neighbours())
         self._turn: asyncio.Handle | None = None
+        self._learning: set[asyncio.Future[None]] = set()
 
     def submit(self, tenant: str, read: Reader, size: int, done: Done) -> None:
         """Record the touchpoints that `read` parses from a request of `size` bytes.
@@ -89,7 +91,25 @@ class Intake:
         self._turn = None
         batch = self._waiting.take()
         readable = [request for request in batch if request.read()]
-        readable = [request for request in readable if request.redact()]
+        asking = [request for request in readable if request.continued]
+        if asking:  # they are recorded in a turn of their own, once the store has answered
+            learning = asyncio.ensure_future(self._learn(asking))
+            self._learning.add(learning)
+            learning.add_done_callback(self._learning.discard)
+            readable = [request for request in readable if not request.continued]
+        self._record(readable)
+        if batch and self._waiting:  # only now: the store already works on this turn's items
+            self._schedule()
+
+    async def _learn(self, requests: Sequence[_BatchedRequest]) -> None:
+        try:
+            await asyncio.gather(*(learn(it.store, it.tenant, it.continued) for it in requests))
+        except Exception:  # no request may wait forever
+            log.exception("learning_failed")
+        self._record(requests)
+
+    def _record(self, requests: Sequence[_BatchedRequest]) -> None:
+        readable = [request for request in requests if request.redact()]
         entries = [entry for request in readable for entry in request.prepare()]
         try:
             self._store.recorder.submit(entries, gathered=True)
@@ -98,8 +118,6 @@ class Intake:
         except Exception as error:  # no request may wait forever, or keep its tenant's place
             log.exception("recorder_failed")
             fail(entries, StoreUnavailable("the store layer failed", reason=type(error).__name__))
-        if batch and self._waiting:  # only now: the store already works on this turn's items
-            self._schedule()
 
 
 class Sized(Protocol):
@@ -173,13 +191,25 @@ class FairQueue(Generic[Queued]):
 class _BatchedRequest:
     """One request of a turn. Reports once, when the last of its items is settled."""
 
-    __slots__ = ("_done", "_error", "_pending", "_read", "results", "size", "store", "tenant", "touchpoints")
+    __slots__ = (
+        "_done",
+        "_error",
+        "_pending",
+        "_read",
+        "continued",
+        "results",
+        "size",
+        "store",
+        "tenant",
+        "touchpoints",
+    )
 
     def __init__(self, store: Store, tenant: str, read: Reader, size: int, done: Done) -> None:
         self.store = store
         self.tenant = tenant
         self.size = size
         self.touchpoints: Sequence[Touchpoint] = ()
+        self.continued: Sequence[Touchpoint] = ()
         self.results: list[Result] = []
         self._read = read
         self._done = done
@@ -189,6 +219,7 @@ class _BatchedRequest:
     def read(self) -> bool:
         try:
             self.touchpoints = self._read()
+            self.continued = continuing(self.touchpoints)
         except Exception as error:  # hostile bytes fail their own request only
             self._report(error)
             return False

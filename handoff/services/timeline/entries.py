@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import overload
 
 from handoff.codec.member import Member, occurred_at, read_member, type_of
@@ -54,16 +54,15 @@ class Entries(Sequence[TimelineEntry]):
         slot = self._slots[at]
         return occurred_at(slot[0]) if isinstance(slot, tuple) else slot.stored.occurred_at
 
-    def of(self, types: Set[str]) -> list[TimelineEntry]:
-        """The entries of these types; no others are decoded."""
-        places = [
+    def places_of(self, types: Set[str]) -> list[int]:
+        """The places of the entries that may have these types. None is decoded."""
+        return [
             at
             for at, slot in enumerate(self._slots)
             if (type_of(slot[0]) if isinstance(slot, tuple) else slot.stored.type) in types
         ]
-        return [found for at in places if (found := self._at(at)).stored.type in types]
 
-    def members(self) -> Iterator[Member]:
-        """The touchpoints as they are stored, without their bodies."""
-        for slot in self._slots:
-            yield read_member(*slot) if isinstance(slot, tuple) else slot.stored
+    def member(self, at: int) -> Member:
+        """The touchpoint at a place as it is stored, without its body."""
+        slot = self._slots[at]
+        return read_member(*slot) if isinstance(slot, tuple) else slot.stored

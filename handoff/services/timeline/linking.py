@@ -73,7 +73,7 @@ def _prepare(hashes: KeyedHash, keys: Keys, handles: tuple[Handle, ...], source:
         pieces.append(evidence_template(piece))
         shown = storable_identity(handle.identity, hashes.pseudonym)
         fields = ((b"v", pack_identity(shown)), (b"f", b""), pack_pointer(piece))
-        pointers.append(Pointer(other, keys.record(other), fields))
+        pointers.append(Pointer(other, keys.record(other), fields, hashes.tenant_bytes))
     plain = pack_identity(storable_identity(first.identity, hashes.pseudonym))
     return Links(home, keys.timeline(home), plain, tuple(pieces), tuple(pointers))
 

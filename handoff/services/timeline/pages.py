@@ -17,11 +17,13 @@ from .reading import (
     NOTHING_GIVEN,
     Filter,
     Given,
+    TimelineEntry,
     decode,
     decode_one,
     homes_of,
     onwards,
     read_merged,
+    views_of,
 )
 from .seeing import seen
 from .views import TimelineView, TouchpointView
@@ -45,7 +47,7 @@ async def read_timeline(
         every = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
         decoded = await seen(store, every, reader)
         return TimelineView(
-            touchpoints=[decoded.view(it) for it in decoded.entries],
+            touchpoints=await views_of(store, decoded, decoded.entries),
             total=page.total - doubled(records),
             returned=len(decoded.entries),
             next=encode_cursor(page.end) if page.end else None,
@@ -74,15 +76,17 @@ async def _scan(
         more = page.more
         visible = await seen(store, decoded, reader)
         shown = {id(it.entry): it for it in visible.entries}
+        fitting: list[TimelineEntry] = []
         for entry in decoded.entries:
-            if len(found) == window.limit:
+            if len(found) + len(fitting) == window.limit:
                 more = True
                 break
             last = entry.entry
             scanned += 1
             mine = shown.get(id(entry.entry))
             if mine is not None and filter_.passes(mine.stored, mine.body):
-                found.append(visible.view(mine))
+                fitting.append(mine)
+        found += await views_of(store, visible, fitting)
     cursor = encode_cursor(last.place) if last else None
     return TimelineView(
         touchpoints=found,

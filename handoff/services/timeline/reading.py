@@ -120,15 +120,21 @@ async def decode(
     wanted = {(it.home, it.id) for it in originals if it and it.amended}
     found = await read_amendments(store.connection, store.keys, sorted(wanted))
     # An amendment that was itself deleted no longer applies.
-    amendments = {which: (it, it.body()) for which, it in found.items() if not it.blanked}
+    edits = [(which, it) for which, it in found.items() if not it.blanked]
+    bodies = await store.pace.each(hashes.tenant, lambda it: it[1].body(), edits)
+    amendments = {which: (it, body) for (which, it), body in zip(edits, bodies, strict=True)}
     rendering = Rendering(hashes=hashes, records=known, amendments=amendments)
     until = store.decoded.sweep()
-    decoded = [
-        _entry(store, original, entry, rendering, until)
-        for entry, original in zip(entries, originals, strict=True)
-        if original is not None
-    ]
+    pairs = [(it, entry) for it, entry in zip(originals, entries, strict=True) if it is not None]
+    decoded = await store.pace.each(
+        hashes.tenant, lambda pair: _entry(store, pair[0], pair[1], rendering, until), pairs
+    )
     return Decoded(decoded, rendering, ownership)
+
+
+async def views_of(store: Store, decoded: Decoded, entries: Sequence[TimelineEntry]) -> list[TouchpointView]:
+    """The views of some decoded touchpoints."""
+    return await store.pace.each(decoded.rendering.hashes.tenant, decoded.view, entries)
 
 
 def decode_plain(store: Store, rendering: Rendering, stored: Member) -> TimelineEntry:

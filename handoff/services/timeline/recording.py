@@ -8,7 +8,6 @@ functions and hand them to the store's recorder.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from operator import is_
@@ -19,6 +18,7 @@ from msgspec import Struct
 from handoff.codec.body import DIGEST_KEPT, digest, encode_body
 from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, channel_code, pack_occurred, type_code
+from handoff.domain.brief.steps import Steps
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.identity_rules import IdentityRules
@@ -26,12 +26,15 @@ from handoff.domain.redaction.redaction import may_be_card, storable_identity
 from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.store.keys import Keys
+from handoff.store.pacing.pace import AT_ONCE
 from handoff.store.repositories.identities import pack_identity
-from handoff.store.repositories.recorder import DUPLICATE, ERASED, EXPIRED, REUSED, Item, Pointer
+from handoff.store.repositories.recorder import DUPLICATE, ERASED, EXPIRED, REUSED, Item, Pointer, Recorded
 from handoff.store.store import Store
 
+from .earlier import continuing, learn
 from .linking import links_of
 
+PREPARED_AT_ONCE = 100  # touchpoints, between two looks for what they continue
 _DELETES = frozenset({"message.deleted"})
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = (b"0", b"1", b"2")
@@ -59,9 +62,6 @@ class Result(Struct, frozen=True, kw_only=True):
         return self.status != "rejected"
 
 
-PREPARED_AT_ONCE = 100  # touchpoints: some milliseconds
-
-
 async def record(
     store: Store,
     tenant: str,
@@ -80,22 +80,35 @@ async def record(
     recorder = store.importer if bulk else store.recorder
     prepared: list[Item | Result] = []
     for at in range(0, len(touchpoints), PREPARED_AT_ONCE):
-        if at:
-            await asyncio.sleep(0)  # other requests get their turn
-        part = redacted(store, tenant, touchpoints[at : at + PREPARED_AT_ONCE])
-        prepared += prepare_or_reject(store, tenant, part, quiet=quiet)
+        part = touchpoints[at : at + PREPARED_AT_ONCE]
+        if continued := continuing(part):
+            await learn(store, tenant, continued)
+        prepared += await store.pace.run(tenant, _preparing(store, tenant, part, quiet=quiet))
     answers = iter(await recorder.record([it for it in prepared if isinstance(it, Item)]))
     hashes = store.hashes(tenant)
-    results: list[Result] = []
-    for item in prepared:
-        if isinstance(item, Result):
-            results.append(item)
-            continue
-        answer = next(answers)
-        if isinstance(answer, HandoffError):
-            raise answer
-        results.append(result_of(hashes, item, answer.status))
-    return results
+
+    def result(item: Item | Result) -> Result:
+        return item if isinstance(item, Result) else _recorded(hashes, item, next(answers))
+
+    return await store.pace.each(tenant, result, prepared)
+
+
+def _recorded(hashes: KeyedHash, item: Item, answer: Recorded | HandoffError) -> Result:
+    if isinstance(answer, HandoffError):
+        raise answer
+    return result_of(hashes, item, answer.status)
+
+
+def _preparing(
+    store: Store, tenant: str, touchpoints: Sequence[Touchpoint], *, quiet: bool
+) -> Steps[list[Item | Result]]:
+    prepared: list[Item | Result] = []
+    for at in range(0, len(touchpoints), AT_ONCE):
+        if at:
+            yield
+        part = redacted(store, tenant, touchpoints[at : at + AT_ONCE])
+        prepared += prepare_or_reject(store, tenant, part, quiet=quiet)
+    return prepared
 
 
 def redacted(store: Store, tenant: str, touchpoints: Sequence[Touchpoint]) -> list[Touchpoint]:
@@ -156,7 +169,8 @@ async def ensure_identity(store: Store, tenant: str, identity: Identity) -> byte
     key = store.hashes(tenant).identity(identity)
     shown = storable_identity(identity, store.hashes(tenant).pseudonym)
     fields = ((b"v", pack_identity(shown)), (b"f", b""))
-    await store.recorder.point([Pointer(key, store.keys.record(key), fields)])
+    pointer = Pointer(key, store.keys.record(key), fields, tenant.encode())
+    await store.recorder.point([pointer])
     return key
 
 

@@ -20,7 +20,9 @@ async def seen(store: Store, decoded: Decoded, reader: Reader) -> Decoded:
     if not reader.limited:
         return decoded
     hidden = set() if reader.internal else await _edits_of_internal(store, decoded.entries)
-    shown = [_shown(entry, reader) for at, entry in enumerate(decoded.entries) if at not in hidden]
+    left = [entry for at, entry in enumerate(decoded.entries) if at not in hidden]
+    tenant = decoded.rendering.hashes.tenant
+    shown = await store.pace.each(tenant, lambda it: _shown(it, reader), left)
     rendering, ownership = decoded.rendering, decoded.ownership
     if not reader.internal:
         ownership = {}  # who assigned a touchpoint, and why, is internal

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 
+import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ from handoff.store.store import Store
 from handoff.store.tenant import TenantStore
 
 from .signing import check_key
-from .spec import SubscriptionSpec, check
+from .spec import SubscriptionSpec, check, useless_types
 from .subscriptions import (
     ATTEMPTS,
     DEFAULT_OVERLAP_S,
@@ -34,6 +35,8 @@ from .subscriptions import (
 
 ORIGIN = "configuration"
 MAX_WRITTEN = 200  # subscriptions in one commit: a few ms of the store's time, and one fsync
+
+log = structlog.get_logger(__name__)
 
 
 class Configured(Struct, frozen=True, kw_only=True):
@@ -61,6 +64,8 @@ async def configure(store: Store, tenants: Iterable[str], wanted: Sequence[Confi
         mine = {it.id: it for it in wanted if it.tenant == tenant}
         for configured in mine.values():
             check(configured.wishes)
+            for problem in useless_types(configured.wishes.types).values():
+                log.warning("webhook_type_useless", webhook=configured.wishes.name, problem=problem)
         ids = list(mine)
         for at in range(0, len(ids), MAX_WRITTEN):
             part = {id_: mine[id_] for id_ in ids[at : at + MAX_WRITTEN]}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from msgspec import field
@@ -12,6 +14,7 @@ from handoff.domain.open_record import OpenRecord
 from handoff.services.conversations.vendor_threads import Desktop
 
 from .destinations import EgressPolicy, check_url, parse_networks
+from .event_types import EVENT_TYPES, FAMILIES
 from .signing import Scheme
 
 # The example schedule of Standard Webhooks: with the immediate first attempt, 75 h 35 min 5 s.
@@ -73,6 +76,27 @@ def matches(pattern: str, type_: str) -> bool:
             return False
         at = found + len(part)
     return True
+
+
+def useless_types(patterns: Iterable[str]) -> dict[int, str]:
+    """The patterns that match no event type: their positions, each with what is wrong."""
+    found = {}
+    for at, pattern in enumerate(patterns):
+        if not any(matches(pattern, it) for it in EVENT_TYPES):
+            similar = get_close_matches(pattern, FAMILIES if "*" in pattern else sorted(EVENT_TYPES), n=1)
+            hint = f"did you mean {similar[0]!r}?" if similar else "/asyncapi.json lists the event types"
+            found[at] = f"{pattern[:60]!r} matches no event type; {hint}"
+    return found
+
+
+def check_types(patterns: Iterable[str]) -> None:
+    """Raise Unprocessable for patterns that match no event type.
+
+    Only for what somebody states now: subscriptions and configurations of earlier releases stay as they are.
+    """
+    if useless := useless_types(patterns):
+        pointers = [{"pointer": f"/types/{at}", "detail": detail} for at, detail in useless.items()]
+        raise Unprocessable(pointers[0]["detail"], parameter="types", pointers=pointers)
 
 
 def check(spec: SubscriptionSpec) -> None:

@@ -45,6 +45,9 @@ NAMES = (
     "quarantine_trim",
     "worker_beat",
     "worker_raise",
+    "rewrap",
+    "reseal",
+    "replace",
 )
 HEARTBEAT = "heartbeat"
 Call = tuple[Sequence[bytes], Sequence[bytes | int | str]]
@@ -54,7 +57,7 @@ redis.register_function{{function_name = '{name}', callback = run{flags}}}
 """
 FREEING = frozenset(
     {"erase", "advance", "lease", "release", "queue_drop", "queue_release", "quarantine_drop"}
-    | {"quarantine_trim", "worker_beat", "timeline_bury", "timeline_clear", "timeline_forget"}
+    | {"quarantine_trim", "worker_beat", "rewrap", "timeline_bury", "timeline_clear", "timeline_forget"}
     | {"timeline_horizon", "timeline_expire", "timeline_dissolve"}
 )
 """Functions that a full store still runs: they delete, or overwrite a few bytes of a fixed size. Without them

@@ -7,7 +7,7 @@
 -- An identity that only the erased one named: neither touchpoints nor evidence of others are left.
 local function is_orphan(record)
   for _, field in ipairs(redis.call('HKEYS', record)) do
-    if field ~= 'v' and field ~= 'f' and field ~= 'd' then return false end
+    if field ~= 'v' and field ~= 'f' and field ~= 'd' and field ~= 'k' then return false end
   end
   return true
 end
@@ -30,8 +30,8 @@ local function run(keys, args)
     redis.call('HDEL', record, 'x' .. gone)
   end
   for at = 3 + places, #args do removed = removed + redis.call('HDEL', record, args[at]) end
-  if #args > 2 + places and redis.call('HLEN', record) <= 3 and is_orphan(record) then
-    redis.call('HDEL', record, 'v', 'f') -- which leaves no key, unless the identity was erased itself
+  if #args > 2 + places and redis.call('HLEN', record) <= 4 and is_orphan(record) then
+    redis.call('HDEL', record, 'v', 'f', 'k') -- which leaves no key, unless the identity was erased itself
   end
   return removed + references
 end

@@ -12,7 +12,10 @@
 --                  then evidence id (16) and blob each
 -- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused, 3 erased,
 -- 4 expired: it occurred before the horizon of its type and channel. A horizon is at least a day old, so that
--- younger items are not compared with any.
+-- younger items are not compared with any. 5 sealed with a key that is not the home's: nothing is stored, and
+-- the home's key, or '', is in the place.
+-- A sealed plain identity is 1 (a byte) ‖ '=' a key that must be the home's, '+' one to set where there is none ‖
+-- the key (64) ‖ the sealed value.
 -- The outbox entry is home (16) ‖ place ‖ id ‖ flags (1) ‖ type (1) ‖ channel (1) ‖ tenant.
 -- QUIET is for readers of the outbox: the entry has it, the timeline does not.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
@@ -22,6 +25,7 @@
 
 local LATE, BLANKED, AMENDED, QUIET = 1, 4, 16, 64
 local STRIDE = 6
+local SEALED, KEY = 1, 64
 local DAY = 86400000000
 local FIXED = 36
 
@@ -142,6 +146,16 @@ local function store(keys, args, k, a, now)
   end
   local last, filed, latest, best, indexed, counters = unpack_head(kept[1])
   local known, amended
+  local plain, key = args[a + 2], nil -- the key: one that has to be set
+  if string.byte(plain) == SEALED then
+    local standing = redis.call('HGET', record, 'k') or ''
+    local given = string.sub(plain, 3, 2 + KEY)
+    if standing ~= given then
+      if standing ~= '' or string.sub(plain, 2, 2) == '=' then return {5, standing, 0} end
+      key = given
+    end
+    plain = string.sub(plain, 3 + KEY)
+  end
   if indexed then
     local found = redis.call('HMGET', index, id, 'a' .. id)
     known, amended = found[1] and member_at(timeline, string.sub(found[1], 1, 16) .. id), found[2]
@@ -182,8 +196,9 @@ local function store(keys, args, k, a, now)
     redis.call('HSET', record, 'h', head)
   else
     redis.call('HSETNX', record, 'f', packed)
-    redis.call('HSET', record, 'v', args[a + 2], 'h', head)
+    redis.call('HSET', record, 'v', plain, 'h', head)
   end
+  if key then redis.call('HSET', record, 'k', key, 'v', plain) end
   if amends then amend(timeline, index, string.sub(fixed, -16), id, place .. id, kind) end
   if resolves ~= '' then redis.call('HSET', record, 'r' .. id, place .. resolves) end
   for at = a + STRIDE, a + STRIDE + 2 * pieces - 2, 2 do

@@ -11,6 +11,7 @@ from itertools import islice
 
 from msgspec import Struct
 
+from handoff.codec.data_key import DataKey
 from handoff.domain.clock import Micros
 from handoff.domain.evidence import (
     MAX_COMPONENT,
@@ -24,6 +25,7 @@ from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
 from handoff.store.resp.commands import Reads
+from handoff.store.sealing.sealing import FIELD, seal_text
 
 from .identities import NOT_SHARED, SHARED, EntryKind, IdentityRecord, as_mapping, kind_of, read_record
 
@@ -52,16 +54,18 @@ class Component(Struct, frozen=True, kw_only=True):
         return {key: record.node for key, record in self.records.items()}
 
 
-async def read_records(reads: Reads, keys: Keys, wanted: Iterable[bytes]) -> dict[bytes, IdentityRecord]:
-    """The records of the identities that exist, by key; one round trip."""
+async def read_records(
+    reads: Reads, keys: Keys, wanted: Iterable[bytes], *, withheld: bool = False
+) -> dict[bytes, IdentityRecord]:
+    """The records of the identities that exist, by key; one round trip. Without those that are `withheld`."""
     order = list(wanted)
     if not order:
         return {}
     replies = await reads.answers([(b"HGETALL", keys.record(key)) for key in order])
     found: dict[bytes, IdentityRecord] = {}
     for key, fields in zip(order, replies, strict=True):
-        record = read_record(key, as_mapping(fields))
-        if record:
+        record = read_record(key, as_mapping(fields), keys.sealing)
+        if record and (withheld or key not in keys.withheld):
             found[key] = record
     return found
 
@@ -170,18 +174,40 @@ def _senders_ends(record: IdentityRecord) -> Iterator[bytes]:
 class People:
     """Reads of identity records by their hashes, and the mark of a shared identity."""
 
-    def __init__(self, connection: Connection, functions: Functions, keys: Keys) -> None:
+    def __init__(self, connection: Connection, functions: Functions, keys: Keys, tenant: str) -> None:
         self._connection = connection
         self._functions = functions
         self._keys = keys
+        self._tenant = tenant
+
+    async def sealed(self, identity: bytes, field: bytes, content: bytes) -> bytes:
+        """A field of an identity's record that an agent states, as it is stored.
+
+        No round trip, one or two if the store is sealed.
+        """
+        return seal_text(await self._lock(identity), field, content)
+
+    async def _lock(self, identity: bytes) -> DataKey | None:
+        sealing, record = self._keys.sealing, self._keys.record(identity)
+        if sealing is None:
+            return None
+        standing = await self._connection.call(b"HGET", record, FIELD, key=record)
+        if standing is None:  # recorded before the store was sealed
+            made = sealing.candidate(self._tenant, identity).wrapped
+            places = [record, self._keys.timeline(identity)]
+            ours, other = await self._functions.call("reseal", places, [made, 0])
+            standing = made if ours else other
+        return sealing.standing(identity, standing)
 
     def reader(self, reads: Reads | None = None) -> EvidenceReader:
         """A reader for one answer; `reads` replaces the connection where the reads are logged."""
         return EvidenceReader(reads or self._connection, self._keys)
 
-    async def records(self, wanted: Iterable[bytes]) -> dict[bytes, IdentityRecord]:
-        """The records of the identities that exist, by key; one round trip."""
-        return await read_records(self._connection, self._keys, wanted)
+    async def records(
+        self, wanted: Iterable[bytes], *, withheld: bool = False
+    ) -> dict[bytes, IdentityRecord]:
+        """The records of the identities that exist, by key; one round trip. See `read_records`."""
+        return await read_records(self._connection, self._keys, wanted, withheld=withheld)
 
     async def clock(self, identity: bytes) -> Micros:
         """The clock of the server that holds an identity, in µs."""
@@ -189,17 +215,18 @@ class People:
         return int(seconds) * 1_000_000 + int(micros)
 
     async def set_field(self, identity: bytes, field: bytes, attribution: bytes | None) -> None:
-        """Set a hold or a restriction, or lift it (None); durable. One round trip."""
+        """Set a hold or a restriction, or lift it (None); durable. One round trip, more if it is sealed."""
         key = self._keys.record(identity)
         self._functions.gate.check()
         if attribution is None:
             await self._connection.call_durable(b"HDEL", key, field, key=key)
         else:
-            await self._connection.call_durable(b"HSET", key, field, attribution, key=key)
+            value = await self.sealed(identity, field, attribution)
+            await self._connection.call_durable(b"HSET", key, field, value, key=key)
 
     async def mark_shared(self, identity: bytes, attribution: bytes, *, shared: bool) -> None:
         """Mark an identity as shared by several people, or as not shared; durable. One round trip."""
         key = self._keys.record(identity)
         self._functions.gate.check()
-        value = (SHARED if shared else NOT_SHARED) + attribution
+        value = (SHARED if shared else NOT_SHARED) + await self.sealed(identity, b"s", attribution)
         await self._connection.call_durable(b"HSET", key, b"s", value, key=key)

@@ -14,6 +14,8 @@ from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.keys import ControlKeys
 from handoff.store.resp.commands import Reads
+from handoff.store.sealing.control_seal import ControlSeal
+from handoff.store.sealing.sealing import Sealing
 
 T = TypeVar("T")
 
@@ -97,26 +99,47 @@ class Change:
         small = all(len(value) <= SMALL for _key, value in puts)
         return bool(drops) and small and not (adds or keeps or posts)
 
-    def program(self) -> bytes:
+    def program(self, seal: ControlSeal) -> bytes:
         # Lua's cmsgpack knows the format without its binary type.
-        packed: bytes = msgpack.packb(self._parts, use_bin_type=False)
+        packed: bytes = msgpack.packb(self._sealed(seal), use_bin_type=False)
         return packed
+
+    def _sealed(self, seal: ControlSeal) -> tuple[list[Any], ...]:
+        if not seal.on:
+            return self._parts
+        checks, puts, drops, adds, removes, keeps, posts = self._parts
+        names = list(self.keys)
+        puts = [(at, seal.seal_record(names[at - 1], value)) for at, value in puts]
+        keeps = [(at, seal.seal_kept(names[at - 1], value), seconds) for at, value, seconds in keeps]
+        posts = [(at, seal.seal(names[at - 1], payload)) for at, payload in posts]
+        return checks, puts, drops, adds, removes, keeps, posts
 
 
 class ControlReads:
     """Reads of one tenant's control partition."""
 
-    def __init__(self, reads: Reads, tenant: str) -> None:
+    def __init__(self, reads: Reads, tenant: str, sealing: Sealing | None) -> None:
         self.reads = reads
         self.keys = ControlKeys(tenant)
         self.tenant = tenant
+        self.seal = ControlSeal(sealing, tenant)
+        self._sealing = sealing
+
+    def through(self, reads: Reads) -> ControlReads:
+        """The same partition, read through `reads`."""
+        return ControlReads(reads, self.tenant, self._sealing)
 
     async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The raw records at the keys; one round trip."""
+        """The records at the keys, their versions in front; one round trip."""
         if not keys:
             return []
         (found,) = await self.reads.answers([(b"MGET", *keys)])  # one slot holds a tenant's control partition
-        return list(found)
+        return list(map(self.seal.open_record, keys, found)) if self.seal.on else list(found)
+
+    async def kept(self, key: bytes) -> bytes | None:
+        """A value that `Change.keep` wrote."""
+        found = await self.value(key)
+        return None if found is None else self.seal.open_kept(key, found)
 
     async def ids(
         self, key: bytes, *, limit: int, newest_first: bool = True, below: int | None = None
@@ -175,15 +198,17 @@ class ControlReads:
 class Control(ControlReads):
     """Reads and commits of one tenant's control partition."""
 
-    def __init__(self, connection: Connection, functions: Functions, tenant: str) -> None:
-        super().__init__(connection, tenant)
+    def __init__(
+        self, connection: Connection, functions: Functions, tenant: str, sealing: Sealing | None = None
+    ) -> None:
+        super().__init__(connection, tenant, sealing)
         self.connection = connection
         self._functions = functions
 
     async def commit(self, change: Change) -> None:
         """Apply the change. Changed when a version is not the expected one; then nothing happened."""
         operation = "erase" if change.erases else "commit"
-        answer = await self._functions.call(operation, list(change.keys), [change.program()])
+        answer = await self._functions.call(operation, list(change.keys), [change.program(self.seal)])
         if answer[0] != 1:
             raise Changed("another writer changed a record first")
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from handoff.store.connection import Connection
 from handoff.store.errors import StoreError
 from handoff.store.functions.library import Functions
+from handoff.store.sealing.control_seal import ControlSeal
 
 from .control import read_scored
 from .identities import as_mapping
@@ -124,11 +126,19 @@ class Deliveries:
     """The queues of one tenant. `skip_ms` moves their clock ahead of the store's, for simulations."""
 
     def __init__(
-        self, connection: Connection, functions: Functions, tenant: str, *, skip_ms: int = 0
+        self,
+        connection: Connection,
+        functions: Functions,
+        tenant: str,
+        *,
+        skip_ms: int = 0,
+        seal: ControlSeal | None = None,
     ) -> None:
         self._connection = connection
         self._functions = functions
         self._tag = b"{c." + tenant.encode() + b"}"
+        self._outbox = self._tag + b"o"
+        self._seal = seal or ControlSeal(None, tenant)
         self.skip_ms = skip_ms
 
     async def put(self, entry: QueueEntry, subscriptions: Sequence[bytes], *, again: bool = False) -> int:
@@ -136,7 +146,8 @@ class Deliveries:
 
         `again` also queues what was settled before. A subscription that is gone or off gets nothing.
         """
-        arguments: list[bytes | int | str] = [self.skip_ms, entry.event, entry.blob, entry.type]
+        blob = self._seal.seal_kept(entry.event, entry.blob)
+        arguments: list[bytes | int | str] = [self.skip_ms, entry.event, blob, entry.type]
         arguments += [entry.line, entry.order]
         arguments += [entry.deadline, int(again)]
         queued = 0
@@ -153,14 +164,22 @@ class Deliveries:
         now, again_at, found = await self._functions.call(
             "queue_claim", [self._tag], [self.skip_ms, token, most, most_failing, beat]
         )
-        messages = [_claimed(it, now, token) for it in found]
+        messages = [self._opened(_claimed(it, now, token)) for it in found]
         return Claim(messages=messages, again_ms=None if again_at < 0 else max(again_at - now, 0))
+
+    def _opened(self, claimed: Claimed) -> Claimed:
+        if not self._seal.on or not claimed.blob:
+            return claimed
+        blob = self._seal.open_kept(claimed.event, claimed.blob)
+        return msgspec.structs.replace(claimed, blob=blob or b"")
 
     async def settle(self, claimed: Claimed, outcome: Settlement) -> bool:
         """Record the outcome; False when another worker has the message now."""
         arguments: list[Any] = [self.skip_ms, claimed.subscription, claimed.event, claimed.token]
-        arguments += [outcome.verdict, outcome.wait_ms, outcome.pause_ms, outcome.attempt, outcome.why]
-        arguments += [int(outcome.against), outcome.disable, int(outcome.failing_noticed), *outcome.notices]
+        attempt = self._seal.seal(claimed.subscription + claimed.event, outcome.attempt)
+        arguments += [outcome.verdict, outcome.wait_ms, outcome.pause_ms, attempt, outcome.why]
+        arguments += [int(outcome.against), outcome.disable, int(outcome.failing_noticed)]
+        arguments += [self._seal.seal(self._outbox, it) for it in outcome.notices]
         return bool(await self._functions.call("queue_settle", [self._tag], arguments))
 
     async def release(self, worker: str, beat: int) -> int:
@@ -219,8 +238,12 @@ class Deliveries:
             commands.append((b"HGETALL", self._key(b"m", subscription, event)))
             commands.append((b"LRANGE", self._key(b"a", subscription, event), 0, -1))
         replies = _checked(await self._connection.pipeline(commands))
-        pairs = zip(events, replies[::2], replies[1::2], strict=True)
-        return [_message(event, as_mapping(raw), log) for event, raw, log in pairs if raw]
+        found: list[Message] = []
+        for event, raw, log in zip(events, replies[::2], replies[1::2], strict=True):
+            opened = [self._seal.open(subscription + event, it) for it in log if raw]
+            if raw:
+                found.append(_message(event, as_mapping(raw), [it for it in opened if it is not None]))
+        return found
 
     async def events(
         self, since: int, until: int, limit: int
@@ -249,7 +272,10 @@ class Deliveries:
         replies = _checked(
             await self._connection.pipeline([(b"GET", self._tag + b"de" + it) for it in events])
         )
-        return [(event, blob) for event, blob in zip(events, replies, strict=True) if blob]
+        found = [
+            (it, self._seal.open_kept(it, blob)) for it, blob in zip(events, replies, strict=True) if blob
+        ]
+        return [(event, blob) for event, blob in found if blob]
 
 
 def _checked(replies: list[Any]) -> list[Any]:

@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator, Sequence
 
 from msgspec import Struct
 
-from handoff.codec.member import ORDER, PLACE, Member, pack_occurred, read_member
+from handoff.codec.compression import SEALED
+from handoff.codec.data_key import DataKey
+from handoff.codec.member import ORDER, PLACE, Member, pack_occurred, read_member, sealed_at
 from handoff.domain.clock import Micros
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
+from handoff.store.sealing.sealing import FIELD
 
 from .identities import IdentityRecord, as_mapping, read_record
 from .recorder import IDENTITY, Pointer
@@ -65,11 +68,19 @@ class Graves:
     async def record(self, home: bytes, job: bytes) -> IdentityRecord | None:
         """The record in a grave, None once it is deleted."""
         key = self._keys.grave(b"n", job, home)
-        return read_record(home, as_mapping(await self._connection.call(b"HGETALL", key, key=key)))
+        fields = as_mapping(await self._connection.call(b"HGETALL", key, key=key))
+        return read_record(home, fields, self._keys.sealing)
+
+    async def _lock(self, home: bytes, job: bytes) -> DataKey | None:
+        """The data key in a grave, if the store is sealed."""
+        if self._keys.sealing is None:
+            return None
+        key = self._keys.grave(b"n", job, home)
+        return self._keys.sealing.key(home, await self._connection.call(b"HGET", key, FIELD, key=key))
 
     async def members(self, home: bytes, job: bytes) -> AsyncIterator[list[Member]]:
         """The touchpoints in a grave, oldest first, in pages."""
-        key = self._keys.grave(b"t", job, home)
+        key, lock = self._keys.grave(b"t", job, home), await self._lock(home, job)
         after = b"-"
         while True:
             raws = await self._connection.call(
@@ -77,8 +88,19 @@ class Graves:
             )
             if not raws:
                 return
-            yield [read_member(raw, home) for raw in raws]
+            yield [read_member(raw, home, lock) for raw in raws]
             after = b"(" + raws[-1]
+
+    async def count_keys(self, homes: Sequence[bytes], job: bytes) -> int:
+        """How many of the graves have a data key. One round trip."""
+        keys = [self._keys.grave(b"n", job, home) for home in homes]
+        return sum(map(int, await self._connection.answers([(b"HEXISTS", key, FIELD) for key in keys])))
+
+    async def destroy_keys(self, homes: Sequence[bytes], job: bytes) -> None:
+        """Destroy the data keys in graves: what is not deleted yet is noise from then on. Durable."""
+        for home in homes:
+            key = self._keys.grave(b"n", job, home)
+            await self._connection.call_durable(b"HDEL", key, FIELD, key=key)
 
     async def forget(
         self, home: bytes, gone: bytes, places: Sequence[bytes], fields: Sequence[bytes] = ()
@@ -95,6 +117,10 @@ class Graves:
 
     async def rewrite(self, member: Member, codec: int, body: bytes) -> bool:
         """Replace a touchpoint's body; False if it changed meanwhile."""
+        if member.lock is not None:
+            codec |= SEALED
+            head = member.raw[:35] + bytes((codec,))
+            body = member.lock.seal(body, sealed_at(member.home, head))
         arguments = [member.raw, bytes((codec,)), body]
         return bool(
             await self._functions.call("timeline_rewrite", [self._keys.timeline(member.home)], arguments)

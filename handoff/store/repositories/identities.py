@@ -1,8 +1,11 @@
 """The record of an identity: one hash that holds everything about it except its timeline.
 
 v  its plain value, msgpack [type, space, value]      f  first recorded
+   sealed: 1 (a byte) ‖ the same, sealed with
+k  its data key, wrapped in an epoch: see `handoff.store.sealing`
 s  marked as shared: 1 or 0 ‖ msgpack [who, when, why]
 e ‖ id  evidence stored here: recorded (8) ‖ msgpack   w ‖ id  its withdrawal
+   what agents state in e, w and s may be sealed: 1 (a byte) in front
 p ‖ id  the home (16) of evidence stored elsewhere ‖ what it may do: j joins, a an agent's word, c neither
 r ‖ id  an episode's end: place less the id (16) ‖ channel
 x ‖ home  references to that home's touchpoints
@@ -24,6 +27,7 @@ import msgpack
 import msgspec
 from msgspec import Struct, structs
 
+from handoff.codec.data_key import DataKey
 from handoff.codec.keyed_hash import SIZE
 from handoff.codec.member import type_name
 from handoff.domain.clock import Micros
@@ -31,6 +35,7 @@ from handoff.domain.evidence import MAX_COMPONENT, Evidence, EvidenceClass, Node
 from handoff.domain.identity import Assurance, Identity
 from handoff.domain.text.memo import CACHE_SIZE, personal
 from handoff.domain.touchpoint import TYPES
+from handoff.store.sealing.sealing import FIELD, Sealing, open_text
 
 _PACK = msgspec.msgpack.Encoder().encode
 SHARED, NOT_SHARED = b"1", b"0"
@@ -114,9 +119,15 @@ def _why(code: int) -> str:
     return TYPES[code] if code < len(TYPES) else f"unknown_type:{code}"
 
 
-def _read_evidence(id_: bytes, home: bytes, raw: bytes, withdrawn: bool) -> Evidence | None:
-    """None for a statement or class that only a newer release can judge: it joins no identities here."""
-    row = msgpack.unpackb(raw[8:])
+def _read_evidence(
+    id_: bytes, home: bytes, raw: bytes, withdrawn: bool, lock: DataKey | None
+) -> Evidence | None:
+    """None for a statement or class that only a newer release can judge, and for sealed evidence that does
+    not open: it joins no identities here."""
+    content = open_text(lock, b"e" + id_, raw[8:])
+    if content is None:
+        return None
+    row = msgpack.unpackb(content)
     other, statement, assurance, class_, source, touchpoint, who, why = row[:8]
     if statement >= len(_STATEMENTS) or class_ not in _CLASSES:
         return None
@@ -219,6 +230,8 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
     """Whether senders joined it with more than MAX_COMPONENT others: not read to the end."""
     passed_over: int = 0
     """Pieces of evidence that only a newer release can judge."""
+    lock: DataKey | None = None
+    """Its data key, if the store is sealed."""
     held: bytes | None = None
     """A legal hold, as it is stored; `restricted` likewise."""
     restricted: bytes | None = None
@@ -238,21 +251,20 @@ class IdentityRecord(Struct, frozen=True, kw_only=True):
         )
 
 
-def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | None:
-    """The record of the identity with this key, or None if there is none."""
-    head = fields.get(b"h", b"")
+def read_record(
+    key: bytes, fields: Mapping[bytes, bytes], sealing: Sealing | None = None
+) -> IdentityRecord | None:
+    """The record of the identity with this key, or None if there is none, or if its data key is gone."""
+    head, lock = fields.get(b"h", b""), None
     plain = fields.get(b"v")
+    if sealing is not None:
+        plain, lock = sealing.value_of(key, fields)
     if plain is None:
         return None
-    withdrawals = tuple(
-        Withdrawal(evidence=name[1:], who=who, at=at, why=why)
-        for name, raw in fields.items()
-        if name[:1] == b"w"
-        for who, at, why in (msgpack.unpackb(raw)[:3],)
-    )
+    withdrawals = tuple(_read_withdrawal(name, raw, lock) for name, raw in fields.items() if name[:1] == b"w")
     taken_back = {it.evidence for it in withdrawals}
     stated = [
-        _read_evidence(name[1:], key, raw, name[1:] in taken_back)
+        _read_evidence(name[1:], key, raw, name[1:] in taken_back, lock)
         for name, raw in fields.items()
         if name[:1] == b"e" and len(name) > 1
     ]
@@ -273,21 +285,47 @@ def read_record(key: bytes, fields: Mapping[bytes, bytes]) -> IdentityRecord | N
             name[1:]: int(count) for name, count in fields.items() if name[:1] == b"x" and len(name) > 1
         },
         own_assurance=_DIGITS.get(head[20:21]),
-        episodes=tuple(
-            sorted(
-                (raw[:16] + name[1:], raw[16:].decode())
-                for name, raw in fields.items()
-                if name[:1] == b"r" and len(name) > 1
-            )
-        ),
+        episodes=_read_episodes(fields),
         evidence=evidence,
         pointers=pointers,
         withdrawals=withdrawals,
         crowded=is_crowded(evidence, pointers),
         passed_over=len(stated) - len(evidence),
+        lock=lock,
         held=fields.get(HOLD),
         restricted=fields.get(RESTRICTION),
     )
+
+
+def open_texts(
+    key: bytes, fields: Mapping[bytes, bytes], sealing: Sealing | None
+) -> Mapping[bytes, bytes] | None:
+    """The fields of a record with the evidence and withdrawals that are sealed in clear; None if one does not
+    open. Nothing is kept of the keys."""
+    if sealing is None:
+        return fields
+    lock, opened = sealing.passing_key(key, fields.get(FIELD)), dict(fields)
+    for name, raw in fields.items():
+        if name[:1] not in (b"e", b"w"):
+            continue
+        clear = 8 if name[:1] == b"e" else 0  # the time of the evidence
+        content = open_text(lock, name, raw[clear:])
+        if content is None:
+            return None
+        opened[name] = raw[:clear] + content
+    return opened
+
+
+def _read_withdrawal(name: bytes, raw: bytes, lock: DataKey | None) -> Withdrawal:
+    """A withdrawal counts even if its author and reason do not open."""
+    content = open_text(lock, name, raw)
+    who, at, why = msgpack.unpackb(content)[:3] if content is not None else ("", 0, "")
+    return Withdrawal(evidence=name[1:], who=who, at=at, why=why)
+
+
+def _read_episodes(fields: Mapping[bytes, bytes]) -> tuple[tuple[bytes, str], ...]:
+    ends = ((name[1:], raw) for name, raw in fields.items() if name[:1] == b"r" and len(name) > 1)
+    return tuple(sorted((raw[:16] + id_, raw[16:].decode()) for id_, raw in ends))
 
 
 def has_index(head: bytes) -> bool:

@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
-from handoff.store.keys import ControlKeys, Keys
+from handoff.store.keys import ControlKeys, Keys, tenant_of
 from handoff.store.repositories.control import Change
+from handoff.store.sealing.control_seal import ControlSeal
+from handoff.store.sealing.sealing import Sealing
 
 RELAY = "relay"
 """The consumer that fans out."""
@@ -136,9 +139,17 @@ async def advance(functions: Functions, steps: Sequence[tuple[Outbox, Lease, byt
 
 
 async def read_entries(
-    connection: Connection, places: list[tuple[bytes, bytes]], *, count: int, block_ms: int | None
+    connection: Connection,
+    places: list[tuple[bytes, bytes]],
+    *,
+    count: int,
+    block_ms: int | None,
+    sealing: Sealing | None = None,
 ) -> dict[bytes, list[OutboxEntry]]:
-    """New entries by stream, after each stream's cursor; waits at most `block_ms` for the first."""
+    """New entries by stream, after each stream's cursor; waits at most `block_ms` for the first.
+
+    `sealing` opens the entries of control partitions; without it their payloads are as stored.
+    """
     if not places:
         return {}
     streams = [stream for stream, _cursor in places]
@@ -157,8 +168,22 @@ async def read_entries(
         if isinstance(reply, Exception):
             raise reply
         for stream, entries in reply or ():
-            found[stream] = [read_entry_of(id_, fields) for id_, fields in entries]
+            read = [read_entry_of(id_, fields) for id_, fields in entries]
+            tenant = tenant_of(stream) if sealing is not None else None
+            found[stream] = read if tenant is None else _opened(read, stream, ControlSeal(sealing, tenant))
     return found
+
+
+def _opened(entries: list[OutboxEntry], stream: bytes, seal: ControlSeal) -> list[OutboxEntry]:
+    """The entries with their plain payloads; empty, which is unreadable, where one does not open."""
+    if not seal.on:
+        return entries
+    return [
+        msgspec.structs.replace(it, payload=seal.open(stream, it.payload) or b"")
+        if it.kind == CONTROL_ENTRY
+        else it
+        for it in entries
+    ]
 
 
 async def newest_ids(connection: Connection, streams: Sequence[bytes]) -> list[bytes | Exception | None]:
@@ -189,8 +214,9 @@ class ControlOutbox:
     """The outbox of one tenant's control partition: written with a change, read by consumers and by readers
     that resume."""
 
-    def __init__(self, connection: Connection, keys: ControlKeys) -> None:
+    def __init__(self, connection: Connection, keys: ControlKeys, seal: ControlSeal) -> None:
         self._connection = connection
+        self._seal = seal
         self._keys = keys
         self.stream = keys.outbox()
 
@@ -223,7 +249,7 @@ class ControlOutbox:
         )
         if any(isinstance(it, Exception) for it in (oldest, newest, found)) or not oldest or not newest:
             return None
-        entries = [read_entry_of(entry, fields) for entry, fields in found]
+        entries = _opened([read_entry_of(entry, fields) for entry, fields in found], self.stream, self._seal)
         return EntriesAfter(oldest[0][0].decode(), newest[0][0].decode(), entries)
 
 

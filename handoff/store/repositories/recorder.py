@@ -24,6 +24,7 @@ from handoff.domain.errors import HandoffError, Overloaded, StoreUnavailable
 from handoff.store.errors import unavailable
 from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
+from handoff.store.sealing.batch_seal import BatchSeal
 
 MAX_BATCH = 100  # items a call: the server is single-threaded, 100 items hold it for about 1 ms
 IN_FLIGHT = 4  # calls: with one alone server and store take turns, more make smaller groups and gain nothing
@@ -36,11 +37,15 @@ log = structlog.get_logger(__name__)
 
 
 class Pointer(Struct, frozen=True, cache_hash=True):
-    """Fields to set where they are absent, before the items; an empty value is the store's clock."""
+    """Fields to set where they are absent, before the items; an empty value is the store's clock.
+
+    `tenant` is set where the first field is the plain value of an identity, which may have to be sealed.
+    """
 
     hash: bytes
     key: bytes
     fields: tuple[tuple[bytes, bytes], ...]
+    tenant: bytes = b""
 
 
 NO_TIMES: Mapping[Pointer, bytes] = MappingProxyType({})
@@ -79,6 +84,8 @@ class Recorded(Struct, frozen=True):
 
 STORED, DUPLICATE, REUSED, ERASED, EXPIRED = 0, 1, 2, 3, 4
 REFUSED = frozenset({ERASED, EXPIRED})
+RESEAL = 5  # not stored: sealed with a key that is not the home's, whose key is in the place
+RESEALS = 5  # tries: each fails because somebody else has just given the home a key, or taken it
 
 
 class Awaited(Protocol):
@@ -108,6 +115,7 @@ class Recorder:
         self._closing = False
         self.refuses: str | None = None
         """The reason (`unavailable`) for which nothing is taken now."""
+        self.sealing = keys.sealing
         self.on_refused: Callable[[list[Item]], Awaitable[None]] | None = None
         """Called with items that were erased or have expired, before their senders get an answer."""
 
@@ -191,6 +199,10 @@ class Recorder:
 
     async def point(self, pointers: list[Pointer], times: Mapping[Pointer, bytes] = NO_TIMES) -> None:
         """Write pointers by themselves; a call per slot."""
+        if self.sealing is not None:
+            seal = BatchSeal(self.sealing)
+            keyed = [(seal.pointer(it), times.get(it, b"")) for it in pointers]
+            pointers, times = [it for it, _occurred in keyed], dict(keyed)
         by_slot: dict[int, list[Pointer]] = {}
         for pointer in pointers:
             by_slot.setdefault(self._keys.partition(pointer.hash), []).append(pointer)
@@ -200,21 +212,59 @@ class Recorder:
         await asyncio.gather(*calls)
 
     async def _store(self, batch: list[Entry], pointers: Mapping[Pointer, bytes]) -> None:
+        if self.sealing is not None:
+            await self._store_sealed(batch, pointers, BatchSeal(self.sealing))
+            return
         keys, args = program(list(pointers), [item for item, _ in batch], pointers)
-        try:
-            answers = await self._functions.call("timeline_record", keys, args)
-        except StoreUnavailable as error:
-            self._fail_all(batch, error)
+        answers = await self._answers(batch, pointers, keys, args)
+        if answers is None:
             return
-        except Exception as error:
-            await self._isolate(batch, pointers, error)
-            return
-        refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status in REFUSED]
-        if refused and self.on_refused is not None:
-            await self.on_refused(refused)
+        await self._report_refused(batch, answers)
         for (_item, future), (status, place, arrival) in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(Recorded(status, place, arrival))
+
+    async def _report_refused(self, batch: Sequence[Entry], answers: Sequence[Any]) -> None:
+        refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status in REFUSED]
+        if refused and self.on_refused is not None:
+            await self.on_refused(refused)
+
+    async def _answers(
+        self, batch: list[Entry], pointers: Mapping[Pointer, bytes], keys: list[bytes], args: list[Any]
+    ) -> list[Any] | None:
+        """The store's answers for the items. None after an error, when each item has its outcome."""
+        try:
+            answers: list[Any] = await self._functions.call("timeline_record", keys, args)
+            return answers
+        except StoreUnavailable as error:
+            self._fail_all(batch, error)
+        except Exception as error:
+            await self._isolate(batch, pointers, error)
+        return None
+
+    async def _store_sealed(
+        self, batch: list[Entry], pointers: Mapping[Pointer, bytes], seal: BatchSeal
+    ) -> None:
+        """The same for a sealed store. Items sealed with another key than their home's are sealed again."""
+        for _try in range(RESEALS):
+            sealed: list[Item] = []
+            entries: list[Entry] = []
+            try:
+                keyed = {seal.pointer(it): occurred for it, occurred in pointers.items()}
+                for entry in batch:
+                    sealed.append(seal.item(entry[0]))
+                    entries.append(entry)
+            except StoreUnavailable as error:  # the keys cannot be used: nothing is stored in clear instead
+                fail(batch, error)
+                return
+            answers = await self._answers(entries, pointers, *program(list(keyed), sealed, keyed))
+            if answers is None:
+                return
+            await self._report_refused(entries, answers)
+            batch, pointers = _to_reseal(entries, answers, seal), {}
+            if not batch:
+                return
+        fail(batch, StoreUnavailable("the identity's key changes too fast", reason="busy"))
 
     async def _isolate(self, batch: list[Entry], pointers: Mapping[Pointer, bytes], error: Exception) -> None:
         """Store the items one by one, so that a poisoned one fails alone."""
@@ -245,6 +295,26 @@ async def _outcomes(futures: Iterable[asyncio.Future[Recorded]]) -> list[Recorde
     return answers
 
 
+def _to_reseal(entries: Sequence[Entry], answers: Sequence[Any], seal: BatchSeal) -> list[Entry]:
+    """Report the items that were taken; those that must be sealed again."""
+    again: list[Entry] = []
+    for entry, (status, place, arrival) in zip(entries, answers, strict=True):
+        item, future = entry
+        if status != RESEAL:
+            if status not in REFUSED:
+                seal.stored(item.home)
+            if not future.done():
+                future.set_result(Recorded(status, place, arrival))
+            continue
+        try:
+            seal.refused(item.home, place)
+        except StoreUnavailable as error:
+            fail([entry], error)
+        else:
+            again.append(entry)
+    return again
+
+
 def times_of(named: Iterable[tuple[Pointer, Item]]) -> dict[Pointer, bytes]:
     """Each pointer once, with the packed time of the latest event that names its identity.
 
@@ -260,14 +330,14 @@ def times_of(named: Iterable[tuple[Pointer, Item]]) -> dict[Pointer, bytes]:
 
 def merged(times: Mapping[Pointer, bytes]) -> dict[Pointer, bytes]:
     """One pointer a key and time, with the fields of all of them: an erasure refuses earlier ones only."""
-    fields_of: dict[tuple[bytes, bytes], tuple[bytes, dict[bytes, bytes]]] = {}
+    by_key: dict[tuple[bytes, bytes], tuple[Pointer, dict[bytes, bytes]]] = {}
     for pointer, occurred in times.items():
-        _hash, fields = fields_of.setdefault((pointer.key, occurred), (pointer.hash, {}))
+        _first, fields = by_key.setdefault((pointer.key, occurred), (pointer, {}))
         for name, value in pointer.fields:
             fields.setdefault(name, value)
     return {
-        Pointer(hash_, key, tuple(fields.items())): occurred
-        for (key, occurred), (hash_, fields) in fields_of.items()
+        Pointer(first.hash, key, tuple(fields.items()), first.tenant): occurred
+        for (key, occurred), (first, fields) in by_key.items()
     }
 
 

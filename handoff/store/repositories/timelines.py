@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 from msgspec import Struct
 
+from handoff.codec.data_key import DataKey
 from handoff.codec.member import ORDER, PLACE, Member, is_reference, read_member
 from handoff.domain.clock import Micros
 from handoff.domain.errors import Unprocessable
 from handoff.store.connection import Connection
 from handoff.store.keys import Keys
 from handoff.store.resp.commands import Command
+from handoff.store.sealing.sealing import FIELD, Sealing
 
 from .identities import IdentityRecord, as_mapping, has_index, read_record
 
@@ -74,8 +76,8 @@ def _range(key: bytes, window: Window) -> tuple[bytes | int, ...]:
     return (b"ZRANGE", key, high, low, b"BYLEX", b"REV", b"LIMIT", 0, window.limit + 1)
 
 
-Row = tuple[bytes, bytes]
-"""A member as it is stored, and its home."""
+Row = tuple[bytes, bytes, DataKey | None]
+"""A member as it is stored, its home, and the home's data key if the store is sealed."""
 
 
 class RowPage(Struct, frozen=True, kw_only=True):
@@ -87,7 +89,7 @@ class RowPage(Struct, frozen=True, kw_only=True):
     answers: list[Any]
 
     def members(self) -> MemberPage:
-        members = tuple([read_member(raw, home) for raw, home in self.rows])
+        members = tuple([read_member(*row) for row in self.rows])
         return MemberPage(members=members, total=self.total, more=self.more)
 
 
@@ -110,10 +112,10 @@ async def read_rows(
     for identity in identities:
         key = keys.timeline(identity)
         commands += (_range(key, window), (b"ZCARD", key))
-    replies = await connection.answers([*commands, *questions])
+    replies, locks = await _read(connection, keys, [*commands, *questions], identities)
     answers = replies[len(commands) :]
     replies = replies[: len(commands)]
-    merged = _merge(list(zip(identities, replies[::2], strict=True)), window)
+    merged = _merge(list(zip(identities, replies[::2], strict=True)), window, locks)
     return RowPage(
         rows=merged[: window.limit],
         total=sum(replies[1::2]),
@@ -122,12 +124,31 @@ async def read_rows(
     )
 
 
-def _merge(parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window) -> list[Row]:
+Locks = Mapping[bytes, DataKey | None]
+"""The data keys of homes; empty if the store is not sealed."""
+
+
+async def _read(
+    connection: Connection, keys: Keys, commands: Sequence[Command], homes: Iterable[bytes]
+) -> tuple[list[Any], Locks]:
+    """The replies, and the data keys of the homes: read after what they open, so that nothing opens that was
+    erased before it was read. One round trip, none without commands."""
+    if keys.sealing is None or not commands:
+        return await connection.answers(commands), {}
+    order = list(dict.fromkeys(homes))
+    replies = await connection.answers([*commands, *((b"HGET", keys.record(it), FIELD) for it in order)])
+    wrapped = replies[len(commands) :]
+    locks = {home: keys.sealing.key(home, it) for home, it in zip(order, wrapped, strict=True)}
+    return replies[: len(commands)], locks
+
+
+def _merge(parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window, locks: Locks) -> list[Row]:
     """At most `limit + 1` members, each part those of one identity in the order asked for; a touchpoint
     that is in two timelines (as its home's and as a participant's reference) comes once, as its home's."""
     if len(parts) == 1:
         home, raws = parts[0]
-        return [(raw, home) for raw in raws]
+        lock = locks.get(home)
+        return [(raw, home, lock) for raw in raws]
     found = [(raw[:PLACE], raw, home) for home, raws in parts for raw in raws]
     found.sort(key=itemgetter(0), reverse=not window.ascending)  # takes the parts as runs
     taken: list[Row] = []
@@ -135,11 +156,11 @@ def _merge(parts: Sequence[tuple[bytes, Sequence[bytes]]], window: Window) -> li
     for place, raw, home in found:
         if place == last:
             if is_reference(taken[-1][0]):
-                taken[-1] = (raw, home)
+                taken[-1] = (raw, home, locks.get(home))
         elif len(taken) > window.limit:
             break
         else:
-            taken.append((raw, home))
+            taken.append((raw, home, locks.get(home)))
             last = place
     return taken
 
@@ -152,9 +173,10 @@ async def read_at(
     connection: Connection, keys: Keys, places: Sequence[tuple[bytes, bytes]]
 ) -> list[Member | None]:
     """The members at (identity, place ‖ id); one round trip, none for none."""
-    replies = await connection.answers([_at(keys.timeline(home), place) for home, place in places])
+    commands = [_at(keys.timeline(home), place) for home, place in places]
+    replies, locks = await _read(connection, keys, commands, [home for home, _place in places])
     return [
-        read_member(reply[0], home) if reply else None
+        read_member(reply[0], home, locks.get(home)) if reply else None
         for (home, _place), reply in zip(places, replies, strict=True)
     ]
 
@@ -165,11 +187,14 @@ class Filed(Struct, frozen=True):
     home: bytes
     members: list[bytes]
     fields: Any
+    sealing: Sealing | None = None
 
     def read(self) -> tuple[Member, IdentityRecord] | None:
         """The member and its home's record, None if either is gone. ValueError if they cannot be read."""
-        record = read_record(self.home, as_mapping(self.fields))
-        return (read_member(self.members[0], self.home), record) if self.members and record else None
+        record = read_record(self.home, as_mapping(self.fields), self.sealing)
+        if not self.members or record is None:
+            return None
+        return read_member(self.members[0], self.home, record.lock), record
 
 
 async def read_filed(
@@ -182,7 +207,7 @@ async def read_filed(
     asked = [(_at(keys.timeline(home), place), (b"HGETALL", keys.record(home))) for home, place in places]
     replies = await connection.answers([command for commands in asked for command in commands])
     parts = zip(places, replies[::2], replies[1::2], strict=True)
-    return [Filed(home, members, fields) for (home, _place), members, fields in parts]
+    return [Filed(home, members, fields, keys.sealing) for (home, _place), members, fields in parts]
 
 
 async def read_places(
@@ -200,12 +225,18 @@ async def read_places(
         (home, id_, _asked_for(keys.timeline(home), id_, head, entry))
         for (home, id_), head, entry in zip(wanted, replies[::2], replies[1::2], strict=True)
     ]
-    answers = await connection.answers([command for *_which, command in asked if command])
+    answers, locks = await _read(
+        connection,
+        keys,
+        [command for *_which, command in asked if command],
+        [home for home, _id, command in asked if command],
+    )
     found: list[Member | None] = []
     members = iter(answers)
     for home, id_, command in asked:
         raws = next(members) if command else ()
-        found.append(next((read_member(raw, home) for raw in raws if raw[ORDER:PLACE] == id_), None))
+        raw = next((raw for raw in raws if raw[ORDER:PLACE] == id_), None)
+        found.append(None if raw is None else read_member(raw, home, locks.get(home)))
     return found
 
 
@@ -243,16 +274,16 @@ async def read_arrivals_after(
     size, listed = await connection.pipeline([(b"ZCARD", timeline), (b"LRANGE", keys.arrivals(home), 0, -1)])
     if not listed:
         # No list yet: the whole timeline is short enough to be read.
-        (members,) = await connection.pipeline([(b"ZRANGE", timeline, 0, size)])
-        found = [read_member(raw, home) for raw in members]
+        (members,), locks = await _read(connection, keys, [(b"ZRANGE", timeline, 0, size)], [home])
+        found = [read_member(raw, home, locks.get(home)) for raw in members]
     else:
         numbered = [(int.from_bytes(raw[:8], "big"), raw[8:]) for raw in listed]
         if numbered[-1][0] > arrival:
             return None
         places = [place for number, place in numbered if number > arrival]
         commands = [_at(timeline, place) for place in places if len(place) == PLACE]
-        replies = await connection.pipeline(commands) if commands else []
-        found = [read_member(reply[0], home) for reply in replies if reply]
+        replies, locks = await _read(connection, keys, commands, [home])
+        found = [read_member(reply[0], home, locks.get(home)) for reply in replies if reply]
     late = [member for member in found if member.recorded_at > arrival]
     return sorted(late, key=lambda member: member.recorded_at)
 

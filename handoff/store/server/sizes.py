@@ -126,13 +126,13 @@ async def sizes(connection: Connection, url: str, sample: int) -> Sizes:
         nodes = [connection]
         if connection.cluster:
             slots, *_ = await connection.on_primaries("CLUSTER", "SLOTS")
-            urls = _nodes(url, slots)
+            urls = primary_urls(url, slots)
             nodes = [await stack.enter_async_context(Connection(StoreSettings(url=it))) for it in urls]
         found = await asyncio.gather(*(_Server(it, sample).measure() for it in nodes))
     return _together(found)
 
 
-def _nodes(url: str, slots: Iterable[Sequence[Any]]) -> list[str]:
+def primary_urls(url: str, slots: Iterable[Sequence[Any]]) -> list[str]:
     """The URL of each primary: as the cluster's, with the address that the cluster has for it."""
     parts = urlsplit(url)
     credentials, at, hosts = parts.netloc.rpartition("@")

@@ -11,6 +11,7 @@ from handoff.domain.brief.packs import tokens_of
 from handoff.domain.brief.packs.tokens import has_digit
 from handoff.domain.brief.signals.references import in_words
 from tests.briefs import RULES
+from tests.examples import examples
 
 OUTSIDE = " é"
 ANY = st.text(st.characters(max_codepoint=127), max_size=40)
@@ -27,7 +28,7 @@ def sentence(parts: list[tuple[str, str]]) -> str:
 
 
 @pytest.mark.no_cover
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.one_of(ANY, SENTENCES.map(sentence)))
 def test_tokens_are_the_same(text: str) -> None:
     assert tokens_of(text) == tokens_of(text + OUTSIDE)[:-1]
@@ -36,7 +37,7 @@ def test_tokens_are_the_same(text: str) -> None:
 
 
 @pytest.mark.no_cover
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(SENTENCES.map(sentence))
 def test_references_are_the_same(text: str) -> None:
     assert list(in_words(text, RULES.packs)) == list(in_words(text + OUTSIDE, RULES.packs))

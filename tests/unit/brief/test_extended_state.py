@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from handoff.domain.brief import Brief, StoryState, TimelineItem, read_story, write_brief
 from tests.briefs import NOW, RULES, brief_of, item
+from tests.examples import examples
 
 KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("message.received", {"text": "Where is my order A-17? It was promised for Tuesday."}),
@@ -110,7 +111,7 @@ STEP = st.tuples(
 
 
 @pytest.mark.no_cover
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(STEP, min_size=2, max_size=30))
 def test_an_extended_state_gives_the_brief_of_a_new_one(
     steps: list[Step],

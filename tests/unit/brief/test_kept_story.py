@@ -10,7 +10,8 @@ import pytest
 
 from handoff.codec.records import encode_record
 from handoff.domain.brief import StoryState, read_story
-from handoff.domain.brief.kept import KeptStory, kept_story, restored_story
+from handoff.domain.brief.kept import KeptStory, keeping_story, restoring_story
+from handoff.domain.brief.steps import finish
 from tests.briefs import NOW, RULES, item
 
 THEIRS = (
@@ -50,8 +51,8 @@ def plain(value: Any) -> Any:
 @pytest.mark.parametrize("seed", range(12))
 def test_a_kept_story_is_the_same(seed: int) -> None:
     before = state(seed)
-    stored = msgspec.msgpack.decode(encode_record(kept_story(before)), type=KeptStory)
-    after = restored_story(stored)
+    stored = msgspec.msgpack.decode(encode_record(finish(keeping_story(before))), type=KeptStory)
+    after = finish(restoring_story(stored))
     for one in (before, after):
         named = one.folded.by_reference
         for value, matters in list(named.items()):  # the fold reads those that still have it, in order

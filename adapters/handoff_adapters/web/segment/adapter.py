@@ -90,16 +90,17 @@ class SegmentAdapter:
         if not self._secrets:
             return
         keys, decisive = _head_keys(request)
-        if self._knows(keys) or (not decisive and self._knows(_body_keys(request))):
-            return
-        raise SignatureRefused("The write key is missing or unknown")
+        if not self._knows(keys):
+            more = [] if decisive else _body_keys(request)
+            if not self._knows(more):
+                raise _refusal([*keys, *more])
 
     def check_head(self, request: InboundRequest) -> None:
         """SignatureRefused where the head has a key that decides, and it is unknown."""
         if self._secrets:
             keys, decisive = _head_keys(request)
             if decisive and not self._knows(keys):
-                raise SignatureRefused("The write key is missing or unknown")
+                raise _refusal(keys)
 
     def _knows(self, keys: Sequence[str]) -> bool:
         return any(any_equal(key.encode("utf-8", "replace"), self._secrets) for key in keys)
@@ -216,6 +217,11 @@ def _head_keys(request: InboundRequest) -> tuple[list[str], bool]:
         return [basic_credentials(header)[0]], True
     keys = [token.strip()] if scheme.lower() == "bearer" else []
     return keys + [value for name, value in request.query if name == "writeKey"], False
+
+
+def _refusal(keys: Sequence[str]) -> SignatureRefused:
+    """The error for a delivery whose keys are all unknown, or that has none."""
+    return SignatureRefused("The write key is unknown" if any(keys) else "The request has no write key")
 
 
 def _body_keys(request: InboundRequest) -> list[str]:

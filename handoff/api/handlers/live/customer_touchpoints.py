@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 
 from aiohttp import web
 from msgspec import Struct
@@ -55,6 +56,7 @@ class CustomerTopic:
         self._principal = principal = request[PRINCIPAL]
         self._tenant = principal.tenant
         self._reader = principal.reader
+        self._shown = partial(site.store.masking.json, self._tenant)
         self._id = id_
         self._known = known
         self._request = request
@@ -129,7 +131,7 @@ class CustomerTopic:
             entries += found
         entries.sort(key=lambda it: it.recorded_at)
         decoded = await decode(store, store.hashes(self._tenant), records, entries)
-        return [touchpoint_frame(it, decoded) for it in decoded.entries]
+        return [touchpoint_frame(it, decoded, self._shown) for it in decoded.entries]
 
     def _handle_now(self, frame: Frame) -> bool:
         if self._reader.limited or not isinstance(frame, TouchpointFrame):

@@ -188,7 +188,7 @@ class HandoffTopic:
     async def _listed(self) -> list[Handoff]:
         records = self._site.store.of(self._tenant).handoffs
         wanted = [msgspec.structs.replace(self._listing, state=state) for state in self._states]
-        pages = await asyncio.gather(*(list_handoffs(records, it) for it in wanted))
+        pages = await asyncio.gather(*(list_handoffs(records, it, self._site.store.pace) for it in wanted))
         return [it for page in pages for it in page.handoffs]
 
     async def _send(self, frame: Frame) -> None:
@@ -218,4 +218,5 @@ def _number(entry_id: str) -> tuple[int, int]:
 
 async def _view(site: AppContext, tenant: str, handoff: Handoff) -> bytes:
     customer_id = await current_customer_id(site.store, tenant, handoff)
-    return ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
+    raw = ENCODER.encode(handoff_view(handoff, site.store.hashes(tenant), customer_id))
+    return site.store.masking.json(tenant, raw)

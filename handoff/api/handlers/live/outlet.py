@@ -37,8 +37,8 @@ class Outlet:
         await self._stream.write(event)
 
     async def send(self, event: str, position: str, value: Any) -> None:
-        """One event with a value."""
-        await self.write(self.encode(event, position, ENCODER.encode(value)))
+        """One event with a value, as the caller may see it."""
+        await self.write(self.encode(event, position, await self._stream.shown(value)))
 
     async def start(self, position: str, value: Any) -> None:
         """The topic's state, as its first event. `ready` of a shared stream is about all of its topics."""

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import hdrs, web
 from msgspec import Struct
 
+from handoff.api.handlers.privacy.masking import masked_json
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.exchange import stream_answer
 from handoff.domain.errors import HandoffError
@@ -104,8 +105,12 @@ class Stream:
         return None if transport is None or transport.is_closing() else transport
 
     async def send(self, event: str, id_: str | None, value: Any) -> None:
-        """One event with a value."""
-        await self.write(event_bytes(event, id_, ENCODER.encode(value)))
+        """One event with a value, as the caller may see it."""
+        await self.write(event_bytes(event, id_, await self.shown(value)))
+
+    async def shown(self, value: Any) -> bytes:
+        """A value as JSON, as the caller may see it."""
+        return await masked_json(self._request, ENCODER.encode(value))
 
     async def beat(self) -> None:
         await self.write(b": still here\n\n")

@@ -80,7 +80,7 @@ async def stream(
         request.protocol.be_patient()
     before: tuple[LineGroup, asyncio.Task[RecordedView]] | None = None
     async for group in groups(request):
-        read = [_line(raw, caller) for raw in group.lines]
+        read = await site.store.pace.each(principal.tenant, lambda raw: _line(raw, caller), group.lines)
         if before is not None and not await answers.report(before[0], asyncio.shield(before[1])):
             return await answers.end()
         if before is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -41,7 +40,6 @@ NDJSON = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-seq"}
 )
 MAX_ITEMS = 5_000  # touchpoints of one request; NDJSON has no limit
-READ_AT_ONCE = 100
 
 
 async def create(request: web.Request) -> web.StreamResponse:
@@ -116,11 +114,8 @@ async def _record_batch(
         detail = f"A request has at most {MAX_ITEMS} touchpoints: send more as NDJSON"
         raise PayloadTooLarge(detail, code="too_many_items", limit=MAX_ITEMS)
     site.rates.charge(principal.tenant, principal.credential, len(raws) - 1)
-    caller, read = site.caller(principal), []
-    for at in range(0, len(raws), READ_AT_ONCE):
-        read += [read_item(raw, caller, cloudevents) for raw in raws[at : at + READ_AT_ONCE]]
-        if at:
-            await asyncio.sleep(0)  # other requests get their turn
+    caller = site.caller(principal)
+    read = await site.store.pace.each(principal.tenant, lambda raw: read_item(raw, caller, cloudevents), raws)
     view = await store_items(site, principal, read, bulk=False, quiet=quiet)
     if view.rejected and not any(view.ids):
         detail = "No touchpoint of the batch was stored"

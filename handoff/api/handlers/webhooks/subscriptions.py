@@ -27,7 +27,7 @@ from handoff.services.conversations.vendor_threads import Desktop, Kind
 from handoff.services.webhooks import subscriptions
 from handoff.services.webhooks.deliveries import StatusView, status_view
 from handoff.services.webhooks.signing import Scheme, public_key
-from handoff.services.webhooks.spec import SubscriptionSpec, matches
+from handoff.services.webhooks.spec import SubscriptionSpec, check_types, matches
 from handoff.services.webhooks.subscriptions import DEFAULT_OVERLAP_S, WEBHOOK, Subscription, public_id
 from handoff.store.repositories.deliveries import QueueState
 from handoff.store.store import Store
@@ -191,6 +191,7 @@ async def create(request: web.Request) -> web.Response:
     """`POST /v1/webhooks`: 201 with the secret, which is shown only once."""
     principal = request[PRINCIPAL]
     given = await read_json(request, WebhookInput)
+    check_types(given.types)
     spec = SubscriptionSpec(
         url=given.url,
         types=tuple(given.types),
@@ -246,6 +247,8 @@ async def read(request: web.Request) -> web.Response:
 async def change(request: web.Request) -> web.Response:
     """`PATCH /v1/webhooks/{id}`; the response has the new secret if it was rotated."""
     given = await read_json(request, WebhookPatch)
+    if not isinstance(given.types, UnsetType):
+        check_types(given.types)
     principal, subscription = await find(request)
     store = request.app[SITE].store
     spec = _patched(subscription.wishes, given)

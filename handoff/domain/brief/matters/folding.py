@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from handoff.domain.clock import DAY, MINUTE, Micros
 
 from ..signals.signal import Acts, NamedReference, Signal, Speaker
+from ..steps import Steps
 from .joining import Words, elsewhere, in_segment, joining, returned
 from .matter import DORMANT_AFTER, Matter
 
@@ -47,10 +48,11 @@ _RANK = (
 """Of what happened at one time, what counts first is applied last."""
 
 
-def take_all(folded: Folded, signals: Iterable[Signal], words: Words) -> None:
+def taking_all(folded: Folded, signals: Iterable[Signal], words: Words) -> Steps[None]:
     """Apply signals that are later than all before them."""
     for signal in _ranked(signals):
         take(folded, signal, words)
+        yield
 
 
 def _ranked(signals: Iterable[Signal]) -> list[Signal]:

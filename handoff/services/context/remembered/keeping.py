@@ -14,10 +14,19 @@ import msgspec
 from msgspec import Struct
 
 from handoff import __version__
-from handoff.codec.checkpoint import Stretch, content_key, opened, sealed, stretch_of
+from handoff.codec.checkpoint import (
+    Stretch,
+    content_key,
+    opened,
+    packed_content,
+    sealed,
+    stretch_of,
+    unpacked_content,
+)
 from handoff.codec.member import PLACE
 from handoff.domain.brief import RULES
-from handoff.domain.brief.kept import VERSION, KeptStory, kept_story, restored_story
+from handoff.domain.brief.kept import VERSION, KeptStory, keeping_story, restoring_story
+from handoff.domain.brief.steps import Steps
 from handoff.domain.conversation import Conversation, ConversationFold, ConversationItem
 from handoff.services.timeline.entries import Entries
 from handoff.services.timeline.reading import TimelineEntry
@@ -49,11 +58,15 @@ class KeptLook(Struct, frozen=True, array_like=True):
     story: KeptStory
 
 
-def remember(store: Store, tenant: str, name: Hashable, look: Recollection | None) -> None:
-    """Leave a look to the next one in this worker, and, where it saves other workers enough, a checkpoint."""
-    if look is None:
+def remember(store: Store, tenant: str, name: Hashable, look: Recollection | None, cleared: int) -> None:
+    """Leave a look to the next one in this worker, and, where it saves other workers enough, a checkpoint.
+
+    `cleared` is `store.histories.cleared` from before the look: one from before an erasure leaves nothing.
+    """
+    histories = store.histories
+    if look is None or histories.cleared != cleared:
         return
-    shared = store.histories.put(name, look, look.size)
+    shared = histories.put(name, look, look.size)
     # If it is shared now, it belongs to the request that takes it.
     count = len(look.rows)
     if count < MIN_KEPT or look.unkept < max(MIN_UNKEPT, count // UNKEPT_SHARE) or look.story is None:
@@ -62,15 +75,18 @@ def remember(store: Store, tenant: str, name: Hashable, look: Recollection | Non
         return
 
     async def keep() -> None:
-        taken: Recollection | None = store.histories.take(name) if shared else look
+        if histories.cleared != cleared:
+            return
+        taken: Recollection | None = histories.take(name) if shared else look
         if taken is None or not taken.rows or taken.story is None:
             return  # a later look owns it, and writes
         try:
-            checkpoint = checkpoint_of(store, tenant, taken)
+            checkpoint = await store.pace.run(tenant, sealing(store, tenant, taken))
         finally:
-            if shared:
-                store.histories.put(name, taken, taken.size)
-        if len(checkpoint) <= MAX_SIZE:
+            # A look that found nothing meanwhile may have left a newer one.
+            if shared and histories.cleared == cleared and not histories.has(name):
+                histories.put(name, taken, taken.size)
+        if len(checkpoint) <= MAX_SIZE and histories.cleared == cleared:
             taken.unkept = 0
             await store.checkpoints.put(place_of(taken.episodes), checkpoint, int(time.time()))
 
@@ -82,28 +98,39 @@ def place_of(episodes: Episodes) -> bytes:
     return next(iter(episodes))
 
 
-def checkpoint_of(store: Store, tenant: str, look: Recollection) -> bytes:
-    """The checkpoint of a look."""
+def sealing(store: Store, tenant: str, look: Recollection) -> Steps[bytes]:
+    """The checkpoint of a look, which nobody else may have meanwhile."""
     assert look.story is not None
     numbers: dict[tuple[bytes, str], int] = {}
     named = [numbers.setdefault(it, len(numbers)) for it in look.named]
     found, before = look.conversations.content()
+    yield
     kept = KeptLook(
         list(numbers),
         named,
         {at: stated for at, stated in enumerate(look.stated) if stated},
         found,
         before,
-        kept_story(look.story),
+        (yield from keeping_story(look.story)),
     )
     stretch = Stretch(look.rows[0][0][:PLACE], len(look.rows))
-    return sealed(kept, stretch, _key(store, tenant, look.episodes, stretch, look.rows))
+    key = _key(store, tenant, look.episodes, stretch, look.rows)
+    yield
+    packed = packed_content(kept)
+    yield
+    return sealed(packed, stretch, key)
 
 
-def restored(
+async def restored(
     store: Store, tenant: str, read: Recollection, raw: bytes, decode: Callable[[Row], TimelineEntry]
 ) -> Recollection | None:
     """The look that a checkpoint holds, if it was one at the touchpoints that are read now."""
+    return await store.pace.run(tenant, _restoring(store, tenant, read, raw, decode))
+
+
+def _restoring(
+    store: Store, tenant: str, read: Recollection, raw: bytes, decode: Callable[[Row], TimelineEntry]
+) -> Steps[Recollection | None]:
     stretch = stretch_of(raw)
     at = _newest_at(read.rows, stretch.newest) if stretch else None
     if stretch is None or at is None:
@@ -111,10 +138,13 @@ def restored(
     rows = read.rows[at : at + stretch.count]
     if len(rows) < stretch.count:
         return None
-    kept = opened(raw, _key(store, tenant, read.episodes, stretch, rows), KeptLook)
+    packed = opened(raw, _key(store, tenant, read.episodes, stretch, rows))
+    yield
+    kept = unpacked_content(packed, KeptLook) if packed is not None else None
     if kept is None:
         return None
-    story, conversations = restored_story(kept.story), kept.conversations
+    yield
+    story, conversations = (yield from restoring_story(kept.story)), kept.conversations
     stated: list[dict[str, Any] | None] = [None] * len(rows)
     for number, traits in kept.stated.items():
         stated[number] = traits
@@ -131,20 +161,24 @@ def restored(
 
 
 def _newest_at(rows: Sequence[Row], place: bytes) -> int | None:
-    for at, (raw, _home) in enumerate(rows):
+    for at, (raw, _home, _lock) in enumerate(rows):
         if raw[:PLACE] <= place:
             return at if raw[:PLACE] == place else None
     return None
 
 
 def _key(store: Store, tenant: str, episodes: Episodes, stretch: Stretch, rows: Sequence[Row]) -> bytes:
-    """Everything that a look depends on: the rules with their configuration, the homes, the touchpoints."""
+    """Everything that a look depends on: the rules with their configuration, the homes, the touchpoints.
+
+    In a sealed store also the data keys: who has the sealed touchpoints only cannot open it.
+    """
     homes = list(episodes)
     codes: Mapping[bytes, int] = {home: number for number, home in enumerate(homes)}
     basis = (
         _ENCODE((VERSION, RULES, __version__, tenant)),
         _ENCODE(list(episodes_until(episodes, stretch.newest).items())),
         store.rules_digest(),
-        _ENCODE([codes[home] for _raw, home in rows]) if len(homes) > 1 else b"",
+        _ENCODE([codes[home] for _raw, home, _lock in rows]) if len(homes) > 1 else b"",
+        *dict.fromkeys(lock.secret for _raw, _home, lock in rows if lock),
     )
-    return content_key(basis, [raw for raw, _home in rows])
+    return content_key(basis, [raw for raw, _home, _lock in rows])

@@ -45,7 +45,9 @@ class Recollection(Struct, kw_only=True, eq=False):
     @property
     def size(self) -> int:
         """An estimate of the bytes that it occupies."""
-        content = sum([len(raw) for raw, _home in self.rows]) + sum([len(it.text or "") for it in self.items])
+        content = sum([len(raw) for raw, _home, _lock in self.rows]) + sum(
+            [len(it.text or "") for it in self.items]
+        )
         return TOUCHPOINT_BYTES * max(len(self.rows), len(self.items)) + content
 
 

@@ -11,7 +11,9 @@ from handoff.codec.member import ORDER, PLACE, Member, read_member
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
 from handoff.store.keys import Keys
-from handoff.store.repositories.identities import HOLD, as_mapping
+from handoff.store.repositories.identities import HOLD, as_mapping, open_texts
+from handoff.store.resp.commands import Command
+from handoff.store.sealing.sealing import FIELD
 
 AT_ONCE = 500  # touchpoints a call: about 2 ms of the store's time
 MOST_TIED = 64  # records that are looked at, to find out whether a link among them is in use
@@ -50,16 +52,19 @@ class Expiry:
     ) -> list[OldTouchpoints]:
         """The touchpoints of each home before a packed time and after the place `after`. One round trip."""
         low = b"(" + after + b"\xff" * ORDER if after else b"-"
-        replies = await self._connection.answers(
-            [
-                (b"ZRANGE", self._keys.timeline(it), low, b"(" + before, b"BYLEX", b"LIMIT", 0, limit)
-                for it in homes
-            ]
-        )
-        return [
-            OldTouchpoints([read_member(raw, home) for raw in raws], len(raws) == limit)
-            for home, raws in zip(homes, replies, strict=True)
+        commands: list[Command] = [
+            (b"ZRANGE", self._keys.timeline(it), low, b"(" + before, b"BYLEX", b"LIMIT", 0, limit)
+            for it in homes
         ]
+        sealing = self._keys.sealing
+        if sealing is not None:
+            commands += [(b"HGET", self._keys.record(it), FIELD) for it in homes]
+        replies = await self._connection.answers(commands)
+        found: list[OldTouchpoints] = []
+        for at, (home, raws) in enumerate(zip(homes, replies[: len(homes)], strict=True)):
+            lock = sealing.passing_key(home, replies[len(homes) + at]) if sealing and raws else None
+            found.append(OldTouchpoints([read_member(raw, home, lock) for raw in raws], len(raws) == limit))
+        return found
 
     async def delete(self, outdated: Sequence[Outdated]) -> list[tuple[bytes, int, int]]:
         """Delete touchpoints, at most AT_ONCE: for each home how many were deleted, and how many entries are
@@ -79,7 +84,7 @@ class Expiry:
 
     async def tied_to(self, home: bytes) -> TiedRecords | None:
         """The records that evidence ties to an identity's, directly or through others, if none of them has a
-        touchpoint. None if one has, or if there are more than MOST_TIED."""
+        touchpoint. None if one has, if there are more than MOST_TIED, or if a record does not open."""
         found: dict[bytes, Mapping[bytes, bytes]] = {}
         wanted = {home}
         while wanted:
@@ -89,9 +94,10 @@ class Expiry:
             replies = await self._connection.answers([(b"HGETALL", self._keys.record(it)) for it in asked])
             wanted = set()
             for key, reply in zip(asked, replies, strict=True):
-                fields = found[key] = as_mapping(reply)
-                if HOLD in fields or _filed(fields.get(b"h", b"")):
+                fields = open_texts(key, as_mapping(reply), self._keys.sealing)
+                if fields is None or HOLD in fields or _filed(fields.get(b"h", b"")):
                     return None
+                found[key] = fields
                 wanted |= _ends(fields)
             wanted -= found.keys()
         # A tombstone stays.

@@ -13,6 +13,7 @@ from msgspec import Struct
 from handoff.store.connection import Connection
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import HOLD
+from handoff.store.sealing.sealing import FIELD, open_value
 
 AT_ONCE = 1000  # keys that the server looks at in a step: about a millisecond of its time
 _HASH = 16
@@ -27,7 +28,10 @@ class ScanPlace(Struct, frozen=True, kw_only=True):
 
 
 class ScannedRecord(Struct, frozen=True):
-    """A record that the scan met: its identity's hash, plain value, head, and time of the first recording."""
+    """A record that the scan met: its identity's hash, plain value, head, and time of the first recording.
+
+    The plain value is empty where it is sealed and does not open.
+    """
 
     home: bytes
     plain: bytes
@@ -70,12 +74,20 @@ class IdentityScan:
         return ScanStep(found, None if last else ScanPlace(part=place.part + 1))
 
     async def _records(self, names: Sequence[bytes]) -> list[ScannedRecord]:
-        replies = await self._connection.answers([(b"HMGET", it, b"v", b"h", b"f", HOLD) for it in names])
+        wanted = (b"v", FIELD, b"h", b"f", HOLD)
+        replies = await self._connection.answers([(b"HMGET", it, *wanted) for it in names])
         return [
-            ScannedRecord(name[-_HASH:], plain, head or b"", first or b"")
-            for name, (plain, head, first, hold) in zip(names, replies, strict=True)
-            if plain is not None and hold is None
+            ScannedRecord(home, self._plain(home, stored, wrapped), head or b"", first or b"")
+            for name, (stored, wrapped, head, first, hold) in zip(names, replies, strict=True)
+            if stored is not None and hold is None
+            for home in (name[-_HASH:],)
         ]
+
+    def _plain(self, home: bytes, stored: bytes, wrapped: bytes | None) -> bytes:
+        sealing = self._keys.sealing
+        if sealing is None:
+            return stored
+        return open_value(sealing.passing_key(home, wrapped), home, stored) or b""
 
 
 def _is_record(name: bytes) -> bool:

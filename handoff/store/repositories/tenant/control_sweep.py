@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from handoff.store.connection import Connection
 from handoff.store.keys import ControlKeys
+from handoff.store.sealing.control_seal import ControlSeal
 
 _NAMED = {b"s": 32, b"y": 16, b"q": 16, b"h": 16, b"de": 16, b"da": 32}
 """Bytes of the id behind the letters of each kind."""
 _LISTS = frozenset({b"da"})
+_RECORDS = frozenset({b"q", b"h"})
+_KEPT = frozenset({b"s", b"de"})
 
 
 class ControlSweep:
-    """Reads the values of the kinds that may hold people's data, and removes or replaces them."""
+    """Reads the values of the kinds that may hold people's data, and removes or replaces them.
 
-    def __init__(self, connection: Connection, keys: ControlKeys) -> None:
+    Values that the tenant's key seals are in clear here, except kept answers: their bodies have a seal of
+    their own.
+    """
+
+    def __init__(self, connection: Connection, keys: ControlKeys, seal: ControlSeal) -> None:
         self._connection = connection
         self._keys = keys
+        self._seal = seal
 
     async def values(self, at_once: int) -> AsyncIterator[tuple[bytes, bytes, bytes]]:
         """All values with their kinds and keys. Values that are written meanwhile may be missing."""
@@ -35,16 +44,32 @@ class ControlSweep:
                 ]
                 found = await self._connection.answers(commands)
                 for (kind, key), raw in zip(some, found, strict=True):
-                    if raw:
-                        yield kind, key, b"\n".join(raw) if kind in _LISTS else raw
+                    value = self._opened(kind, key, raw) if raw else None
+                    if value is not None:
+                        yield kind, key, value
             if int(cursor) == 0:
                 return
+
+    def _opened(self, kind: bytes, key: bytes, raw: Any) -> bytes | None:
+        """The value in clear; None if it does not open, so that nobody can read it."""
+        seal, id_ = self._seal, key[len(self._keys.tag) + len(kind) :]
+        if kind in _LISTS:
+            found = [value for it in raw if (value := seal.open(id_, it)) is not None]
+            return b"\n".join(found) or None
+        if kind in _RECORDS:
+            return seal.open_record(key, raw)
+        if kind in _KEPT:
+            return seal.open_kept(_kept_at(kind, key, id_), raw)
+        return bytes(raw)
 
     async def drop(self, key: bytes) -> bool:
         return bool(await self._connection.call_durable(b"DEL", key, key=key))
 
     async def replace(self, key: bytes, value: bytes) -> bool:
-        """Replace a value that is still there; it ends when it would have."""
+        """Replace a kept answer or a message that is still there; it ends when it would have."""
+        kind = _kind_of(key[len(self._keys.tag) :])
+        if kind in _KEPT:
+            value = self._seal.seal_kept(_kept_at(kind, key, key[len(self._keys.tag) + len(kind) :]), value)
         answer = await self._connection.call_durable(b"SET", key, value, b"XX", b"KEEPTTL", key=key)
         return answer is not None
 
@@ -57,7 +82,8 @@ class ControlSweep:
             )
             if not entries:
                 return
-            yield [(id_, _payload(fields)) for id_, fields in entries]
+            payloads = [(id_, self._seal.open(stream, _payload(fields))) for id_, fields in entries]
+            yield [(id_, payload) for id_, payload in payloads if payload is not None]
             start = b"(" + entries[-1][0]
 
     async def drop_entries(self, ids: Sequence[bytes]) -> int:
@@ -71,6 +97,11 @@ def _kind_of(rest: bytes) -> bytes | None:
         if rest.startswith(kind) and len(rest) == len(kind) + size:
             return kind
     return None
+
+
+def _kept_at(kind: bytes, key: bytes, id_: bytes) -> bytes:
+    """The place that a compressed value is sealed for: an event's id as in the queues, a snapshot's key."""
+    return id_ if kind == b"de" else key
 
 
 def _payload(fields: Sequence[bytes]) -> bytes:

@@ -50,7 +50,7 @@ class HandoffRecords:
 
     def through(self, reads: Reads | None) -> HandoffRecords:
         """The same handoffs, read through `reads` if there are any."""
-        return self if reads is None else HandoffRecords(ControlReads(reads, self.tenant))
+        return self if reads is None else HandoffRecords(self._control.through(reads))
 
     async def read(self, ids: Iterable[bytes]) -> list[bytes | None]:
         """The records with these ids; one round trip."""
@@ -210,5 +210,4 @@ class HandoffRecords:
 
     async def read_snapshot(self, sha256: bytes) -> bytes | None:
         """The snapshot with this hash; one round trip."""
-        (raw,) = await self._control.read([self._keys.snapshot(sha256)])
-        return raw
+        return await self._control.kept(self._keys.snapshot(sha256))

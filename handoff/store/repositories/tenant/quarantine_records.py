@@ -57,7 +57,8 @@ class QuarantineRecords:
         """Keep items, and delete the source's oldest ones beyond its bounds; how many were deleted."""
         arguments: list[bytes | int | str] = [source, bounds.items, bounds.bytes, bounds.since]
         for item in items:
-            arguments += (item.id, item.at, item.record)
+            record = self._control.seal.seal_record(self._keys.record("q", item.id), item.record)
+            arguments += (item.id, item.at, record)
         return int(await self._functions.call("quarantine_keep", [self._tag], arguments))
 
     async def drop(self, source: str, ids: Sequence[bytes]) -> int:

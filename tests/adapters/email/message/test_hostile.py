@@ -15,6 +15,7 @@ from handoff.domain.errors import InvalidPayload
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
 from tests.adapters.contract import shared
 from tests.adapters.email.mails import adapter, mail, request
+from tests.examples import examples
 
 SLOWEST = 4.0  # seconds on a busy machine; 0.2 s on an idle one, where the target is 0.5 s
 MEGABYTE = 1 << 20
@@ -199,7 +200,7 @@ mails = st.tuples(
 
 
 @pytest.mark.no_cover
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(raw=st.binary(max_size=400) | mails)
 @example(raw=b"From: a@b.c\r\n\r\n")
 def test_any_bytes_end_in_a_touchpoint_or_a_refusal(raw: bytes) -> None:
@@ -207,7 +208,7 @@ def test_any_bytes_end_in_a_touchpoint_or_a_refusal(raw: bytes) -> None:
 
 
 @pytest.mark.no_cover
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(raw=mails)
 def test_reading_is_pure_and_quarantined_mail_reads_the_same_again(raw: bytes) -> None:
     first = survive(raw)

@@ -109,6 +109,21 @@ def test_without_a_known_key_it_is_refused(one: InboundRequest) -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        (posted("/v1/track", EVENT), "The request has no write key"),
+        (posted("/v1/track", {**EVENT, "writeKey": ""}), "The request has no write key"),
+        (posted("/v1/track", {**EVENT, "writeKey": "old"}), "The write key is unknown"),
+        (posted("/v1/track", EVENT, headers=basic("old")), "The write key is unknown"),
+        (posted("/v1/track", EVENT, headers=basic("")), "The request has no write key"),
+    ],
+)
+def test_the_reason_differs_for_a_missing_and_for_a_wrong_key(one: InboundRequest, reason: str) -> None:
+    with pytest.raises(SignatureRefused, match=reason):
+        build().verify(one)
+
+
+@pytest.mark.parametrize(
     "path", ["/v1/batch", "/v1/b", "/v1/import", "/batch", "//v1/batch/", "/beacon/v1/batch"]
 )
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/json"])

@@ -1,0 +1,1 @@
+"""`handoff check-config`: every fault of a configuration at once, without starting anything."""

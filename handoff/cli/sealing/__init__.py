@@ -1,0 +1,1 @@
+"""`handoff keys …` and `handoff store seal`."""

@@ -1,0 +1,1 @@
+"""The commands of the first hour: `handoff init` and `handoff check-config`."""

@@ -1,0 +1,1 @@
+"""IBANs and national identification numbers: finding them, and masking them in what readers get."""

@@ -1,0 +1,51 @@
+"""International bank account numbers (ISO 13616): where they are in a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+LENGTHS = {
+    country: int(length)
+    for length, countries in re.findall(
+        r"(\d+)((?: [A-Z]{2})+)",
+        "15 NO 16 BE 18 DK FI FO GL NL SD 19 MK SI 20 AT BA EE KZ LT LU MN XK 21 CH HR LI LV"
+        " 22 BG BH CR DE GB GE IE ME RS VA 23 AE GI IL IQ OM SO TL 24 AD CZ ES MD PK RO SA SE SK TN VG"
+        " 25 LY PT ST 26 IS TR 27 BI DJ FR GR IT MC MR SM 28 AL AZ BY CY DO GT HU LB NI PL SV"
+        " 29 BR EG PS QA UA 30 JO KW MU 31 MT SC 32 LC 33 RU",
+    )
+    for country in countries.split()
+}
+"""Characters of an IBAN by country, from SWIFT's IBAN registry (release 99)."""
+COUNTRIES = "|".join(sorted(LENGTHS))
+_HEAD = re.compile(rf"(?<![0-9A-Za-z])({COUNTRIES})[0-9]{{2}}", re.IGNORECASE | re.ASCII)
+_GAP = " .-\u2010\u2011\u2013\u00a0\u202f\r\n\t"
+MAX_GAP = 2  # characters between two of an IBAN: a line break of a mail
+
+
+def ibans(text: str) -> Iterator[tuple[int, int]]:
+    """The places of valid IBANs: as long as the country's, with the right check digits."""
+    for match in _HEAD.finditer(text):
+        places = _places(text, match.start(), LENGTHS[match.group(1).upper()])
+        if places and is_iban("".join([text[at] for at in places])):
+            yield places[0], places[-1] + 1
+
+
+def is_iban(plain: str) -> bool:
+    """Whether letters and digits without gaps have the check digits of an IBAN."""
+    return int("".join([str(int(it, 36)) for it in plain[4:] + plain[:4]])) % 97 == 1
+
+
+def _places(text: str, start: int, length: int) -> list[int]:
+    """The places of the next `length` letters and digits; empty if there are fewer, or one more follows."""
+    places: list[int] = []
+    at, end = start, len(text)
+    while len(places) < length:
+        if at >= end or (places and at - places[-1] > MAX_GAP + 1):
+            return []
+        if text[at].isascii() and text[at].isalnum():
+            places.append(at)
+        elif text[at] not in _GAP:
+            return []
+        at += 1
+    return [] if at < end and text[at].isalnum() else places

@@ -1,0 +1,130 @@
+"""Masking numbers in what readers get: the answers, streams, messages, and exports made of stored data."""
+
+from __future__ import annotations
+
+import json as stdlib_json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from .formats import IBAN, KINDS, candidates, numbers
+
+Search = Callable[[bytes], object]
+"""Finds a pattern in UTF-8 in linear time, and returns None if it is not there."""
+Compile = Callable[[str], Search]
+MASK = "*"
+KEPT = {IBAN: (2, 4)}
+"""Characters that stay at the beginning and at the end: the country, and what a statement shows."""
+SHORTEST = 8  # characters of a number
+SMALLEST = 10**7  # of the numbers that have digits enough
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_HANDLE = re.compile(r"[a-z][a-z0-9_]*(?:@[^:]*)?:")
+_IDENTITY = frozenset({"type", "space", "value"})
+
+
+def masked_text(text: str, kinds: Sequence[str] = KINDS) -> str:
+    """The text with every number masked; the same object if there is none."""
+    found = [(start, end, kind) for kind, start, end in numbers(text, kinds)]
+    if not found:
+        return text
+    characters = list(text)
+    for start, end, kind in found:
+        first, last = KEPT.get(kind, (0, 0))
+        places = [at for at in range(start, end) if text[at].isalnum()]
+        for at in places[first : len(places) - last]:
+            characters[at] = MASK
+    return "".join(characters)
+
+
+class NumberMasking:
+    """The numbers that readers of each tenant get masked. Without `compile_`, no tenant has any."""
+
+    def __init__(
+        self, compile_: Compile | None = None, tenants: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        self._compile = compile_
+        self._kinds: dict[str, tuple[str, ...]] = {}
+        self._searches: dict[tuple[str, ...], Search] = {}
+        self.replace(tenants or {})
+
+    def replace(self, tenants: Mapping[str, Sequence[str]]) -> None:
+        """Use other kinds from now on."""
+        if self._compile is None:
+            return
+        chosen = {tenant: tuple(it for it in KINDS if it in kinds) for tenant, kinds in tenants.items()}
+        for kinds in chosen.values():
+            if kinds and kinds not in self._searches:
+                self._searches[kinds] = self._compile(candidates(kinds))
+        self._kinds = {tenant: kinds for tenant, kinds in chosen.items() if kinds}
+
+    def kinds(self, tenant: str) -> tuple[str, ...]:
+        """The kinds that the tenant's readers get masked. They are part of the key of every cached view."""
+        return self._kinds.get(tenant, ())
+
+    def suspects(self, tenant: str, raw: bytes) -> bool:
+        """Whether a JSON document needs a closer look."""
+        kinds = self._kinds.get(tenant)
+        return kinds is not None and self._searches[kinds](raw) is not None
+
+    def json(self, tenant: str, raw: bytes) -> bytes:
+        """A JSON document with every number masked; the same object if there is none.
+
+        One search over all of it decides that there is nothing, which is so nearly always.
+        """
+        kinds = self._kinds.get(tenant)
+        if kinds is None or self._searches[kinds](raw) is None:
+            return raw
+        value = msgspec.json.decode(raw)
+        masked = _Document(kinds, self._searches[kinds]).of(value, "")
+        return raw if masked is value else _encode(masked)
+
+
+class _Document:
+    """Masks the values of one document. A value without a number stays the same object."""
+
+    def __init__(self, kinds: Sequence[str], search: Search) -> None:
+        self._kinds = kinds
+        self._search = search
+
+    def of(self, value: Any, name: str) -> Any:
+        if isinstance(value, str):
+            return self._text(value, name)
+        if isinstance(value, dict):
+            return self._members(value)
+        if isinstance(value, list):
+            items = [self.of(it, name) for it in value]
+            return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+        if type(value) is int and value >= SMALLEST:
+            plain = str(value)
+            masked = self._text(plain, name)
+            return value if masked == plain else masked
+        return value
+
+    def _members(self, value: dict[str, Any]) -> dict[str, Any]:
+        handle, same = value.keys() >= _IDENTITY, True
+        rebuilt: dict[str, Any] = {}
+        for name, content in value.items():
+            shown = name if len(name) < SHORTEST else self._text(name, "")
+            while shown is not name and (shown in value or shown in rebuilt):
+                shown += MASK  # two names that are alike once they are masked
+            rebuilt[shown] = inner = content if handle and name == "value" else self.of(content, name)
+            same = same and shown is name and inner is content
+        return value if same else rebuilt
+
+    def _text(self, text: str, name: str) -> str:
+        """The text, masked. The name of its member counts as the words before it."""
+        if name == "identity" and _HANDLE.match(text):
+            return text  # callers look up and link by it
+        before = _CAMEL.sub("_", name)[-30:] + ": "
+        if self._search((before + text).encode(errors="replace")) is None:
+            return text
+        return masked_text(before + text, self._kinds)[len(before) :]
+
+
+def _encode(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except OverflowError:  # a sender's integer of more than 64 bits
+        return stdlib_json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
