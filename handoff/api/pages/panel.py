@@ -140,7 +140,7 @@ async def page(request: web.Request) -> web.StreamResponse:
 
 
 def _foreign_frame(request: web.Request, allowed: frozenset[str]) -> str | None:
-    """The origin that opens the page in a frame and may not, if the browser states it (Fetch Metadata, `Referer`).
+    """The origin that opens the page in a frame and may not, if the browser states it in its headers.
 
     It may be a page that the frame showed before, so a sign-in page is `allowed` too. The policy of the page
     decides who may frame it.
