@@ -21,7 +21,7 @@ async def test_customers_of_before_leave_the_stream(backend: Backend) -> None:
 
     def opened(request: Request) -> None:
         if request.url.endswith("/v1/events"):
-            streams.append([it["topic"] for it in request.post_data_json["topics"]])
+            streams.append([it["topic"] for it in (request.post_data_json or {})["topics"]])
 
     tab.page.on("request", opened)
     await tab.page.goto(f"{backend.url}/panel/#token={await backend.token('ville')}&identity=user:anna")

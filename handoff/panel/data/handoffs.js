@@ -99,7 +99,7 @@ function isAsSeen(current, seen) {
   return moves(current) === moves(seen);
 }
 
-/** The agent's name; null if the server does not tell. @param {import("./api.js").Api} api */
+/** The agent's name; null if the server does not answer. @param {import("./api.js").Api} api */
 async function ownName(api) {
   return api.session().then(agentOf, () => null);
 }
