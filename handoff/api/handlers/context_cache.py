@@ -47,7 +47,7 @@ class ContextCache:
         self._kept: OrderedDict[Hashable, CachedContext] = OrderedDict()
         self._size = 0
         self.cleared = 0
-        """How often everything was forgotten. A context that was begun before leaves nothing."""
+        """How often everything was forgotten. A context that started before leaves nothing."""
         self._timer: asyncio.TimerHandle | None = None
         self._building: dict[Hashable, asyncio.Event] = {}
 

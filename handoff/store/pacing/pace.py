@@ -59,7 +59,7 @@ class Pace:
     async def breathe(self, whose: str) -> None:
         """Between two steps of a loop that may take long: wait if this round's slice is over.
 
-        Such loops go on for minutes: they stand behind everything else of the tenant each time.
+        Such loops may run for minutes: each time, they wait behind everything else of the tenant.
         """
         if not self._has_time():
             await self._wait(whose, started=False)
