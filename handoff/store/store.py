@@ -18,6 +18,7 @@ from handoff.domain.personal_numbers.masking import NumberMasking
 from handoff.domain.redaction.redaction import Redaction
 from handoff.domain.text.memo import forget_people
 from handoff.store.connection import Connection
+from handoff.store.errors import KEYS_UNAVAILABLE
 from handoff.store.functions.library import Functions
 from handoff.store.repositories.checkpoints import CheckpointRecords
 from handoff.store.repositories.control import Control
@@ -72,6 +73,8 @@ class Store:
         self.redaction, self.masking = redaction or Redaction(), NumberMasking()
         self.rules, self.brief_rules = rules, brief_rules
         self._digested = (brief_rules, digest_of(brief_rules))
+        self.unreadable: str | None = None
+        """The reason for which what the store has cannot be read: another server sealed it."""
         self.decoded, self.histories = RecentBodies(), RecentHistories()
         self.behind, self.pace = WorkBehind(), Pace()
         self.connection = connection
@@ -96,6 +99,7 @@ class Store:
             on_refusal=self._refuse,
             on_scarce=lambda: self.behind.soon("checkpoints", self.checkpoints.drop_all),
             seen=seen,
+            key_set=sealing.key_set if sealing is not None else None,
         )
         self._secrets = (*(secret.encode() for secret in settings.secret_keys), pepper)
         self._tenants: dict[str, TenantStore] = {}
@@ -142,6 +146,7 @@ class Store:
         return digest
 
     def _refuse(self, reason: str | None) -> None:
+        self.unreadable = reason if reason == KEYS_UNAVAILABLE else None
         self.recorder.refuses = self.importer.refuses = reason
 
     async def _restore(self) -> bytes:

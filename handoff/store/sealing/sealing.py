@@ -41,6 +41,11 @@ class Sealing:
         self._of_home: OrderedDict[bytes, DataKey] = OrderedDict()
         self._tenants: dict[str, DataKey] = {}
 
+    @property
+    def key_set(self) -> bytes:
+        """The name of these keys, which the store has once it is sealed."""
+        return self.epochs.content.id.encode()
+
     def ready(self) -> str | None:
         """Why this process should get no requests, or None."""
         return KEYS_UNAVAILABLE if self.epochs.failing else None

@@ -8,15 +8,12 @@ from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
 from handoff.store.formats import SEALED_FORMAT, SEALED_LAYOUT
 from handoff.store.functions.library import Functions
-from handoff.store.keys import META, ControlKeys
+from handoff.store.keys import KEY_SET, META, ControlKeys
 from handoff.store.workers import raise_format
 
 from .epochs import open_epochs
 from .sealing import FIELD, Sealing
 from .settings import SealingSettings
-
-KEY_SET = b"sealing"
-"""The field of META that names the key set of a sealed store."""
 
 
 async def open_sealing(
@@ -60,7 +57,7 @@ async def _require_no_older(connection: Connection, functions: Functions) -> Non
 
 async def mark_sealed(connection: Connection, sealing: Sealing) -> None:
     """Name the key set in the store. ConfigurationError if the store names another one."""
-    id_ = sealing.epochs.content.id.encode()
+    id_ = sealing.key_set
     await connection.call_durable(b"HSETNX", META, KEY_SET, id_, key=META)
     standing, layout = await connection.call(b"HMGET", META, KEY_SET, b"layout", key=META)
     if standing != id_:
