@@ -116,7 +116,7 @@ def test_what_was_stored_before_is_sealed(
 ) -> None:
     asyncio.run(filled(fresh_valkey, None))
     assert run_command("store", "seal", "--config", str(config)) == 0
-    assert "nothing is left in clear" in capsys.readouterr().out
+    assert "nothing is left to seal" in capsys.readouterr().out
 
     async def dump() -> bytes:
         async with opened_sealed(fresh_valkey, sealing(config.parent), "default") as store:
