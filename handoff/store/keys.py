@@ -32,7 +32,6 @@ from handoff.domain.text.memo import CACHE_SIZE
 from handoff.store.sealing.sealing import Sealing
 
 META = b"handoff:meta"
-KEY_SET = b"sealing"  # the field of META that names the keys of a sealed store
 WORKERS = b"{handoff:meta}w"  # in the slot of META: living workers decide on its format
 API_KEYS = b"{handoff:tokens}"  # in one slot: a key is found before its tenant is known
 SHELVES = 16  # of conversations, in a partition: few, so that even a small store shares them

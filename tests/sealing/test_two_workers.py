@@ -1,4 +1,4 @@
-"""What workers of a sealed store leave for each other: pieces of card numbers, and checkpoints."""
+"""Workers of a sealed store leave things for each other: pieces of card numbers, and checkpoints."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
-from handoff.store.formats import SEALED_FORMAT, SEALED_LAYOUT
+from handoff.store.formats import KEY_SET, SEALED_FORMAT, SEALED_LAYOUT
 from handoff.store.functions.library import Functions
-from handoff.store.keys import KEY_SET, META, ControlKeys
+from handoff.store.keys import META, ControlKeys
 from handoff.store.workers import raise_format
 
 from .epochs import open_epochs

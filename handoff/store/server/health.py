@@ -16,8 +16,9 @@ import structlog
 from handoff.domain.errors import StoreUnavailable
 from handoff.store.connection import Connection
 from handoff.store.errors import KEYS_UNAVAILABLE, LOST_DATA, StoreError, reason_of
+from handoff.store.formats import KEY_SET
 from handoff.store.functions.library import Gate
-from handoff.store.keys import KEY_SET, META
+from handoff.store.keys import META
 
 from .heartbeat import Heartbeats, patience
 from .memory import OUT_OF_MEMORY, MemoryUse
