@@ -56,6 +56,9 @@ from .workers import Workers
 class Store:
     """One opened store. Make it with `open_store`."""
 
+    unreadable: str | None = None
+    """The reason for which what the store has cannot be read: another server sealed it."""
+
     def __init__(
         self,
         settings: StoreSettings,
@@ -73,19 +76,15 @@ class Store:
         self.redaction, self.masking = redaction or Redaction(), NumberMasking()
         self.rules, self.brief_rules = rules, brief_rules
         self._digested = (brief_rules, digest_of(brief_rules))
-        self.unreadable: str | None = None
-        """The reason for which what the store has cannot be read: another server sealed it."""
         self.decoded, self.histories = RecentBodies(), RecentHistories()
         self.behind, self.pace = WorkBehind(), Pace()
-        self.connection = connection
-        self.functions = functions
+        self.connection, self.functions = connection, functions
         self.keys = Keys(settings.partitions, sealing)
         self.graves = Graves(connection, functions, self.keys)
         self.checkpoints = CheckpointRecords(connection, self.keys)
         self.recorder = self._new_recorder()
         self.importer = self._new_recorder()
-        self.unknown = UnknownValues()
-        self.workers = Workers(functions, understood)
+        self.unknown, self.workers = UnknownValues(), Workers(functions, understood)
         self._pepper = pepper
         keys = heartbeat_keys(self.keys, cluster=connection.cluster)
         floor = read_seen(seen) if seen else Floor()
