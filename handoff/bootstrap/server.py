@@ -38,6 +38,7 @@ from handoff.services.metrics import Measures
 from handoff.services.privacy.journal import Journal
 from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
+from handoff.services.sources.activity import ActivityLog
 from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
@@ -65,7 +66,7 @@ from .store_probe import wait_for_store
 __all__ = ["Options", "Server", "running", "running_in"]
 
 SAVE_S = 1.0
-ACTIVITY_S = 2.0  # of counts and refusals, which a stop may lose
+ACTIVITY_S = 2.0  # of counts and refusals, which a worker that is killed loses
 COUNT_S = 5.0
 TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
@@ -190,9 +191,19 @@ async def _background(
         repeating("audit_retention", RETENTION_S, site.audit.remove_old),
         repeating("count", COUNT_S, _counting(store, timers, site.measures)),
         repeating("save", SAVE_S, site.monitor.save, at_the_end=True),
-        repeating("activity", ACTIVITY_S, site.inbound.activity.save),
+        _saving_activity(site.inbound.activity),
     ):
         yield
+
+
+@asynccontextmanager
+async def _saving_activity(activity: ActivityLog) -> AsyncIterator[None]:
+    """Save what sources deliver, and the rest on leaving: no other worker has it."""
+    try:
+        async with repeating("activity", ACTIVITY_S, activity.save):
+            yield
+    finally:
+        await activity.finish()
 
 
 @asynccontextmanager

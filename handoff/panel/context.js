@@ -47,7 +47,7 @@ export class HandoffContext extends PanelElement {
   #regions = new Regions({});
   /** @type {Set<"status" | "notice">} texts that go away once the server answers again */ #passing = new Set();
   #refreshing = false;
-  #moving = false;
+  /** @type {Set<string>} handoffs whose move is on its way */ #moving = new Set();
   /** @type {number | undefined} */ #settling;
 
   stop() {
@@ -289,17 +289,19 @@ export class HandoffContext extends PanelElement {
   /** @param {string} action @param {string | null} reason */
   async #move(action, reason) {
     const handoff = this.#handoff;
-    if (!handoff || !this.api || this.#moving) return;
-    this.#moving = true;
+    if (!handoff || !this.api || this.#moving.has(handoff.id)) return;
+    const { run } = this;
+    this.#moving.add(handoff.id);
     this.#report("notice", this.text("move.working"));
     const outcome = await move(this.api, handoff, action, reason, this.locale.words);
-    this.#moving = false;
+    this.#moving.delete(handoff.id);
+    if (outcome.handoff) this.announce("handoff-changed", outcome.handoff);
+    if (this.ended(run) && this.#handoff?.id !== handoff.id) return; // another story is shown
     this.#report("notice", outcome.error ? this.reasonOf(outcome.error) : outcome.message, outcome.error);
     if (outcome.handoff) {
       this.#handoff = outcome.handoff;
       this.#show();
       markViewed(this.api, this.#handoff, this.#session);
-      this.announce("handoff-changed", outcome.handoff);
     }
     this.#refreshSoon(this.run);
   }

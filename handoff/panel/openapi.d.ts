@@ -1288,7 +1288,7 @@ export interface paths {
         };
         /**
          * Read a quarantined delivery
-         * @description With its content as it is stored: card numbers and the like are masked. It may show personal data.
+         * @description With its content as it is stored: card numbers and the like are masked. Secrets of its source are hidden. It may show personal data.
          *
          *     Needs the scope `operate`.
          */
@@ -2746,8 +2746,9 @@ export interface components {
          * QuarantinedContent
          * @description An item with its content as it is stored: card numbers and the like are masked.
          *
-         *         `text` is null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a
-         *         delivery above 1 MiB, of which only the beginning is kept.
+         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `text` is
+         *         null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a delivery above
+         *         1 MiB, of which only the beginning is kept.
          */
         QuarantinedContent: {
             id: string;

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+import io
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
+import msgspec
 import pytest
 
 from handoff.api.handlers.live.topics import MAX_TOPICS
 from handoff.services.events.feed import StreamLimits
-from tests.access.conftest import Callers, stream_of
+from tests.access.conftest import Callers, opened, stream_of
 from tests.api.conftest import secret
 
 EVENTS = "/v1/events"
+MIB = 1024 * 1024
 Events = asyncio.Queue[tuple[str, Any]]
 
 
@@ -188,3 +191,25 @@ async def test_a_quiet_stream_is_kept_open_once_for_all_topics(callers: Callers)
                     began = loop.time()
                 beats = read.count(b": still here")
         assert loop.time() - began > 0.3  # one by one, not one for each topic
+
+
+async def test_a_refused_list_names_the_topic_that_others_can_be_followed_without(callers: Callers) -> None:
+    long = "queue:" + "x" * 300
+    for body in (topics("pending", "callback:1"), topics("pending", long)):
+        answer = await callers.post(EVENTS, body)
+        assert answer.json["topic"] == body["topics"][1]["topic"]
+
+
+async def test_an_open_stream_does_not_keep_the_bytes_of_its_request(valkey: str) -> None:
+    """All requests share a budget of bytes: open streams would leave nothing to others."""
+    async with (
+        opened(valkey, limits={"max_bytes_in_flight": 16 * MIB}) as callers,
+        AsyncExitStack() as streams,
+    ):
+        token = secret("desk", callers.tenant)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        body = msgspec.json.encode(topics("queue:sales")) + b" " * (MIB - 1000)
+        for _ in range(17):
+            sent = callers._session.post(callers.url + EVENTS, data=io.BytesIO(body), headers=headers)
+            response = await streams.enter_async_context(sent)
+            assert response.status == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import sys
 
 import pytest
@@ -47,9 +48,9 @@ async def test_sources_show_why_deliveries_are_refused(api: Api) -> None:
         command(api, "sources", "show", "shop"),
         command(api, "sources", "list", "--json"),
     )
-    assert "The write key is missing or unknown" in shown
+    assert "The write key is unknown" in shown
     assert "refused 1×" in one
-    assert "The write key is missing or unknown" in one
+    assert "The write key is unknown" in one
     (source,) = json.loads(as_json)["sources"]
     assert (source["last_hour"]["accepted"], source["last_hour"]["refused"]) == (1, 1)
     assert "no such source" in await command(api, "sources", "show", "a/b", code=1)
@@ -71,15 +72,41 @@ async def test_quarantine_is_looked_at_tried_replayed_and_dismissed(api: Api) ->
     assert "not readable" in failed
     raw = await command(api, "quarantine", "show", bad, "--raw")
     assert raw == "{"
-    replayed = await command(api, "quarantine", "replay", good, bad, code=3)
+    replayed = await command(api, "quarantine", "replay", good, bad, good, code=3)
     assert "1 replayed: 1 touchpoints accepted" in replayed
     assert f"{bad} stays: still_malformed" in replayed
-    assert "are not in quarantine" in await command(api, "quarantine", "replay", good, code=1)
+    for action in (["replay"], ["dismiss", "--yes"]):
+        assert "1 of these ids are not" in await command(api, "quarantine", *action, good, good, code=1)
     assert "use --yes" in await command(api, "quarantine", "dismiss", "--source", "shop", code=1)
     assert (await listed(api))["total"] == 1
     done = await command(api, "quarantine", "dismiss", "--source", "shop", "--yes", "--json")
     assert json.loads(done) == {"dismissed": 1}
     assert "name either ids or --source" in await command(api, "quarantine", "replay", code=1)
+
+
+@pytest.mark.parametrize(("typed", "left"), [("\x04", 1), ("n\n", 1), ("y\n", 0)])
+async def test_the_question_before_deleting_takes_every_answer(api: Api, typed: str, left: int) -> None:
+    """Ctrl-D, no, and yes at a terminal."""
+    (id_,) = await put(api, b"{")
+    ours, theirs = pty.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "handoff.cli", "quarantine", "dismiss", id_),
+            env=os.environ | {"HANDOFF_URL": api.url, "HANDOFF_TOKEN": secret("desk", api.tenant)},
+            stdin=theirs,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        os.write(ours, typed.encode())
+        async with asyncio.timeout(PATIENCE_S):
+            output, _ = await process.communicate()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert process.returncode == left, output
+    assert b"Traceback" not in output
+    assert ("nothing was deleted" in output.decode()) is bool(left)
+    assert (await listed(api))["total"] == left
 
 
 async def test_a_whole_source_is_replayed_over_several_calls(api: Api) -> None:

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+import threading
+from typing import Any, cast
+from urllib.parse import quote
 
 import msgspec
 
-from handoff.adapter.contract import InboundRequest
+from handoff.adapter.contract import InboundRequest, Parsed
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.sources import quarantine
+from handoff.services.sources.hiding import source_secrets, without_secrets, without_secrets_in
+from handoff.services.sources.inbound import Source
+from handoff.services.sources.parsing import THREAD_ABOVE
 from handoff.services.sources.quarantine import Rejected
-from tests.api.conftest import Api
+from handoff_adapters.registry import adapter_class
+from handoff_adapters.web.segment.adapter import SegmentAdapter
+from handoff_adapters.web.segment.options import SegmentOptions
+from tests.api.conftest import SECRET, Api
 from tests.api.test_inbound import track
 
 CARD = "4111 1111 1111 1111"
 
 
-async def put(api: Api, *items: bytes, source: str = "shop", code: str = "old_bug") -> list[str]:
+async def put(
+    api: Api,
+    *items: bytes,
+    source: str = "shop",
+    code: str = "old_bug",
+    query: tuple[tuple[str, str], ...] = (("a", "b"),),
+    path: str = "/v1/track",
+) -> list[str]:
     """Put items into quarantine, as an adapter with a fault did; their ids, oldest first."""
     kept = quarantine.Quarantine(api.server.store, LimitSettings())
     request = InboundRequest(
         method="POST",
-        path="/v1/track",
+        path=path,
         url="",
-        query=(("a", "b"),),
+        query=query,
         headers={"content-type": "application/json"},
         raw=b"",
         body=b"",
@@ -62,6 +77,72 @@ async def test_bytes_that_are_no_text_and_beginnings_are_shown_as_such(api: Api)
     assert (item["text"], base64.b64decode(item["base64"])) == (None, b"\xff\xfe\x00")
     item = await api.ok("GET", f"/v1/quarantine/{long_}")
     assert (item["complete"], len(item["text"]), item["size"]) == (False, 1024 * 1024, 1024 * 1024 + 5)
+
+
+async def test_an_item_shows_no_secret_of_its_source(api: Api) -> None:
+    for body in (
+        event("1", writeKey=SECRET),
+        f"writeKey={SECRET}&a=b".encode(),
+        b'["%s"' % SECRET.encode(),
+    ):
+        query = (("writeKey", SECRET), ("user", "anna"))
+        (id_,) = await put(api, body, query=query, path=f"/v1/track/{SECRET}")
+        answer = await api.get(f"/v1/quarantine/{id_}")
+        item = answer.json
+        assert SECRET.encode() not in answer.raw
+        assert SECRET.encode() not in base64.b64decode(item["base64"])
+        assert item["query"] == [["writeKey", "…"], ["user", "anna"]]
+        assert item["path"] == "/v1/track/…"
+    assert (await api.ok("POST", f"/v1/quarantine/{id_}/try"))["readable"] is False
+
+
+def test_every_form_of_every_secret_of_a_source_is_hidden() -> None:
+    first, shared, proof = 'a"b/c d\\e', "shared-key-1", "proof-of-identity"
+    twilio = msgspec.convert(
+        {"name": "calls", "adapter": "phone.twilio", "secrets": [first], "shared_keys": {"name": shared}},
+        adapter_class("phone.twilio").options,
+    )
+    segment = msgspec.convert(
+        {"name": "shop", "adapter": "web.segment", "secrets": ["s1"], "identity_proof_secret": [proof]},
+        adapter_class("web.segment").options,
+    )
+    secrets = source_secrets(twilio)
+    assert set(secrets) == {first, shared}
+    assert set(source_secrets(segment)) == {"s1", proof}
+    content = msgspec.json.encode({"k": first, "l": shared}) + quote(first, safe="").encode()
+    shown = without_secrets_in(content, secrets)
+    assert shown == '{"k":"…","l":"…"}…'.encode()
+    assert without_secrets("s1", source_secrets(segment)) == "…"
+    assert without_secrets_in(b"items1", source_secrets(segment)) == b"items1"  # too short to be looked for
+
+
+async def test_an_id_that_is_named_twice_is_one_item(api: Api) -> None:
+    first, second = await put(api, event("1"), event("2"))
+    done = await api.ok("POST", "/v1/quarantine/replay", {"ids": [first, second, first]})
+    assert (done["replayed"], done["accepted"], done["duplicates"]) == (2, 2, 0)
+
+
+class _Threads(SegmentAdapter):
+    """Notes the thread that parses."""
+
+    def __init__(self, options: SegmentOptions) -> None:
+        super().__init__(options)
+        self.names: list[str] = []
+
+    def parse(self, request: InboundRequest) -> Parsed:
+        self.names.append(threading.current_thread().name)
+        return super().parse(request)
+
+
+async def test_a_large_item_is_parsed_beside_the_event_loop(api: Api) -> None:
+    (id_,) = await put(api, event("1", properties={"note": "x" * (THREAD_ABOVE + 1)}))
+    known = api.server.site.sources["shop"]
+    adapter = _Threads(cast("SegmentOptions", known.options))
+    source = Source(options=known.options, adapter=adapter)
+    records = api.server.store.of(api.tenant).quarantine
+    await api.server.site.inbound.replay(source, await quarantine.read(records, id_))
+    assert len(adapter.names) == 1
+    assert adapter.names != [threading.current_thread().name]
 
 
 async def test_a_trial_shows_what_the_adapter_reads_and_stores_nothing(api: Api) -> None:

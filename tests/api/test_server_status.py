@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 
+from handoff.store.repositories.lease_holders import lease_holders
+from handoff.store.repositories.outbox import partition_outboxes
+from handoff.store.store import Store
 from tests.api.conftest import SECRET, Api
 from tests.serving import ADMIN
 
@@ -22,6 +25,17 @@ async def test_the_status_has_store_lag_workers_and_leases(api: Api) -> None:
     assert sum(it["outboxes"] for it in status["leases"]["holders"]) == partitions + 1
     assert status["leases"]["unread"] == 0
     assert status["webhooks"]["subscriptions"] == 0
+
+
+async def test_leases_are_read_on_every_kind_of_store(store: Store, tenant: str) -> None:
+    outboxes = partition_outboxes(store.keys, f"reader-of-{tenant}")
+    now = await store.of(tenant).clock() // 1000
+    for outbox, owner, ends in zip(
+        outboxes, ("one", "one", "gone"), (now + 60_000, now + 60_000, now), strict=False
+    ):
+        await store.connection.call("HSET", outbox.lease, "o", owner, "e", str(ends))
+    found = await lease_holders(store.connection, outboxes, now)
+    assert (found.held, found.free, found.unread) == ({"one": 2}, len(outboxes) - 2, 0)
 
 
 async def test_the_status_sums_the_tenants_webhooks(api: Api) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,15 +12,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from handoff.adapter.contract import Outcome
 from handoff.codec.records import decode_as
 from handoff.domain.errors import RateLimited, SignatureRefused
-from handoff.services.sources.activity import AGAIN_S, DIFFERENT, SHOWN, ActivityLog
-from handoff.store.repositories.tenant.source_records import KEEP_REFUSALS, RefusedDeliveries
+from handoff.services.sources.activity import AGAIN_S, DIFFERENT, SHOWN, ActivityLog, SourceCounts
+from handoff.store.errors import StoreError
+from handoff.store.repositories.tenant.source_records import COUNT_S, KEEP_REFUSALS, RefusedDeliveries
 from handoff.store.store import Store
 from tests import serving
 from tests.api.conftest import SECRET, Answer, Api
 from tests.api.test_inbound import send, track
-from tests.conftest import fresh_tenant
+from tests.conftest import fresh_tenant, opened
+from tests.store.servers import valkey_server
 
 PUBLIC = "https://handoff.example.com"
 CONFIGURED = "https://vendor:password-of-the-url@handoff.example.com"
@@ -136,7 +140,7 @@ async def test_counts_are_those_of_the_last_hour(api: Api) -> None:
     assert found["per_minute"] == 0.05
     assert found["quarantined"] == 2
     assert found["last_heard"]
-    assert [it["detail"] for it in found["refusals"]] == ["The write key is missing or unknown"]
+    assert [it["detail"] for it in found["refusals"]] == ["The write key is unknown"]
 
 
 async def test_the_list_has_every_source_of_the_tenant_and_no_other(api: Api) -> None:
@@ -200,6 +204,54 @@ async def test_a_flood_is_one_entry_a_minute(store: Store, tenant: str) -> None:
     ((refusal,),) = await activity.refusals(tenant, ["calls"])
     assert refusal.count == 5000
     assert (await activity.counts(tenant))["calls"].refused == 5000
+
+
+async def test_a_tenant_whose_counts_cannot_be_saved_holds_up_no_other(store: Store, tenant: str) -> None:
+    activity, other_tenant = ActivityLog(store), fresh_tenant()
+    broken = store.of(tenant).sources._counts(time.time_ns() // 1_000_000_000 // COUNT_S)
+    later = store.of(tenant).sources._counts(time.time_ns() // 1_000_000_000 // COUNT_S + 1)
+    for key in (broken, later):
+        await store.connection.call("SET", key, "not a hash")
+    for owner in (tenant, other_tenant):
+        activity.recorded(owner, "calls", Outcome(accepted=2))
+    with pytest.raises(StoreError):
+        await activity.save()
+    assert (await ActivityLog(store).counts(other_tenant))["calls"].accepted == 2
+    activity.recorded(other_tenant, "calls", Outcome(accepted=1))
+    assert (await activity.counts(other_tenant))["calls"].accepted == 3
+    await store.connection.call("DEL", broken, later)
+    await activity.save()
+    assert (await ActivityLog(store).counts(tenant))["calls"].accepted == 2
+
+
+async def test_a_store_that_takes_no_writes_still_shows_why_deliveries_are_refused() -> None:
+    tenant = fresh_tenant()
+    with valkey_server() as url:
+        async with opened(url) as store:
+            activity = ActivityLog(store)
+            activity.recorded(tenant, "calls", Outcome(accepted=1))
+            await activity.save()
+            await store.connection.call("CONFIG", "SET", "min-replicas-to-write", "1")
+            activity.recorded(tenant, "calls", Outcome(accepted=1))
+            activity.refused(tenant, "calls", SignatureRefused("no"))
+            assert (await activity.counts(tenant))["calls"] == SourceCounts(accepted=2, refused=1)
+            ((refusal,),) = await activity.refusals(tenant, ["calls"])
+            assert refusal.detail == "no"
+
+
+async def test_a_worker_that_stops_saves_what_it_has(valkey: str) -> None:
+    tenant, other = fresh_tenant(), fresh_tenant()
+    async with operated(valkey, tenant, other) as one:
+        async with operated(valkey, tenant, other) as two:
+            for _ in range(2):
+                await call(two, "/in/calls/status")
+                await source(two, "calls")  # saves; equal refusals now wait for their minute
+            await call(two, "/in/calls/status")
+            await send(two, track("1"))
+        found = await source(one, "calls")
+        assert found["last_hour"]["refused"] == 3
+        assert found["refusals"][0]["count"] == 3
+        assert (await source(one, "shop"))["last_hour"]["accepted"] == 1
 
 
 async def test_a_stranger_with_many_urls_fills_nothing(store: Store, tenant: str) -> None:

@@ -11,7 +11,7 @@ from tests.e2e.agents import Backend, browser, settings
 from tests.serving import in_process
 from tests.store.servers import valkey_server
 
-TENANTS = 40  # at least one for each test
+TENANTS = 60  # at least one for each test
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -56,7 +56,7 @@ class Operated:
         async with self.backend.http.post(url, data=b"CallSid=CA1", headers=headers) as response:
             assert response.status == 401
 
-    async def subscribe(self, url: str, **more: Any) -> None:
+    async def subscribe(self, url: str, **more: Any) -> Any:
         """A subscription to a receiver on this machine, which only an admin may make."""
         loopback = {"allow_insecure": True, "allow_networks": ["127.0.0.0/8"]}
         body = {"url": url, "types": ["handoff.*"], "name": "Desk", **loopback, **more}
@@ -64,8 +64,9 @@ class Operated:
         http = self.backend.http
         async with http.post(f"{self.backend.url}/v1/webhooks", json=body, headers=headers) as response:
             assert response.status == 201, await response.text()
+            return await response.json()
 
-    async def quarantine(self, *items: bytes) -> None:
+    async def quarantine(self, *items: bytes, at: int = 0) -> None:
         request = InboundRequest(
             method="POST",
             path="/v1/track",
@@ -74,7 +75,7 @@ class Operated:
             headers={"content-type": "application/json"},
             raw=b"",
             body=b"",
-            received_at=1_795_300_000_000_000,
+            received_at=1_795_300_000_000_000 + at,
         )
         rejected = [quarantine.Rejected(code="old_bug", detail="mended since", item=it) for it in items]
         await quarantine.Quarantine(self.store, LimitSettings()).keep(self.tenant, "shop", request, rejected)
@@ -204,6 +205,99 @@ async def test_the_system_shows_workers_and_the_configuration_without_secrets(op
 
 
 @in_the_browser
+async def test_a_question_stays_where_it_is_while_new_items_come(operated: Operated) -> None:
+    await operated.quarantine(b"{")
+    tab = await operated.backend.new_tab()
+    await tab.page.clock.install()
+    await tab.page.goto(
+        f"{operated.backend.url}/panel/ops/#token={operated.backend.secret}&section=quarantine"
+    )
+    items = tab.page.locator("ops-quarantine li.item")
+    await expect(items).to_have_count(1)
+    await items.get_by_role("button", name=re.compile("^Delete…")).click()
+    await operated.quarantine(b"[", at=1)
+    before = len(tab.requests)
+    for _ in range(4):
+        await tab.page.clock.run_for(4000)
+    assert tab.requests[before:] == []
+    sure = tab.page.get_by_role("button", name=re.compile("^Delete for good"))
+    await expect(sure).to_be_focused()
+    await tab.page.keyboard.press("Escape")
+    await expect(items.get_by_role("button", name=re.compile("^Delete…"))).to_be_focused()
+    await tab.page.clock.run_for(4000)
+    await expect(items).to_have_count(2)
+    assert not tab.errors
+
+
+@in_the_browser
+async def test_a_second_click_does_nothing_and_the_focus_is_not_lost(operated: Operated) -> None:
+    await operated.quarantine(event("1"))
+    tab = await operated.open("section=quarantine")
+    replay = tab.page.get_by_role("button", name=re.compile("^Replay: "))
+    await replay.focus()
+    posts: list[str] = []
+    tab.page.on("request", lambda it: posts.append(it.url) if it.method == "POST" else None)
+    await replay.evaluate("(it) => { it.click(); it.click(); }")
+    status = tab.page.locator("ops-quarantine .status")
+    await expect(status).to_have_text("1 item was replayed.")
+    await expect(tab.page.locator("ops-quarantine li.item")).to_have_count(0)
+    assert [it.rpartition("/v1/")[2] for it in posts] == ["quarantine/replay"]
+    await expect(tab.page.locator("ops-quarantine h2")).to_be_focused()
+    assert not tab.errors
+
+
+@in_the_browser
+async def test_an_action_without_an_answer_shows_the_next_step(operated: Operated) -> None:
+    await operated.quarantine(event("1"))
+    tab = await operated.open("section=quarantine")
+    await tab.page.route("**/v1/quarantine/replay", lambda route: route.abort())
+    await tab.page.get_by_role("button", name=re.compile("^Replay: ")).click()
+    await expect(tab.page.locator("ops-quarantine .status")).to_contain_text("the outcome is not known")
+
+
+@in_the_browser
+async def test_the_keyboard_reaches_sections_and_the_filter_keeps_the_focus(operated: Operated) -> None:
+    await operated.quarantine(b"{")
+    tab = await operated.open()
+    link = tab.page.get_by_role("link", name="Quarantine", exact=True)
+    await link.focus()
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.page.locator("#view")).to_be_focused()
+    items = tab.page.locator("ops-quarantine li.item")
+    await expect(items).to_have_count(1)
+    select = tab.page.locator("ops-quarantine select")
+    await select.focus()
+    await tab.page.keyboard.press("ArrowDown")
+    await expect(items).to_have_count(0)
+    await expect(select).to_be_focused()
+    await expect(select).to_have_value("calls")
+    await tab.page.keyboard.press("ArrowDown")
+    await expect(items).to_have_count(1)
+    await expect(select).to_be_focused()
+    await expect(tab.page.get_by_role("button", name="Replay all of shop (1)")).to_be_visible()
+    await tab.page.go_back()
+    await expect(select).to_have_value("calls")
+    await expect(items).to_have_count(0)
+    assert not tab.errors
+
+
+@in_the_browser
+async def test_a_subscription_that_is_deleted_elsewhere_does_not_stop_the_page(operated: Operated) -> None:
+    made = await operated.subscribe("http://127.0.0.1:9443/hook")
+    await operated.subscribe("http://127.0.0.1:9443/hook", name="Other")
+    tab = await operated.open("section=webhooks")
+    await tab.page.get_by_role("button", name="Messages: Desk").click()
+    hooks = tab.page.locator("ops-webhooks li.item")
+    await expect(hooks.filter(has_text="No messages.")).to_have_count(1)
+    headers = {"Authorization": f"Bearer {operated.backend.secret}"}
+    url = f"{operated.backend.url}/v1/webhooks/{made['id']}"
+    async with operated.backend.http.delete(url, headers=headers) as response:
+        assert response.status == 204
+    await expect(hooks).to_have_count(1, timeout=PATIENCE_MS)
+    await expect(tab.page.locator("ops-webhooks .status")).to_have_text("")
+
+
+@in_the_browser
 async def test_a_missing_scope_and_an_invalid_token_are_explained(operated: Operated) -> None:
     tab = await operated.backend.new_tab()
     secret = serving.secret_of("operator", operated.tenant)
@@ -214,9 +308,11 @@ async def test_a_missing_scope_and_an_invalid_token_are_explained(operated: Oper
     other = await operated.backend.new_tab()
     await other.page.goto(f"{operated.backend.url}/panel/ops#token=nonsense-token-of-nobody")
     await expect(other.page.get_by_role("status")).to_contain_text("The token is not valid")
-    await other.page.get_by_label("Token").fill(operated.backend.secret)
+    await expect(other.page.get_by_label("Token")).to_be_focused()
+    await other.page.keyboard.type(operated.backend.secret)
     await other.page.keyboard.press("Enter")
     await expect(other.page.locator("ops-sources li.item")).to_have_count(2)
+    await expect(other.page.locator("#view")).to_be_focused()
 
 
 @in_the_browser

@@ -11,7 +11,7 @@ import pytest
 
 from handoff.bootstrap.settings import Settings
 from handoff.bootstrap.shown_settings import OF_TENANTS, SET, SHOWN, shown_settings
-from handoff.services.sources.activity import MAX_URL, shown_url
+from handoff.services.sources.hiding import MAX_URL, shown_url
 from handoff_adapters.registry import BUILT_IN, adapter_class
 
 SECRET = "sekrit-of-the-configuration-1"
@@ -136,6 +136,12 @@ def test_every_section_and_only_known_options_are_listed() -> None:
         ("https://a.example/in/x/anna@example.com/y", "https://a.example/in/x/…/y"),
         ("https://a.example/in/x/anna%40example.com", "https://a.example/in/x/…"),
         ("https://a.example/in/x/0401234567", "https://a.example/in/x/…"),
+        ("https://a.example/in/x/040-123-4567", "https://a.example/in/x/…"),
+        ("https://a.example/in/x/a1b2c3d4e5f6g7", "https://a.example/in/x/…"),
+        ("https://a.example/in/x/040/123/4567/y", "https://a.example/in/x/…/y"),
+        ("https://a.example/in/x?0401234567=1&step=2", "https://a.example/in/x?…=…&step=…"),
+        ("https://a.example/in/x?tel.040-12-34-567=", "https://a.example/in/x?…=…"),
+        ("https://a.example/in/x?sekrit-without-a-name", "https://a.example/in/x?…=…"),
         ("https://[::1", "…"),
     ],
 )

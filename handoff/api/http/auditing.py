@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -67,6 +67,13 @@ def about_homes(request: web.Request, homes: Iterable[bytes]) -> None:
     """The same by the hashes of identities."""
     if ACCESS in request:
         about(request, *customer_ids(request.app[SITE].store.hashes(request[PRINCIPAL].tenant), homes))
+
+
+def concerns(request: web.Request, ids: Sequence[str]) -> None:
+    """Name the resources that the body selects, by the server's own ids."""
+    access = request.get(ACCESS)
+    if access is not None and ids:
+        access.resource = f"{access.resource}:{','.join(ids)}"
 
 
 def state_reason(request: web.Request, reason: str) -> None:

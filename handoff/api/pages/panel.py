@@ -57,12 +57,16 @@ class Asset(Struct, frozen=True, dict=True):
 
 
 class Panel(Struct, frozen=True, kw_only=True):
-    """All files by name, each page's Content-Security-Policy, and the origins that may frame the agents'."""
+    """All files by name, each page's Content-Security-Policy, and the origins that may frame the agents'.
+
+    `known` are those, and the origin of the sign-in page, which may send agents back into a frame.
+    """
 
     assets: Mapping[str, Asset]
     policy: str
     ops_policy: str
     origins: frozenset[str]
+    known: frozenset[str]
 
 
 PANEL = web.AppKey("panel", Panel)
@@ -81,7 +85,14 @@ def make_panel(origins: Sequence[str], sign_in_url: str | None = None) -> Panel:
         policy=_policy(framed_by_desktops),
         ops_policy=_policy("'none'"),
         origins=frozenset(origins),
+        known=frozenset((*origins, *_origins(sign_in_url))),
     )
+
+
+def _origins(url: str | None) -> Iterator[str]:
+    parts = split_url(url) if url else None
+    if parts:
+        yield f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _read(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
@@ -124,12 +135,16 @@ async def redirect(_request: web.Request) -> web.StreamResponse:
 async def page(request: web.Request) -> web.StreamResponse:
     """`GET /panel/`."""
     panel = request.app[PANEL]
-    framing = _foreign_frame(request, panel.origins)
-    return _explain(framing) if framing else _answer(request, panel, PAGE)
+    framing = _foreign_frame(request, panel.known)
+    return _explain(framing, panel.origins) if framing else _answer(request, panel, PAGE)
 
 
 def _foreign_frame(request: web.Request, allowed: frozenset[str]) -> str | None:
-    """The origin that frames the page and may not, if the browser states it (Fetch Metadata, `Referer`)."""
+    """The origin that opens the page in a frame and may not, if the browser states it in its headers.
+
+    It may be a page that the frame showed before, so a sign-in page is `allowed` too. The policy of the page
+    decides who may frame it.
+    """
     if request.headers.get("Sec-Fetch-Dest") not in ("iframe", "frame"):
         return None
     if request.headers.get("Sec-Fetch-Site") in (None, "same-origin", "none"):
@@ -142,7 +157,7 @@ def _foreign_frame(request: web.Request, allowed: frozenset[str]) -> str | None:
         return None  # not stated: the browser refuses the page by its policy, and shows nothing
 
 
-def _explain(origin: str) -> web.StreamResponse:
+def _explain(origin: str, allowed: frozenset[str]) -> web.StreamResponse:
     """The page for a frame that would be blank otherwise: the missing entry of the configuration."""
     text = (
         f"<!doctype html><html lang=en><title>Not allowed here</title><p>{escape(origin)} may not embed this "
@@ -153,7 +168,7 @@ def _explain(origin: str) -> web.StreamResponse:
         **_COMMON,
         "Cache-Control": "no-store",
         "Content-Security-Policy": f"default-src 'none'; base-uri 'none'; form-action 'none'; "
-        f"frame-ancestors {origin}",
+        f"frame-ancestors {' '.join((origin, *sorted(allowed)))}",
     }
     return web.Response(status=403, text=text, content_type="text/html", headers=headers)
 

@@ -106,7 +106,8 @@ def _selection(options: argparse.Namespace) -> list[dict[str, Any]]:
     if options.id:
         if options.code is not None:
             raise HandoffError("--code goes with --source", code="usage")
-        return [{"ids": options.id[at : at + 100]} for at in range(0, len(options.id), 100)]
+        ids = list(dict.fromkeys(options.id))
+        return [{"ids": ids[at : at + 100]} for at in range(0, len(ids), 100)]
     return [{"source": options.source} | ({"code": options.code} if options.code else {})]
 
 
@@ -129,11 +130,15 @@ def replay_quarantined(options: argparse.Namespace) -> int:
     """Replay quarantined items. Returns 3 if some of them stay in quarantine."""
     bodies = _selection(options)
     answer = _run(options, lambda it: _all(it, "/v1/quarantine/replay", bodies), output.print_replayed)
-    asked = len(options.id)
-    if asked > answer["replayed"] + len(answer["failed"]):
-        missing = asked - answer["replayed"] - len(answer["failed"])
-        raise HandoffError(f"{missing} of these ids are not in quarantine", code="not_found")
+    _check_found(options, answer["replayed"] + len(answer["failed"]))
     return PARTLY if answer["failed"] else 0
+
+
+def _check_found(options: argparse.Namespace, found: int) -> None:
+    """HandoffError if the server knew fewer items than there are ids."""
+    missing = len(dict.fromkeys(options.id)) - found
+    if missing > 0:
+        raise HandoffError(f"{missing} of these ids are not in quarantine", code="not_found")
 
 
 def dismiss_quarantined(options: argparse.Namespace) -> int:
@@ -145,18 +150,23 @@ def dismiss_quarantined(options: argparse.Namespace) -> int:
     if not options.yes and not _confirmed(f"Delete {what} for good? [y/N] "):
         print("nothing was deleted", file=sys.stderr)
         return 1
-    _run(
+    answer = _run(
         options,
         lambda it: _all(it, "/v1/quarantine/dismiss", bodies),
         lambda answer: print(f"{answer['dismissed']} deleted"),
     )
+    _check_found(options, answer["dismissed"])
     return 0
 
 
 def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise HandoffError("standard input is not a terminal: use --yes", code="usage")
-    return input(question).strip().lower() in ("y", "yes")
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        print()
+        return False
 
 
 def list_webhooks(options: argparse.Namespace) -> int:

@@ -35,7 +35,7 @@ examples:
   handoff quarantine dismiss --source shop-chat --yes
 
 The token needs the scope operate. Content is shown as it is stored: card
-numbers and the like are masked.
+numbers and the like are masked. Secrets of the source are hidden.
 """
 DELIVERIES_EXAMPLES = """\
 examples:
@@ -104,7 +104,9 @@ def _add_quarantine(commands: Any, command: AddCommand, options: AddOptions) -> 
     options(listing, f"{_RUN}:list_quarantine")
     show = command(actions, "show", "show an item with its content")
     show.add_argument("id", help="the item's id")
-    show.add_argument("--raw", action="store_true", help="write only the content, byte for byte")
+    show.add_argument(
+        "--raw", action="store_true", help="write only the content, without secrets of the source"
+    )
     options(show, f"{_RUN}:show_quarantined")
     trying = command(actions, "try", "show what the adapter reads in an item; nothing is stored")
     trying.add_argument("id", help="the item's id")

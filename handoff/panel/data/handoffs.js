@@ -78,8 +78,7 @@ export async function move(api, handoff, action, reason, words) {
       if (!(error instanceof Refused) || error.status !== 409 || !current) {
         return { message: reasonOf(error, words), done: false, error };
       }
-      const me = agentOf(await api.session());
-      if (action === "accept" && current.state === "accepted" && current.owner === me) {
+      if (action === "accept" && current.state === "accepted" && current.owner === (await ownName(api))) {
         return { handoff: current, message: words.text("done.accept"), done: true }; // an earlier answer was lost
       }
       if (attempt === MOVES || !isAsSeen(current, handoff)) {
@@ -90,9 +89,19 @@ export async function move(api, handoff, action, reason, words) {
   }
 }
 
-/** Whether a handoff is still as the agent saw it, but for its version: looking at it makes a new one. @param {Handoff} current @param {Handoff} seen */
+/**
+ * Whether a handoff is still as the agent saw it, but for its version: a look makes a new one, and every move is in the
+ * history. A declined handoff may look the same again, one fallback later.
+ * @param {Handoff} current @param {Handoff} seen
+ */
 function isAsSeen(current, seen) {
-  return current.state === seen.state && current.owner === seen.owner && JSON.stringify(current.to) === JSON.stringify(seen.to);
+  const moves = (/** @type {Handoff} */ it) => JSON.stringify([it.state, it.owner, it.to, it.history]);
+  return moves(current) === moves(seen);
+}
+
+/** The agent's name; null if the server does not answer. @param {import("./api.js").Api} api */
+async function ownName(api) {
+  return api.session().then(agentOf, () => null);
 }
 
 /**

@@ -40,7 +40,7 @@ export class Regions {
     const label = focused && place.contains(focused) ? labelOf(focused) : null;
     place.replaceChildren(...build().flat().filter(Boolean).map((it) => (it instanceof Node ? it : String(it))));
     if (label === null) return;
-    const same = [...place.querySelectorAll("button, input, summary")].find((it) => labelOf(it) === label);
+    const same = [...place.querySelectorAll("a, button, input, select, summary, [tabindex]")].find((it) => labelOf(it) === label);
     /** @type {HTMLElement | undefined} */ (same)?.focus();
   }
 }

@@ -46,8 +46,8 @@ function address(parameters) {
   return `#${new URLSearchParams(Object.entries(parameters).filter(([, value]) => value))}`;
 }
 
-let panel = await Words.load();
-let words = await opsWords(panel);
+/** @type {Words} set before anything is shown */
+let words;
 
 function section() {
   return SECTIONS.includes(asked.section) ? asked.section : "sources";
@@ -56,6 +56,13 @@ function section() {
 function show() {
   if (!api) return signIn();
   const name = section();
+  const shown = /** @type {any} */ (main.querySelector(`ops-${name}`));
+  if (shown?.api === api && ["language", "zone"].every((it) => (shown.getAttribute(it) ?? "") === asked[it])) {
+    if (asked.source) shown.setAttribute("source", asked.source);
+    else shown.removeAttribute("source");
+    return;
+  }
+  const focused = main.contains(document.activeElement);
   const element = /** @type {any} */ (document.createElement(`ops-${name}`));
   for (const it of ["source", "language", "zone"]) if (asked[it]) element.setAttribute(it, asked[it]);
   element.api = api;
@@ -68,6 +75,7 @@ function show() {
   });
   main.replaceChildren(skip, h("div", { class: "bar" }, h("h1", {}, words.text("page.title")), ...navigation(name), leave), view);
   document.title = `${words.text(`${name}.title`)} · ${words.text("page.title")}`;
+  if (focused) view.focus();
 }
 
 /** @param {string} shown */
@@ -81,8 +89,8 @@ function navigation(shown) {
 
 /** Without a token there is nothing to show. @param {string} [problem] */
 function signIn(problem) {
-  const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false" });
-  const form = h("form", { class: "sign-in" }, h("h1", {}, words.text("page.title")), h("p", { role: "status" }, problem ?? words.text("page.no_token")), h("label", { for: "token" }, words.text("page.token")), input, h("button", { type: "submit" }, words.text("page.open")));
+  const input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false", "aria-describedby": "why" });
+  const form = h("form", { class: "sign-in" }, h("h1", {}, words.text("page.title")), h("p", { role: "status", id: "why" }, problem ?? words.text("page.no_token")), h("label", { for: "token" }, words.text("page.token")), input, h("button", { type: "submit" }, words.text("page.open")));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!input.value.trim()) return;
@@ -90,6 +98,7 @@ function signIn(problem) {
     show();
   });
   main.replaceChildren(form);
+  input.focus();
 }
 
 /** @param {string} token */
@@ -97,14 +106,17 @@ function open(token) {
   api = new Api(new URL("../..", document.baseURI).href, token);
 }
 
+/** The fragment is read at once: the token must not stay there while messages are loaded. */
 async function take() {
   const { token, given } = readFragment();
   if (token) open(token);
-  asked = Object.fromEntries(NAMES.map((name) => [name, given.get(name) ?? ""]));
-  panel = await Words.load(asked.language || undefined);
-  words = await opsWords(panel);
+  const now = Object.fromEntries(NAMES.map((name) => [name, given.get(name) ?? ""]));
+  asked = now;
+  const loaded = await opsWords(await Words.load(now.language || undefined));
+  if (asked !== now) return; // a later change is on its way
+  words = loaded;
   document.documentElement.lang = words.language;
-  document.title = words.text("page.title");
+  if (!api) document.title = words.text("page.title");
   show();
 }
 

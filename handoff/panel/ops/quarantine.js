@@ -22,6 +22,12 @@ export class OpsQuarantine extends OpsSection {
   /** @type {Schemas["QuarantineList"] | null} */ #page = null;
   #limit = PAGE;
 
+  /** Another source needs no new section: the filter keeps the focus. @param {string} name @param {string | null} before @param {string | null} after */
+  attributeChangedCallback(name, before, after) {
+    if (name !== "source" || !this.#page) super.attributeChangedCallback(name, before, after);
+    else if (before !== after) this.turn(this.run);
+  }
+
   get heading() {
     return "quarantine.title";
   }
@@ -36,11 +42,12 @@ export class OpsQuarantine extends OpsSection {
 
   /** @param {Api} api @param {number} run */
   async refresh(api, run) {
+    const source = this.#source;
     const [page, { sources }] = await Promise.all([
-      api.get("/v1/quarantine", { limit: this.#limit, source: this.#source || undefined }),
+      api.get("/v1/quarantine", { limit: this.#limit, source: source || undefined }),
       api.get("/v1/sources"),
     ]);
-    if (this.ended(run)) return;
+    if (this.ended(run) || source !== this.#source) return;
     const there = new Set(page.items.map((/** @type {Item} */ it) => it.id));
     for (const known of [this.#picked, this.#contents, this.#trials]) for (const id of known.keys()) if (!there.has(id)) known.delete(id);
     this.#page = page;
@@ -50,7 +57,9 @@ export class OpsQuarantine extends OpsSection {
   /** @param {Schemas["QuarantineList"]} page @param {string[]} sources */
   #show(page, sources) {
     const names = this.#source && !sources.includes(this.#source) ? [...sources, this.#source] : sources;
-    this.regions.show("filter", [names, this.#source], () => [this.#filter(names)]);
+    this.regions.show("filter", names, () => [this.#filter(names)]);
+    const select = /** @type {HTMLSelectElement} */ (this.regions.place("filter").querySelector("select"));
+    select.value = this.#source;
     this.#showBulk();
     const state = [page, [...this.#contents.keys()], [...this.#trials]];
     this.regions.show("list", state, () => [
@@ -65,7 +74,7 @@ export class OpsQuarantine extends OpsSection {
 
   /** @param {string[]} names */
   #filter(names) {
-    const select = h("select", { id: "source" }, h("option", { value: "" }, this.m("quarantine.all")), names.map((name) => h("option", { value: name, selected: name === this.#source }, name)));
+    const select = h("select", { id: "source" }, h("option", { value: "" }, this.m("quarantine.all")), names.map((name) => h("option", { value: name }, name)));
     select.addEventListener("change", () => {
       this.#limit = PAGE;
       this.#picked.clear();
@@ -154,7 +163,7 @@ export class OpsQuarantine extends OpsSection {
       await this.turn(this.run);
       return;
     }
-    await this.act(async (api) => {
+    await this.act(`look:${id}`, async (api) => {
       this.#contents.set(id, await api.get(path`/v1/quarantine/${id}`));
       return "";
     });
@@ -162,7 +171,7 @@ export class OpsQuarantine extends OpsSection {
 
   /** @param {string} id */
   #try(id) {
-    return this.act(async (api) => {
+    return this.act(`try:${id}`, async (api) => {
       const trial = /** @type {Trial} */ (await api.post(path`/v1/quarantine/${id}/try`, {}));
       this.#trials.set(id, trial);
       return trial.readable ? this.m("trial.readable", { count: trial.count }) : this.m("trial.unreadable");
@@ -171,7 +180,7 @@ export class OpsQuarantine extends OpsSection {
 
   /** @param {string[]} ids */
   #replay(ids) {
-    return this.act(async (api) => {
+    return this.act(`replay:${ids}`, async (api) => {
       let replayed = 0;
       let failed = 0;
       for (let at = 0; at < ids.length; at += 100) {
@@ -185,7 +194,7 @@ export class OpsQuarantine extends OpsSection {
 
   #replaySource() {
     const source = this.#source;
-    return this.act(async (api) => {
+    return this.act(`replay:${source}`, async (api) => {
       let replayed = 0;
       let failed = 0;
       for (let cursor = undefined, first = true; first || cursor; first = false) {
@@ -205,7 +214,7 @@ export class OpsQuarantine extends OpsSection {
 
   /** @param {string[]} ids */
   #dismiss(ids) {
-    return this.act(async (api) => {
+    return this.act(`dismiss:${ids}`, async (api) => {
       let count = 0;
       for (let at = 0; at < ids.length; at += 100) count += (await api.post("/v1/quarantine/dismiss", { ids: ids.slice(at, at + 100) })).dismissed;
       return this.m("quarantine.dismissed", { count });

@@ -45,6 +45,7 @@ export class OpsSection extends PanelElement {
   /** @type {Regions} */ regions = new Regions({});
   #timer = 0;
   #failing = false;
+  /** @type {Set<string>} */ #acting = new Set();
 
   /** The heading's message. */
   get heading() {
@@ -74,7 +75,7 @@ export class OpsSection extends PanelElement {
     this.root.adoptedStyleSheets = [...this.root.adoptedStyleSheets, styles];
     const places = this.places();
     this.regions = new Regions({ status: h("p", { class: "status", role: "status" }), ...places });
-    const title = h("h2", { id: "title" }, this.m(this.heading));
+    const title = h("h2", { id: "title", tabindex: "-1" }, this.m(this.heading));
     this.root.replaceChildren(
       h("section", { class: "section", lang: words.language, "aria-labelledby": "title" },
         h("div", { class: "head" }, title),
@@ -90,30 +91,56 @@ export class OpsSection extends PanelElement {
     return { list: h("div", {}) };
   }
 
-  /** Read and show now, and again in a while. @param {number} run */
-  async turn(run) {
+  /** Whether a question is open: what it is about must not move away under the reader's hand. */
+  get asking() {
+    return this.root.querySelector(".confirm .danger") !== null;
+  }
+
+  /**
+   * Read and show now, and again in a while.
+   * @param {number} run
+   * @param {boolean} [again] whether nobody asked for it
+   */
+  async turn(run, again = false) {
     window.clearTimeout(this.#timer);
-    let again = EVERY_MS;
+    let pause = EVERY_MS;
     try {
-      if (!document.hidden) await this.refresh(/** @type {Api} */ (this.api), run);
+      if (!(again && (document.hidden || this.asking))) await this.refresh(/** @type {Api} */ (this.api), run);
       if (this.#failing && !this.ended(run)) this.report("");
       this.#failing = false;
     } catch (error) {
       if (this.ended(run)) return;
       this.failed(error);
       this.#failing = true;
-      if (error instanceof Refused && error.status < 500 && error.status !== 429) return;
-      again = RETRY_MS;
+      if (error instanceof Refused && (error.status === 401 || error.status === 403)) return;
+      pause = RETRY_MS;
     }
-    if (!this.ended(run)) this.#timer = window.setTimeout(() => this.turn(run), again);
+    if (this.ended(run)) return;
+    window.clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => this.turn(run, true), pause);
   }
 
   /** @type {(api: Api, run: number) => Promise<void>} */
   async refresh() {}
 
-  /** @param {unknown} error */
-  failed(error) {
-    if (!(error instanceof Refused)) return this.report(this.m("error.unreachable"));
+  /**
+   * An answer, or null and `gone` if what was asked for does not exist any more.
+   * @template T
+   * @param {Promise<T>} answer @param {() => void} gone @returns {Promise<T | null>}
+   */
+  async known(answer, gone) {
+    try {
+      return await answer;
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 404) throw error;
+      gone();
+      return null;
+    }
+  }
+
+  /** @param {unknown} error @param {string} [lost] the message if there was no answer */
+  failed(error, lost = "error.unreachable") {
+    if (!(error instanceof Refused)) return this.report(this.m(lost));
     if (error.status === 401) this.announce("handoff-token-needed");
     const scope = error.body.scope;
     this.report(error.status === 401 ? this.m("error.token") : scope ? this.m("error.scope", { scope }) : error.message);
@@ -124,19 +151,32 @@ export class OpsSection extends PanelElement {
     this.regions.setText("status", text);
   }
 
-  /** Run an action of the operator, report its outcome, and read again. @param {(api: Api) => Promise<string>} action */
-  async act(action) {
+  /**
+   * Run an action of the operator, report its outcome, and read again. A second click on it does nothing meanwhile.
+   * @param {string} name @param {(api: Api) => Promise<string>} action
+   */
+  async act(name, action) {
+    if (this.#acting.has(name)) return;
+    this.#acting.add(name);
     const run = this.run;
+    const focused = this.root.activeElement !== null;
     this.report(this.m("acting"));
     try {
       const outcome = await action(/** @type {Api} */ (this.api));
       if (this.ended(run)) return;
+      this.#failing = false;
       this.report(outcome);
+      await this.turn(run);
     } catch (error) {
-      if (!this.ended(run)) this.failed(error);
-      return;
+      if (!this.ended(run)) this.failed(error, "error.action");
+    } finally {
+      this.#acting.delete(name);
     }
-    await this.turn(run);
+    if (focused && !this.ended(run) && this.root.activeElement === null) this.#title().focus();
+  }
+
+  #title() {
+    return /** @type {HTMLElement} */ (this.root.getElementById("title"));
   }
 
   /**
@@ -146,7 +186,7 @@ export class OpsSection extends PanelElement {
   confirmed(label, name, act) {
     const place = h("span", { class: "confirm" });
     const ask = () => {
-      const yes = button(this.m("confirm.yes"), act, { class: "danger", "aria-label": `${this.m("confirm.yes")}: ${name}` });
+      const yes = button(this.m("confirm.yes"), () => (calm(), act()), { class: "danger", "aria-label": `${this.m("confirm.yes")}: ${name}` });
       place.replaceChildren(yes, button(this.m("confirm.no"), calm));
       yes.focus();
     };
@@ -155,6 +195,9 @@ export class OpsSection extends PanelElement {
       place.replaceChildren(first);
       first.focus();
     };
+    place.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !first.isConnected) calm();
+    });
     place.append(first);
     return place;
   }

@@ -20,10 +20,10 @@ export class OpsSources extends OpsSection {
   async refresh(api, run) {
     const [list, ...details] = await Promise.all([
       api.get("/v1/sources"),
-      ...[...this.#open.keys()].map((name) => api.get(path`/v1/sources/${name}`)),
+      ...[...this.#open.keys()].map((name) => this.known(api.get(path`/v1/sources/${name}`), () => this.#open.delete(name))),
     ]);
     if (this.ended(run)) return;
-    for (const it of details) if (this.#open.has(it.name)) this.#open.set(it.name, it.refusals);
+    for (const it of details) if (it && this.#open.has(it.name)) this.#open.set(it.name, it.refusals);
     this.regions.show("list", [list, [...this.#open]], () => [
       list.sources.length
         ? h("ul", { class: "items" }, list.sources.map((/** @type {Source} */ it) => this.#source(it)))

@@ -25,7 +25,10 @@ export class OpsWebhooks extends OpsSection {
     const ids = [...this.#open.keys()];
     const [list, ...pages] = await Promise.all([
       api.get("/v1/webhooks", { limit: 200 }),
-      ...ids.map((id) => api.get(path`/v1/webhooks/${id}/deliveries`, { limit: 20, state: this.#open.get(id)?.dead ? "dead" : undefined })),
+      ...ids.map((id) => this.known(
+        api.get(path`/v1/webhooks/${id}/deliveries`, { limit: 20, state: this.#open.get(id)?.dead ? "dead" : undefined }),
+        () => this.#open.delete(id),
+      )),
     ]);
     if (this.ended(run)) return;
     ids.forEach((id, at) => {
@@ -115,9 +118,14 @@ export class OpsWebhooks extends OpsSection {
 
   /** @param {string} id @param {Record<string, unknown>} body */
   #replay(id, body) {
-    return this.act(async (api) => {
-      const done = /** @type {Schemas["Replayed"]} */ (await api.post(path`/v1/webhooks/${id}/replay`, body));
-      return this.m(done.next ? "webhooks.queued_more" : "webhooks.queued", { count: done.queued });
+    return this.act(`replay:${id}:${body.id ?? ""}`, async (api) => {
+      let count = 0;
+      for (let next = body; ; ) {
+        const done = /** @type {Schemas["Replayed"]} */ (await api.post(path`/v1/webhooks/${id}/replay`, next));
+        count += done.queued;
+        if (!done.next) return this.m("webhooks.queued", { count });
+        next = { ...body, since: done.next };
+      }
     });
   }
 }

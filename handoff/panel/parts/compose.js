@@ -70,8 +70,10 @@ export function composer({ locale: { words, times }, draft, summary, add }) {
     const refused = await add(kind, content, kind === "promise" ? times.fromLocal(due.value) : null, draft.id);
     status.textContent = refused ?? words.text("compose.added");
     if (refused !== null) return; // keep the id: sending again stores the same touchpoint
+    const more = text.value.trim() === content ? "" : text.value; // typed while it was sent
     clear(draft);
-    text.value = due.value = "";
+    text.value = draft.text = more;
+    due.value = "";
   });
   return form;
 }

@@ -242,8 +242,12 @@ class Inbound:
 
         Raises Unprocessable (`still_malformed`) if it still cannot be recorded; it then stays in quarantine.
         """
+        request = item.request()
         try:
-            parsed = parse(source.adapter, item.request())
+            if len(request.body) > THREAD_ABOVE:
+                parsed = await self._parsing.parse(source.options, source.adapter, request)
+            else:
+                parsed = parse(source.adapter, request)
         except InvalidPayload as error:
             raise Unprocessable(error.detail, code="still_malformed") from error
         if parsed.malformed or not (parsed.touchpoints or parsed.legs or parsed.ignored):

@@ -191,8 +191,8 @@ async def read(records: QuarantineRecords, id_: str) -> Quarantined:
 
 
 async def read_known(records: QuarantineRecords, ids: Sequence[str]) -> list[Quarantined]:
-    """The items with these ids, without those that are not in quarantine."""
-    known = [bytes.fromhex(it) for it in ids if _ID.fullmatch(it)]
+    """The items with these ids, each once, without those that are not in quarantine."""
+    known = dict.fromkeys(bytes.fromhex(it) for it in ids if _ID.fullmatch(it))
     return [decode_record(raw, Quarantined) for raw in await records.read(known) if raw]
 
 

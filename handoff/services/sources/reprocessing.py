@@ -16,6 +16,7 @@ from handoff.domain.touchpoint import Touchpoint
 from handoff.store.store import Store
 
 from . import quarantine
+from .hiding import without_secrets, without_secrets_in
 from .parsing import parse
 from .quarantine import MAX_ITEM, Quarantined, QuarantineView, item_view
 
@@ -26,8 +27,9 @@ DESCRIBED = 50  # touchpoints of a trial
 class QuarantineItemView(QuarantineView, frozen=True, kw_only=True):
     """An item with its content as it is stored: card numbers and the like are masked.
 
-    `text` is null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a
-    delivery above 1 MiB, of which only the beginning is kept.
+    Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `text` is
+    null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a delivery above
+    1 MiB, of which only the beginning is kept.
     """
 
     method: str
@@ -90,8 +92,9 @@ class Selection(Struct, frozen=True, kw_only=True):
     after: int | None = None
 
 
-def content_view(item: Quarantined) -> QuarantineItemView:
-    content = item.content()
+def content_view(item: Quarantined, secrets: Sequence[str]) -> QuarantineItemView:
+    """An item with its content, without the `secrets` of its source."""
+    content = without_secrets_in(item.content(), secrets)
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -99,8 +102,8 @@ def content_view(item: Quarantined) -> QuarantineItemView:
     return QuarantineItemView(
         **{name: getattr(item_view(item), name) for name in QuarantineView.__struct_fields__},
         method=item.method,
-        path=item.path,
-        query=list(item.query),
+        path="/".join(without_secrets(part, secrets) for part in item.path.split("/")),
+        query=[(name, without_secrets(value, secrets)) for name, value in item.query],
         content_type=item.content_type,
         complete=item.size <= MAX_ITEM,
         text=text,
@@ -142,34 +145,34 @@ def _read(touchpoint: Touchpoint) -> ReadTouchpoint:
     )
 
 
-class _Selected(Struct):
+class SelectedItems(Struct):
     """The items of one call, oldest first, and where the next call continues."""
 
     items: list[Quarantined]
     bound: int | None = None
 
 
-async def _selected(store: Store, tenant: str, selection: Selection) -> _Selected:
+async def select(store: Store, tenant: str, selection: Selection) -> SelectedItems:
+    """The items that a call concerns.
+
+    Ids that are not in quarantine are left out: a second call finds what the first one left.
+    """
     records = store.of(tenant).quarantine
     if selection.source is None:
-        return _Selected(await quarantine.read_known(records, selection.ids))
+        return SelectedItems(await quarantine.read_known(records, selection.ids))
     found, bound = await quarantine.items_after(records, selection.source, AT_ONCE, selection.after)
     wanted = [it for it in found if selection.code in (None, it.code)]
-    return _Selected(wanted, bound)
+    return SelectedItems(wanted, bound)
 
 
 Replay = Callable[[Quarantined], Awaitable[Outcome]]
 
 
-async def replay_many(store: Store, tenant: str, selection: Selection, replay: Replay) -> ReplayedItems:
-    """Replay the selected items one after another. Items that cannot be recorded stay, with the reason.
-
-    Ids that are not in quarantine are left out: a second call finds what the first one left.
-    """
-    page = await _selected(store, tenant, selection)
+async def replay_many(selected: SelectedItems, replay: Replay) -> ReplayedItems:
+    """Replay items one after another. Those that cannot be recorded stay, with the reason."""
     outcomes: list[Outcome] = []
     failed: list[FailedItem] = []
-    for item in page.items:
+    for item in selected.items:
         try:
             outcomes.append(await replay(item))
         except HandoffError as error:
@@ -182,17 +185,16 @@ async def replay_many(store: Store, tenant: str, selection: Selection, replay: R
         accepted=sum(it.accepted for it in outcomes),
         duplicates=sum(it.duplicates for it in outcomes),
         failed=failed,
-        bound=page.bound,
+        bound=selected.bound,
     )
 
 
-async def dismiss_many(store: Store, tenant: str, selection: Selection) -> tuple[int, int | None]:
-    """Delete the selected items; how many, and where the next call continues."""
-    page = await _selected(store, tenant, selection)
+async def dismiss_many(store: Store, tenant: str, selected: SelectedItems) -> int:
+    """Delete items; how many there were."""
     by_source: dict[str, list[str]] = {}
-    for item in page.items:
+    for item in selected.items:
         by_source.setdefault(item.source, []).append(item.id)
     count = 0
     for source, ids in by_source.items():
         count += await store.of(tenant).quarantine.drop(source, [bytes.fromhex(it) for it in ids])
-    return count, page.bound
+    return count

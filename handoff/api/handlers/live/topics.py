@@ -16,6 +16,7 @@ from msgspec import Struct
 from handoff.api.http.app_keys import PRINCIPAL, SITE
 from handoff.api.http.auditing import AuditedAccess, part, parts_done
 from handoff.api.http.exchange import broken, read_json
+from handoff.api.http.protocol import HttpProtocol
 from handoff.domain.errors import HandoffError
 from handoff.services.access.authorize import Permission, authorize
 
@@ -67,6 +68,8 @@ async def of_topics(request: web.Request) -> web.StreamResponse:
     """`POST /v1/events`: the events of all topics, each with its topic and position."""
     given = await read_json(request, TopicsInput, stored=False)
     _check(given.topics)
+    if isinstance(request.protocol, HttpProtocol):
+        request.protocol.release()  # not its body's bytes for as long as the stream is open
     stream = Stream(request)
     with ExitStack() as opened:
         topics = {}
@@ -90,12 +93,19 @@ def _check(topics: Sequence[TopicInput]) -> None:
         named = kind in _SCOPES and kind != PENDING and 0 < len(name) <= MAX_NAME
         if not named and given.topic != PENDING:
             known = "A topic is customer:ID, queue:NAME, agent:ID, or pending"
-            raise broken(f"/topics/{at}/topic", known, "unknown_topic")
+            raise _of(given, broken(f"/topics/{at}/topic", known, "unknown_topic"))
         if given.topic in seen:
-            raise broken(f"/topics/{at}/topic", "The topic is listed twice", "duplicate_topic")
+            raise _of(given, broken(f"/topics/{at}/topic", "The topic is listed twice", "duplicate_topic"))
         if given.position is not None and len(given.position) > MAX_POSITION:
-            raise broken(f"/topics/{at}/position", f"A position has at most {MAX_POSITION} characters")
+            text = f"A position has at most {MAX_POSITION} characters"
+            raise _of(given, broken(f"/topics/{at}/position", text))
         seen.add(given.topic)
+
+
+def _of(given: TopicInput, error: HandoffError) -> HandoffError:
+    """The error, naming its topic: a client can follow the others without it."""
+    error.fields["topic"] = given.topic[: MAX_NAME * 2]
+    return error
 
 
 async def _opened(request: web.Request, stream: Stream, wanted: TopicInput) -> Topic:

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from handoff.adapter.contract import Outcome
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
+from handoff.api.http.auditing import concerns
 from handoff.api.http.exchange import (
     MAX_NUMBER,
     InvalidCursor,
@@ -22,9 +23,10 @@ from handoff.api.http.exchange import (
 )
 from handoff.domain.errors import NotFound
 from handoff.services.sources import quarantine, reprocessing
+from handoff.services.sources.hiding import source_secrets
 from handoff.services.sources.inbound import Source
 from handoff.services.sources.quarantine import Quarantined, QuarantineView
-from handoff.services.sources.reprocessing import FailedItem, Selection
+from handoff.services.sources.reprocessing import FailedItem, SelectedItems, Selection
 
 MAX_IDS = reprocessing.AT_ONCE
 
@@ -120,7 +122,10 @@ def _source(site: AppContext, tenant: str, item: Quarantined) -> Source:
 
 async def read(request: web.Request) -> web.Response:
     """`GET /v1/quarantine/{id}`."""
-    return answer(reprocessing.content_view(await _item(request)))
+    site, item = request.app[SITE], await _item(request)
+    source = site.sources.get(item.source)
+    secrets = source_secrets(source.options) if source is not None else ()
+    return answer(reprocessing.content_view(item, secrets))
 
 
 async def attempt(request: web.Request) -> web.Response:
@@ -139,11 +144,18 @@ async def _replay(site: AppContext, tenant: str, item: Quarantined) -> Outcome:
     return await site.inbound.replay(_source(site, tenant, item), item)
 
 
+async def _selected(request: web.Request) -> SelectedItems:
+    """The items that the body selects. The audit trail names each of them."""
+    selection = (await read_json(request, SelectionInput, stored=False)).selection()
+    selected = await reprocessing.select(request.app[SITE].store, request[PRINCIPAL].tenant, selection)
+    concerns(request, [it.id for it in selected.items])
+    return selected
+
+
 async def replay_many(request: web.Request) -> web.Response:
     """`POST /v1/quarantine/replay`."""
-    selection = (await read_json(request, SelectionInput, stored=False)).selection()
     site, tenant = request.app[SITE], request[PRINCIPAL].tenant
-    done = await reprocessing.replay_many(site.store, tenant, selection, partial(_replay, site, tenant))
+    done = await reprocessing.replay_many(await _selected(request), partial(_replay, site, tenant))
     return answer(
         ManyReplayed(
             replayed=done.replayed,
@@ -164,8 +176,7 @@ async def dismiss(request: web.Request) -> web.Response:
 
 async def dismiss_many(request: web.Request) -> web.Response:
     """`POST /v1/quarantine/dismiss`."""
-    selection = (await read_json(request, SelectionInput, stored=False)).selection()
-    count, bound = await reprocessing.dismiss_many(
-        request.app[SITE].store, request[PRINCIPAL].tenant, selection
-    )
-    return answer(ManyDismissed(dismissed=count, next=encode_number(bound)))
+    selected = await _selected(request)
+    store, tenant = request.app[SITE].store, request[PRINCIPAL].tenant
+    count = await reprocessing.dismiss_many(store, tenant, selected)
+    return answer(ManyDismissed(dismissed=count, next=encode_number(selected.bound)))

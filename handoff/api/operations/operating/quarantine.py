@@ -56,8 +56,8 @@ OPERATIONS = (
         audit=AUDITED,
         tag=TAG,
         summary="Read a quarantined delivery",
-        text="With its content as it is stored: card numbers and the like are masked. It may show personal "
-        "data.",
+        text="With its content as it is stored: card numbers and the like are masked. Secrets of its source "
+        "are hidden. It may show personal data.",
         scopes=SCOPES,
         parameters=(ITEM,),
         replies=(ResponseSpec(200, "The delivery.", QuarantineItemView),),

@@ -14,14 +14,15 @@ const SILENCE_MS = 25_000; // the server sends something every ten seconds
 const PAUSES_MS = [300, 1000, 2000, 4000, 8000];
 const GATHER_MS = 20; // one new stream covers topics that are added together
 const LINGER_MS = 2000; // an element that starts again soon finds its topic still open
-const TOPIC_GONE = Object.freeze([403, 404, 410]);
-const REFUSED = Object.freeze([401, 403, 422]);
+const TOPIC_GONE = Object.freeze([403, 404, 410, 422]);
+const REFUSED = Object.freeze([401, 403]);
 const SESSION_ENDED = Object.freeze({ status: 401, code: "session_ended" });
 
 /**
  * @typedef {object} Listener
  * @property {(topic: string, type: string, data: any, position: string) => void} event
  * @property {(topics: string[]) => void} live all of these topics are live
+ * @property {() => void} heard the server has sent something
  * @property {(failures: number) => void} lost there is no stream, and it is being opened again
  * @property {(topic: string | null, error: Refused) => void} refused the server refuses a topic, or with null everything
  */
@@ -120,6 +121,7 @@ export class Connection {
         if (done) return;
         window.clearTimeout(silence);
         silence = window.setTimeout(stop, SILENCE_MS);
+        this.listener.heard();
         parser.feed(value ?? "");
       }
     } finally {

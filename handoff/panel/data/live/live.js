@@ -13,6 +13,8 @@ const FAILURES_BEFORE_POLLING = 3;
 const POLL_MS = 10_000;
 const READ_AGAIN_MS = 1000;
 const LINGER_MS = 2000; // an element that starts again finds its stream still open
+const BEAT_MS = 5000;
+const SILENT_MS = 45_000; // the leading tab is frozen: otherwise it has a stream, or reports that it has none
 
 /** @typedef {"connecting" | "live" | "polling" | "lost" | "refused"} State */
 /**
@@ -57,25 +59,32 @@ class LiveEvents {
   /** @type {State} */ #state = "connecting";
   /** @type {number | undefined} */ #leaving;
   /** @type {boolean} there is a connection for the stream */ #connected = false;
+  /** @type {string | undefined} the tab that leads, if it is another */ #leader;
+  /** @type {number | undefined} */ #waiting;
+  /** @type {Refused | null} why the server refused everything */ #refusal = null;
   #polled = 0;
-  #left = new AbortController();
+  #beaten = 0;
+  #leading = new AbortController();
 
   /** @param {string} server @param {string} token @param {(it: LiveEvents) => void} closed */
   constructor(server, token, closed) {
     this.api = new Api(server, token);
     this.closed = closed;
-    this.tabs = new Tabs(server, token, { lead: () => this.#lead(), message: (it) => this.#message(it) });
+    this.tabs = new Tabs(server, token, {
+      lead: () => this.#lead(),
+      stepDown: () => this.#stepDown(),
+      message: (it) => this.#message(it),
+    });
     this.joined = this.tabs.join();
   }
 
   /** @param {string} topic @param {string | null} position @param {Reader} reader */
   follow(topic, position, reader) {
-    window.clearTimeout(this.#leaving);
     const subscription = { topic, reader, behind: this.#positions.has(topic), refused: false };
     this.#subscriptions.add(subscription);
     if (!this.#positions.has(topic)) this.#positions.set(topic, position);
     reader.state(this.#stateOf(topic));
-    if (this.#live.has(topic)) this.#read([subscription]);
+    if (this.#live.has(topic) || this.#state === "polling") this.#read([subscription]);
     this.#topicsChanged();
     return () => this.#stop(subscription);
   }
@@ -98,15 +107,16 @@ class LiveEvents {
     this.#positions.clear();
     this.#topicsChanged();
     this.closed(this);
-    this.#left.abort();
+    window.clearTimeout(this.#waiting);
+    this.#leading.abort();
     this.#connection?.stop();
     this.tabs.leave();
   }
 
   #topicsChanged() {
     if (!this.#connection) {
-      this.joined.then(() => this.tabs.send({ kind: "follow", from: this.tabs.id, topics: [...this.#positions] }));
-      return;
+      this.joined.then(() => this.#send({ kind: "follow", topics: [...this.#positions] }));
+      return this.#awaitLeader();
     }
     if (!this.#connected) return;
     const all = new Map([...this.#others.values()].flatMap((it) => [...it]));
@@ -117,15 +127,48 @@ class LiveEvents {
   // --- Leading -------------------------------------------------------------------------------------
 
   #lead() {
+    window.clearTimeout(this.#waiting);
+    this.#leading = new AbortController();
     this.#connection = new Connection(this.api, {
+      heard: () => this.#beat(),
       event: (topic, type, data, position) => this.#share({ kind: "event", topic, type, data, position }),
       live: (topics) => this.#share({ kind: "live", topics }),
       lost: (failures) => this.#share({ kind: "lost", failures }),
       refused: (topic, error) => this.#share({ kind: "refused", topic, status: error.status, body: error.body }),
     });
     this.#restart();
-    this.tabs.send({ kind: "lead" });
+    this.#send({ kind: "lead" });
     this.#connect();
+  }
+
+  /** Another tab took over while this one was frozen. */
+  #stepDown() {
+    this.#leading.abort();
+    this.#connection?.stop();
+    this.#connection = null;
+    this.#connected = false;
+    this.#others.clear();
+    this.#startAgain();
+  }
+
+  /** Another tab leads. Its predecessor's last messages may not have arrived. */
+  #startAgain() {
+    for (const it of this.#subscriptions) it.behind = true;
+    this.#restart();
+    this.#topicsChanged();
+  }
+
+  /** Lead instead, if the leading tab is silent for too long. */
+  #awaitLeader() {
+    window.clearTimeout(this.#waiting);
+    if (this.#state !== "refused") this.#waiting = window.setTimeout(() => this.tabs.takeOver(), SILENT_MS * (1 + Math.random() / 5));
+  }
+
+  /** Show the other tabs that this one is not frozen. */
+  #beat() {
+    if (Date.now() - this.#beaten < BEAT_MS) return;
+    this.#beaten = Date.now();
+    this.#send({ kind: "beat" });
   }
 
   #restart() {
@@ -136,26 +179,36 @@ class LiveEvents {
 
   /** Open the stream once there is a connection for it. */
   async #connect() {
-    this.#connected = await takeConnection(this.api.server, this.#left.signal);
-    if (this.#connected) return this.#topicsChanged();
+    const { signal } = this.#leading;
+    const connected = await takeConnection(this.api.server, signal);
+    if (signal.aborted) return;
+    this.#connected = connected;
+    if (connected) return this.#topicsChanged();
     this.#share({ kind: "lost", failures: FAILURES_BEFORE_POLLING });
-    window.setTimeout(() => this.#left.signal.aborted || this.#connect(), POLL_MS / 2);
+    window.setTimeout(() => signal.aborted || this.#connect(), POLL_MS / 2);
+  }
+
+  /** @param {object} message */
+  #send(message) {
+    this.tabs.send({ ...message, from: this.tabs.id });
   }
 
   /** Pass something on to the other tabs, and take it. @param {object} message */
   #share(message) {
-    this.tabs.send(message);
+    this.#send(message);
     this.#take(message);
   }
 
   /** @param {any} message from another tab */
   #message(message) {
     if (this.#connection && message.kind === "follow") return this.#follows(message.from, new Map(message.topics));
-    if (message.kind !== "lead") return this.#take(message);
-    // The last messages of the tab that led before may not have reached this one.
-    for (const it of this.#subscriptions) it.behind = true;
-    this.#restart();
-    this.#topicsChanged();
+    if (this.#connection || message.kind === "follow") return;
+    if (message.kind === "lead") this.#leader = message.from;
+    this.#leader ??= message.from;
+    if (message.from !== this.#leader) return; // it led before, and has not noticed yet
+    this.#awaitLeader();
+    if (message.kind === "lead") this.#startAgain();
+    else this.#take(message);
   }
 
   /** @param {string} tab @param {Map<string, string | null>} topics */
@@ -164,8 +217,10 @@ class LiveEvents {
     if (topics.size) this.#others.set(tab, topics);
     else this.#others.delete(tab);
     if (!known && topics.size) this.tabs.watch(tab, () => this.#follows(tab, new Map()));
+    const refusal = this.#refusal;
+    if (refusal) return this.#send({ kind: "refused", topic: null, status: refusal.status, body: refusal.body });
     this.#topicsChanged();
-    if ([...topics.keys()].every((it) => this.#live.has(it))) this.tabs.send({ kind: "live", topics: [...this.#live] });
+    if ([...topics.keys()].every((it) => this.#live.has(it))) this.#send({ kind: "live", topics: [...this.#live] });
   }
 
   // --- Following -----------------------------------------------------------------------------------
@@ -224,6 +279,8 @@ class LiveEvents {
   #refused(topic, error) {
     if (topic === null) {
       this.#state = "refused";
+      this.#refusal = error;
+      window.clearTimeout(this.#waiting);
       this.closed(this); // an element that starts again tries again
     } else {
       for (const topics of [this.#positions, ...this.#others.values()]) topics.delete(topic);

@@ -3,8 +3,9 @@
  * The tabs of one browser that share a stream. One of them leads: it holds the stream and passes everything on.
  *
  * A lock of the browser elects the leader, so another tab takes over as soon as the leader's tab is closed or
- * crashes (Web Locks). Messages go over a BroadcastChannel. Nothing is stored. Both need a secure context; without
- * one, and in a frame without an origin, each tab leads itself.
+ * crashes (Web Locks). A tab may also take the lock from a leader that is silent, because its browser has frozen it.
+ * Messages go over a BroadcastChannel. Nothing is stored. Both need a secure context; without one, and in a frame
+ * without an origin, each tab leads itself.
  */
 
 const CONNECTIONS = 4; // streams of a browser to one server over HTTP/1.1: two of its six connections stay free
@@ -12,12 +13,15 @@ const CONNECTIONS = 4; // streams of a browser to one server over HTTP/1.1: two 
 /**
  * @typedef {object} Member
  * @property {() => void} lead this tab leads from now on
+ * @property {() => void} stepDown another tab leads instead
  * @property {(message: any) => void} message from another tab
  */
 
 export class Tabs {
   /** @type {BroadcastChannel | null} */ #channel = null;
   #leaving = new AbortController();
+  #waiting = new AbortController();
+  #name = "";
   id = crypto.getRandomValues(new Uint32Array(4)).join("-");
 
   /** @param {string} server @param {string} token @param {Member} member */
@@ -30,23 +34,43 @@ export class Tabs {
   /** Join the tabs with the same server and token. */
   async join() {
     if (!globalThis.isSecureContext || !navigator.locks) return this.member.lead();
-    const name = await digest(`${this.server}\n${this.token}`);
+    const channel = await digest(`channel\n${this.server}\n${this.token}`);
+    this.#name = await digest(`lock\n${this.server}\n${this.token}`);
     if (this.#leaving.signal.aborted) return;
-    const hold = () => new Promise((resolve) => this.#leaving.signal.addEventListener("abort", resolve));
     try {
       // Others notice by this lock that the tab is gone.
       await new Promise((resolve, reject) => {
-        const held = () => (resolve(null), hold());
+        const held = () => (resolve(null), this.#left());
         navigator.locks.request(presence(this.id), { signal: this.#leaving.signal }, held).catch(reject);
       });
-      this.#channel = new BroadcastChannel(`handoff ${name}`);
+      this.#channel = new BroadcastChannel(`handoff ${channel}`);
       this.#channel.onmessage = (event) => this.member.message(event.data);
     } catch {
       if (!this.#leaving.signal.aborted) this.member.lead();
       return;
     }
-    const lead = () => (this.member.lead(), hold());
-    navigator.locks.request(`handoff ${name}`, { signal: this.#leaving.signal }, lead).catch(() => null);
+    this.#elect({});
+  }
+
+  /** Lead instead of a tab that is silent. */
+  takeOver() {
+    if (this.#channel) this.#elect({ steal: true });
+  }
+
+  /** @param {{steal?: boolean}} how without `steal`, once no other tab leads */
+  #elect({ steal }) {
+    this.#waiting.abort();
+    const { signal } = (this.#waiting = new AbortController());
+    const lead = () => (this.member.lead(), this.#left());
+    navigator.locks.request(`handoff ${this.#name}`, steal ? { steal } : { signal }, lead).catch(() => {
+      if (signal.aborted) return; // another request replaces this one, or the tab has left
+      this.member.stepDown();
+      this.#elect({});
+    });
+  }
+
+  #left() {
+    return new Promise((resolve) => this.#leaving.signal.addEventListener("abort", resolve));
   }
 
   /** @param {object} message */
@@ -61,6 +85,7 @@ export class Tabs {
 
   leave() {
     this.#leaving.abort();
+    this.#waiting.abort();
     this.#channel?.close();
     this.#channel = null;
   }
@@ -102,7 +127,10 @@ function presence(id) {
   return `handoff tab ${id}`;
 }
 
-/** Other scripts of the origin can list locks, so their names have no token. @param {string} text */
+/**
+ * Other scripts of the origin can list locks, so their names have no token, and do not lead to the channel.
+ * @param {string} text
+ */
 async function digest(text) {
   const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
   return Array.from(bytes, (it) => it.toString(16).padStart(2, "0")).join("");

@@ -1,0 +1,137 @@
+"""The panel over a whole shift: many customers after each other, frozen tabs, and late answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Request, Route, expect
+
+from tests.e2e.agents import Backend
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_customers_of_before_leave_the_stream(backend: Backend) -> None:
+    """Each opens before the one before it is forgotten."""
+    for name in ("anna", "bertta", "cecilia"):
+        await backend.record(f"of {name}", identities=[f"user:{name}"])
+    tab = await backend.new_tab()
+    streams: list[list[str]] = []
+
+    def opened(request: Request) -> None:
+        if request.url.endswith("/v1/events"):
+            streams.append([it["topic"] for it in (request.post_data_json or {})["topics"]])
+
+    tab.page.on("request", opened)
+    await tab.page.goto(f"{backend.url}/panel/#token={await backend.token('ville')}&identity=user:anna")
+    for name in ("bertta", "cecilia", "anna", "cecilia"):
+        await tab.wait_until_live()
+        await tab.page.evaluate("name => { location.hash = `identity=user:${name}`; }", name)
+        await expect(tab.entry(f"text of of {name}")).to_be_visible()
+    await tab.wait_until_live()
+    async with tab.page.expect_event("request", lambda it: it.url.endswith("/v1/events")):
+        pass  # the stream without them
+    customer = (await backend.call("GET", "/v1/context?identity=user:cecilia"))["customer"]["id"]
+    assert streams[-1] == [f"customer:{customer}"]
+
+
+async def test_a_late_answer_does_not_change_the_story_that_is_shown_now(backend: Backend) -> None:
+    await backend.record("first")
+    await backend.record("other", identities=["user:bertta"])
+    mine, next_one = await backend.hand_over(), await backend.hand_over(identity="user:bertta", reason="Next")
+    tab = await backend.open_panel(f"handoff={mine}")
+    held: list[Route] = []
+    await tab.page.route(f"**/{mine}/accept", lambda route: held.append(route))
+    await tab.context.get_by_role("button", name="Accept").click()
+    await expect(tab.context.locator(".notice")).to_have_text("Sending…")
+    await tab.page.evaluate("id => { location.hash = `handoff=${id}`; }", next_one)
+    await tab.wait_until_live()
+    await tab.page.route("**/context?*", lambda route: route.abort())  # nothing corrects it
+    async with tab.page.expect_response(f"**/{mine}/accept"):
+        await held[0].continue_()
+    await tab.context.get_by_role("button", name="Accept").click()  # the other one is still on its way
+    await expect(tab.context.locator(".handoff-line")).to_contain_text("yours")
+    assert (await backend.call("GET", f"/v1/handoffs/{next_one}"))["owner"] == "ville"
+
+
+async def test_a_move_whose_conflict_cannot_be_explained_is_not_stuck(backend: Backend) -> None:
+    """The agent's name is asked again after a renewed session, and that request fails."""
+    await backend.record("first")
+    id_ = await backend.hand_over()
+    token = await backend.token("ville")
+    tab = await backend.new_tab()
+    await tab.page.route("**/v1/events", lambda route: route.abort())
+    await tab.page.goto(f"{backend.url}/panel/#token={token}&handoff={id_}")
+    accept = tab.context.get_by_role("button", name="Accept")
+    await accept.wait_for()
+    await tab.page.route("**/v1/handoffs/*/context?*", lambda route: route.abort())
+    await tab.page.route("**/sessions/current", lambda route: route.abort())
+    other = await backend.token("aino")
+    await backend.call("POST", f"/v1/handoffs/{id_}/accept", {"version": 1}, token=other)
+    await tab.page.evaluate("document.querySelector('handoff-context').api.current = undefined")
+    await accept.click()
+    await expect(tab.context.locator(".notice")).to_contain_text("aino")
+
+
+async def test_a_decline_whose_answer_was_lost_does_not_decline_the_next_step(backend: Backend) -> None:
+    """The next step is the same queue again, so the handoff looks as before."""
+    await backend.record("first")
+    again = {"channel": "chat", "queue": "refunds", "deadline_s": 900}
+    id_ = await backend.hand_over(fallback=[again, {**again, "queue": "claims"}])
+    token = await backend.token("ville")
+    reason = {"version": 1, "reason": "Not mine"}
+
+    async def lose_the_answer(route: Route) -> None:
+        await backend.call("POST", f"/v1/handoffs/{id_}/decline", reason, token=token)
+        await route.continue_()
+
+    tab = await backend.new_tab()
+    await tab.page.route("**/v1/events", lambda route: route.abort())
+    await tab.page.route("**/decline", lose_the_answer, times=1)
+    await tab.page.goto(f"{backend.url}/panel/#token={token}&queue=refunds")
+    card = tab.queue.locator(".card")
+    await card.get_by_role("button", name="Decline").click()
+    await card.get_by_role("textbox").fill("Not mine")
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.queue.locator(".status")).to_contain_text("waiting")
+    now = await backend.call("GET", f"/v1/handoffs/{id_}")
+    assert (now["fallback_used"], now["to"]["queue"]) == (1, "refunds")
+
+
+async def test_without_a_stream_another_queue_is_read_at_once(backend: Backend) -> None:
+    await backend.hand_over(to={"channel": "chat", "queue": "claims"})
+    tab = await backend.new_tab()
+    await tab.page.clock.install()
+    await tab.page.route("**/v1/events", lambda route: route.abort())
+    await tab.page.goto(f"{backend.url}/panel/#token={await backend.token('ville')}&queue=refunds")
+    connection = tab.queue.locator(".connection")
+    for _ in range(3):
+        await tab.page.clock.run_for(3000)
+    await expect(connection).to_have_attribute("data-state", "polling")
+    await tab.page.clock.pause_at(await tab.page.evaluate("Date.now() + 100"))
+    await tab.page.evaluate("document.querySelector('handoff-queue').setAttribute('queue', 'claims')")
+    await expect(tab.queue.locator(".card")).to_have_count(1)
+
+
+async def test_a_queue_without_a_possible_name_stops_no_other(backend: Backend) -> None:
+    tab = await backend.open_panel("queue=refunds " + "x" * 300)
+    status = tab.queue.locator(".status")
+    await expect(status).to_contain_text("A topic is")
+    await backend.hand_over()
+    await expect(tab.queue.locator(".card")).to_have_count(1)
+
+
+async def test_words_typed_while_a_note_is_sent_stay(backend: Backend) -> None:
+    await backend.record("first")
+    tab = await backend.open_panel("identity=user:anna")
+    held: list[Any] = []
+    await tab.page.route("**/v1/touchpoints", lambda route: held.append(route))
+    note = tab.context.locator(".compose").get_by_role("textbox").first
+    await note.fill("Called back")
+    async with tab.page.expect_request("**/v1/touchpoints"):
+        await tab.context.get_by_role("button", name="Add", exact=True).click()
+    await note.fill("Called back, and wants a letter")
+    await held[0].continue_()
+    await expect(tab.entry("Called back")).to_be_visible()
+    await expect(note).to_have_value("Called back, and wants a letter")
