@@ -15,6 +15,7 @@ from handoff.api.http.idempotency import answer_once
 from handoff.api.http.plain_requests import FastRoute
 from handoff.api.operations.operation import Audited, NotAudited, Operation
 from handoff.services.access.authorize import authorize
+from handoff.store.errors import unavailable
 
 
 def routes(operations: Iterable[Operation]) -> list[web.RouteDef]:
@@ -67,6 +68,8 @@ def guarded(operation: Operation, ids: Mapping[str, str]) -> Handler:
     async def permitted(request: web.Request) -> web.StreamResponse:
         site, principal = request.app[SITE], request[PRINCIPAL]
         authorize(principal, permission, principal.tenant)
+        if site.store.unreadable is not None:
+            raise unavailable(site.store.unreadable)
         site.rates.admit_caller(principal.tenant, principal.credential)
         if creating and IDEMPOTENCY_KEY in request.headers:
             return await answer_once(request, handler, duplicates=duplicates)

@@ -14,6 +14,8 @@ SEALED_FORMAT = 2
 """The format from which values may be sealed: releases that do not know it cannot read them."""
 LAYOUT, SEALED_LAYOUT = 1, 2
 """Versions of the structures in a store. Releases that check no format refuse a sealed store by this."""
+KEY_SET = b"sealing"
+"""The field of META that names the keys of a sealed store."""
 
 
 def require_understood(current: int, understood: int) -> None:

@@ -18,6 +18,7 @@ from handoff.domain.personal_numbers.masking import NumberMasking
 from handoff.domain.redaction.redaction import Redaction
 from handoff.domain.text.memo import forget_people
 from handoff.store.connection import Connection
+from handoff.store.errors import KEYS_UNAVAILABLE
 from handoff.store.functions.library import Functions
 from handoff.store.repositories.checkpoints import CheckpointRecords
 from handoff.store.repositories.control import Control
@@ -55,6 +56,9 @@ from .workers import Workers
 class Store:
     """One opened store. Make it with `open_store`."""
 
+    unreadable: str | None = None
+    """The reason for which what the store has cannot be read: another server sealed it."""
+
     def __init__(
         self,
         settings: StoreSettings,
@@ -74,15 +78,13 @@ class Store:
         self._digested = (brief_rules, digest_of(brief_rules))
         self.decoded, self.histories = RecentBodies(), RecentHistories()
         self.behind, self.pace = WorkBehind(), Pace()
-        self.connection = connection
-        self.functions = functions
+        self.connection, self.functions = connection, functions
         self.keys = Keys(settings.partitions, sealing)
         self.graves = Graves(connection, functions, self.keys)
         self.checkpoints = CheckpointRecords(connection, self.keys)
         self.recorder = self._new_recorder()
         self.importer = self._new_recorder()
-        self.unknown = UnknownValues()
-        self.workers = Workers(functions, understood)
+        self.unknown, self.workers = UnknownValues(), Workers(functions, understood)
         self._pepper = pepper
         keys = heartbeat_keys(self.keys, cluster=connection.cluster)
         floor = read_seen(seen) if seen else Floor()
@@ -96,6 +98,7 @@ class Store:
             on_refusal=self._refuse,
             on_scarce=lambda: self.behind.soon("checkpoints", self.checkpoints.drop_all),
             seen=seen,
+            key_set=sealing.key_set if sealing is not None else None,
         )
         self._secrets = (*(secret.encode() for secret in settings.secret_keys), pepper)
         self._tenants: dict[str, TenantStore] = {}
@@ -142,6 +145,7 @@ class Store:
         return digest
 
     def _refuse(self, reason: str | None) -> None:
+        self.unreadable = reason if reason == KEYS_UNAVAILABLE else None
         self.recorder.refuses = self.importer.refuses = reason
 
     async def _restore(self) -> bytes:

@@ -124,8 +124,26 @@ def test_the_name_of_a_member_counts_as_the_word_before(masking: NumberMasking) 
 
 
 def test_names_of_members_are_masked_too(masking: NumberMasking) -> None:
-    given = {"131052-308T": 1, "010594Y9021": 2, "******-****": 3}
-    assert document(masking, given) == {"******-*****": 1, "***********": 2, "******-****": 3}
+    given = {"131052-308T": 1, "010594Y9021": 2, "******-****": 3, "811228-9874": 4}
+    assert document(masking, given) == {
+        "******-**** (2)": 1,
+        "***********": 2,
+        "******-****": 3,
+        "******-**** (3)": 4,
+    }
+
+
+def test_names_that_are_alike_take_linear_time(masking: NumberMasking) -> None:
+    """A sender chooses the names of members. Half of them have the form of a name that is made here."""
+    numbers = [f"{number:08d}{'TRWAGMYFPDXBNJZSQVHLCKE'[number % 23]}" for number in range(2_000)]
+    taken = [f"********* ({number})" for number in range(2_000)]
+    raw = msgspec.json.encode(dict.fromkeys([*numbers, *taken], 1))
+    began = time.process_time()
+    shown = msgspec.json.decode(masking.json("shop", raw))
+    assert time.process_time() - began < 10
+    assert len(shown) == 4_000
+    assert not shown.keys() & set(numbers)
+    assert max(map(len, shown)) < 20
 
 
 def test_characters_of_other_scripts_are_no_digits_and_no_error(masking: NumberMasking) -> None:

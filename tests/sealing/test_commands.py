@@ -9,19 +9,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import structlog
 
 from handoff.cli.arguments import parser
-from handoff.cli.main import main
 from handoff.cli.sealing.operating import rotate_keys
 from handoff.domain.clock import DAY, Micros
 from handoff.domain.errors import ConfigurationError
 from handoff.store.sealing.key_file import KeySet, read_key_file
 from handoff.store.sealing.rotation import RETIRED_S
+from tests.commands import run_command
 from tests.conftest import opened
 from tests.samples import NOON, record_all, timeline, touchpoint
 
@@ -31,20 +30,19 @@ from .test_timelines import stored
 PEOPLE = 20
 
 
-@pytest.fixture(autouse=True)
-def logs() -> Iterator[None]:
-    """The commands write their log where pytest reads it, which is closed later."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
-
-
 @pytest.fixture
 def config(fresh_valkey: str, tmp_path: Path) -> Path:
     path = tmp_path / "handoff.toml"
     keys = f'keys = "{MASTER}"\nkey_file = "{tmp_path}/keys.json"'
     path.write_text(f'[store]\nurl = "{fresh_valkey}"\n[privacy.sealing]\n{keys}\n')
     return path
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The JSON that a command printed, after what the tests log."""
+    _log, brace, rest = capsys.readouterr().out.partition("{")
+    document: dict[str, Any] = json.loads(brace + rest)
+    return document
 
 
 def people() -> list[str]:
@@ -100,11 +98,11 @@ def test_keys_are_listed_rotated_and_destroyed(
     assert f"{PEOPLE + 1} data keys" in printed
     assert f"handoff keys destroy {old}" in printed
     command = ["keys", "destroy", old, "--config", str(config)]
-    assert main(command) == 1
+    assert run_command(*command) == 1
     assert "wait" in capsys.readouterr().err
     retired_long_ago(config)
-    assert main(command) == 0
-    assert main(["keys", "list", "--config", str(config)]) == 0
+    assert run_command(*command) == 0
+    assert run_command("keys", "list", "--config", str(config)) == 0
     printed = capsys.readouterr().out
     assert "destroyed" in printed
     assert "current" in printed
@@ -117,8 +115,8 @@ def test_what_was_stored_before_is_sealed(
     fresh_valkey: str, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asyncio.run(filled(fresh_valkey, None))
-    assert main(["store", "seal", "--config", str(config)]) == 0
-    assert "nothing is left in clear" in capsys.readouterr().out
+    assert run_command("store", "seal", "--config", str(config)) == 0
+    assert "nothing is left to seal" in capsys.readouterr().out
 
     async def dump() -> bytes:
         async with opened_sealed(fresh_valkey, sealing(config.parent), "default") as store:
@@ -136,7 +134,7 @@ def test_identities_without_a_tenant_are_reported(
             await record_all(store, "gone", [touchpoint("a")])
 
     asyncio.run(gone())
-    assert main(["store", "seal", "--config", str(config)]) == 1
+    assert run_command("store", "seal", "--config", str(config)) == 1
     assert "1 identities were skipped" in capsys.readouterr().out
 
 
@@ -148,20 +146,20 @@ def test_retention_is_swept_in_a_sealed_store(
     path = config.parent / "with-rules.toml"
     path.write_text(f"{config.read_text()}\n[[retention]]\ndays = 1\n")
     sweep = ["retention", "sweep", "--json", "--config", str(path)]
-    assert main([*sweep, "--dry-run"]) == 0
-    assert json.loads(capsys.readouterr().out)["deleted"] == {"chat/messages": PEOPLE}
-    assert main(sweep) == 0
-    assert json.loads(capsys.readouterr().out)["deleted"] == {"chat/messages": PEOPLE}
-    assert main(["retention", "status", "--json", "--config", str(path)]) == 0
-    assert json.loads(capsys.readouterr().out)["rules"][0]["days"] == 1
+    assert run_command(*sweep, "--dry-run") == 0
+    assert shown(capsys)["deleted"] == {"chat/messages": PEOPLE}
+    assert run_command(*sweep) == 0
+    assert shown(capsys)["deleted"] == {"chat/messages": PEOPLE}
+    assert run_command("retention", "status", "--json", "--config", str(path)) == 0
+    assert shown(capsys)["rules"][0]["days"] == 1
 
 
 def test_commands_need_keys(fresh_valkey: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "handoff.toml"
     config.write_text(f'[store]\nurl = "{fresh_valkey}"\ndata_dir = "{tmp_path}"\n')
-    assert main(["store", "seal", "--config", str(config)]) == 1
+    assert run_command("store", "seal", "--config", str(config)) == 1
     assert "[privacy.sealing]" in capsys.readouterr().err
-    assert main(["keys", "list", "--config", str(config)]) == 1
+    assert run_command("keys", "list", "--config", str(config)) == 1
     assert "there is no key file" in capsys.readouterr().err
     with pytest.raises(ConfigurationError):
         rotate(config)
@@ -185,5 +183,5 @@ def test_a_rotation_that_is_killed_loses_nothing(fresh_valkey: str, config: Path
     assert len(key_set(config).epochs) == 2
     retired_long_ago(config)
     old = before.epochs[0].id
-    assert main(["keys", "destroy", old, "--config", str(config)]) == 0
+    assert run_command("keys", "destroy", old, "--config", str(config)) == 0
     asyncio.run(read_back(fresh_valkey, config.parent))

@@ -12,7 +12,7 @@ import pytest
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.sealing.epochs import STALE_S, Epochs, open_epochs
 from handoff.store.sealing.key_file import locked, read_key_file, write_key_file
-from handoff.store.sealing.sealing import KEPT, LOG_EVERY_S, Sealing, open_for, seal_for
+from handoff.store.sealing.sealing import KEPT, LOG_EVERY_S, Sealing
 from handoff.store.sealing.settings import SealingSettings
 
 MASTER = b"a master key of thirty-two characters"
@@ -236,18 +236,6 @@ def test_a_command_that_prints_no_key_is_refused(command: str, reason: str) -> N
 def test_a_short_master_key_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 32"):
         SealingSettings(keys="short")
-
-
-def test_checkpoints_are_sealed_for_their_person(path: Path) -> None:
-    sealing = Sealing(open_epochs(path, MASTER, expected=None))
-    key, other = sealing.candidate("acme", OWNER), sealing.candidate("acme", OTHER)
-    stored = seal_for(key, b"story", b"content")
-    assert b"content" not in stored
-    assert open_for(key, b"story", stored) == b"content"
-    assert open_for(other, b"story", stored) is None
-    assert open_for(key, b"other", stored) is None
-    assert open_for(None, b"story", stored) is None
-    assert open_for(None, b"story", seal_for(None, b"story", b"content")) == b"content"
 
 
 def test_only_the_latest_keys_are_kept(path: Path) -> None:

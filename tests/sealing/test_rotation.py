@@ -288,16 +288,20 @@ async def test_control_values_of_before_are_sealed(fresh_valkey: str, tmp_path: 
         control = store.control(tenant)
         records = [control.keys.record(kind, b"h" * 16) for kind in "hrmbwqj"]
         kept = control.keys.snapshot(b"s" * 32)
+        event = f"{{c.{tenant}}}de".encode() + b"e" * 16
         change = Change().keep(kept, b"\0" + CANARY.encode())
+        await store.connection.call("SET", event, b"\0" + CANARY.encode())
         for key in records:
             change.put(key, 1, CANARY)
         await control.commit(change)
     async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
         control = store.control(tenant)
         before = await control.read(records), await control.kept(kept)
-        assert (await rewritten(rewriting(store, tenant).run())).sealed == 8
+        assert (await rewritten(rewriting(store, tenant).run())).sealed == 9
         assert CANARY.encode() not in await stored(store)
         assert (await control.read(records), await control.kept(kept)) == before
+        raw = await store.connection.call("GET", event)
+        assert control.seal.open_kept(b"e" * 16, raw) == b"\0" + CANARY.encode()
         assert (await rewritten(rewriting(store, tenant).run())).sealed == 0
 
 

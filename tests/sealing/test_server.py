@@ -22,7 +22,6 @@ from handoff.store.sealing.store_keys import mark_sealed
 from handoff.store.settings import StoreSettings
 from tests import serving
 from tests.api.conftest import Api, settings_for
-from tests.conftest import fresh_tenant
 
 from .conftest import MASTER, destroy_key, sealing
 from .test_timelines import home_of
@@ -30,7 +29,7 @@ from .test_timelines import home_of
 
 def sealed(url: str, folder: Path, tenant: str, master: str | None = MASTER) -> Settings:
     privacy = PrivacySettings(sealing=sealing(folder, master)) if master else PrivacySettings()
-    plain = settings_for(url, tenant, fresh_tenant(), data_dir=str(folder))
+    plain = settings_for(url, tenant, f"{tenant}-other", data_dir=str(folder))
     return msgspec.structs.replace(plain, privacy=privacy)
 
 
@@ -158,6 +157,42 @@ async def test_a_store_is_not_sealed_beside_a_server_that_cannot_read_it(
         assert store.sealing is not None
         with pytest.raises(ConfigurationError, match="another key file"):
             await mark_sealed(store.connection, store.sealing)
+
+
+async def test_a_server_starts_on_a_full_store(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:
+    async with served(fresh_valkey, tmp_path, tenant) as api:
+        await api.record("a")
+        await api.server.store.connection.call("CONFIG", "SET", "maxmemory", "1")
+    async with served(fresh_valkey, tmp_path, tenant) as api:
+        assert (await api.context())["timeline"]["total"] == 1
+        assert (await api.get("/readyz")).json["reason"] == "out_of_memory"
+
+
+async def test_a_server_without_keys_stops_once_another_seals_the_store(
+    fresh_valkey: str, tmp_path: Path, tenant: str
+) -> None:
+    """It would store in clear, and answer as if what the other one sealed were not there."""
+    async with serving.in_process(sealed(fresh_valkey, tmp_path, tenant, None)) as (running, session):
+        clear = Api(running, session, tenant, tenant)
+        await clear.record("a")
+        async with served(fresh_valkey, tmp_path, tenant) as other:
+            await until_ready_is(clear, "keys_unavailable")
+            await other.record("b")
+            handoff = {"identity": "user:bob", "from": {"party": "bot"}, "to": {"queue": "q"}, "reason": "r"}
+            await other.ok("POST", "/v1/touchpoints", {"id": "c", **stated("user:bob")})
+            made = await other.ok("POST", "/v1/handoffs", handoff)
+            for method, path, body in (
+                ("POST", "/v1/touchpoints", {"id": "d", **stated("user:anna")}),
+                ("POST", "/v1/touchpoints", [{"id": "e", **stated("user:new")}]),
+                ("POST", "/v1/context", {"identities": ["user:bob"]}),
+                ("GET", f"/v1/handoffs/{made['id']}", None),
+                ("GET", "/v1/handoffs", None),
+                ("GET", f"/v1/handoffs/{made['id']}/snapshot", None),
+            ):
+                answer = await clear.call(method, path, body)
+                assert (answer.status, answer.code) == (503, "keys_unavailable"), (path, answer.raw)
+            assert (await other.context())["timeline"]["total"] == 2
+            assert (await other.get("/readyz")).status == 200
 
 
 async def test_a_store_that_was_emptied_is_still_marked_as_sealed(

@@ -146,7 +146,7 @@ async def _seal(options: argparse.Namespace, names: list[str]) -> int:
             sealed, skipped = sealed + progress.sealed, progress.skipped
             if not progress.sealed:
                 break
-    print(f"sealed {sealed} values; nothing is left in clear" if not skipped else f"sealed {sealed} values")
+    print(f"sealed {sealed} values; nothing is left to seal" if not skipped else f"sealed {sealed} values")
     if skipped:
         print(f"{skipped} identities were skipped: no configured tenant, or no usable key")
     return 1 if skipped else 0

@@ -105,10 +105,15 @@ class _Document:
     def _members(self, value: dict[str, Any]) -> dict[str, Any]:
         handle, same = value.keys() >= _IDENTITY, True
         rebuilt: dict[str, Any] = {}
+        alike: dict[str, int] = {}
         for name, content in value.items():
             shown = name if len(name) < SHORTEST else self._text(name, "")
-            while shown is not name and (shown in value or shown in rebuilt):
-                shown += MASK  # two names that are alike once they are masked
+            if shown is not name:
+                masked, number = shown, alike.get(shown, 1)
+                while shown in value or shown in rebuilt:
+                    number += 1
+                    shown = f"{masked} ({number})"
+                alike[masked] = number  # where the next one begins: a thousand alike take linear time
             rebuilt[shown] = inner = content if handle and name == "value" else self.of(content, name)
             same = same and shown is name and inner is content
         return value if same else rebuilt

@@ -41,6 +41,11 @@ class Sealing:
         self._of_home: OrderedDict[bytes, DataKey] = OrderedDict()
         self._tenants: dict[str, DataKey] = {}
 
+    @property
+    def key_set(self) -> bytes:
+        """The name of these keys, which the store has once it is sealed."""
+        return self.epochs.content.id.encode()
+
     def ready(self) -> str | None:
         """Why this process should get no requests, or None."""
         return KEYS_UNAVAILABLE if self.epochs.failing else None
@@ -181,26 +186,6 @@ def open_text(key: DataKey | None, field: bytes, stored: bytes) -> bytes | None:
     if stored[:1] != SEALED_VALUE:
         return stored
     return key.open(stored[1:], field + key.owner, "evidence") if key else None
-
-
-def seal_for(key: DataKey | None, name: bytes, content: bytes) -> bytes:
-    """Bytes about one person, such as a checkpoint of what was read: sealed if the store is.
-
-    `key` is the `lock` of the person's record. They open under the same `name` only.
-    """
-    if key is None:
-        return content
-    return SEALED_VALUE + key.seal(content, b"x" + name + key.owner)
-
-
-def open_for(key: DataKey | None, name: bytes, stored: bytes) -> bytes | None:
-    """The content that `seal_for` sealed; None if the key is gone or another's.
-
-    Clear content must not start with SEALED_VALUE.
-    """
-    if stored[:1] != SEALED_VALUE:
-        return stored
-    return key.open(stored[1:], b"x" + name + key.owner, name.decode()) if key else None
 
 
 def _keep(kept: OrderedDict[bytes, DataKey], name: bytes, key: DataKey) -> None:

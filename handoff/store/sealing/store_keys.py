@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from handoff.domain.errors import ConfigurationError
 from handoff.store.connection import Connection
-from handoff.store.formats import SEALED_FORMAT, SEALED_LAYOUT
+from handoff.store.formats import KEY_SET, SEALED_FORMAT, SEALED_LAYOUT
 from handoff.store.functions.library import Functions
 from handoff.store.keys import META, ControlKeys
 from handoff.store.workers import raise_format
@@ -14,9 +14,6 @@ from handoff.store.workers import raise_format
 from .epochs import open_epochs
 from .sealing import FIELD, Sealing
 from .settings import SealingSettings
-
-KEY_SET = b"sealing"
-"""The field of META that names the key set of a sealed store."""
 
 
 async def open_sealing(
@@ -59,14 +56,23 @@ async def _require_no_older(connection: Connection, functions: Functions) -> Non
 
 
 async def mark_sealed(connection: Connection, sealing: Sealing) -> None:
-    """Name the key set in the store. ConfigurationError if the store names another one."""
-    id_ = sealing.epochs.content.id.encode()
-    await connection.call_durable(b"HSETNX", META, KEY_SET, id_, key=META)
-    standing, layout = await connection.call(b"HMGET", META, KEY_SET, b"layout", key=META)
-    if standing != id_:
+    """Name the key set in the store. ConfigurationError if the store names another one.
+
+    Nothing is written where that was done: a start must succeed while the store is full.
+    """
+    standing, layout = await _mark(connection)
+    if standing is None:
+        await connection.call_durable(b"HSETNX", META, KEY_SET, sealing.key_set, key=META)
+        standing, layout = await _mark(connection)
+    if standing != sealing.key_set:
         raise ConfigurationError("the store is sealed with another key file")
     if layout != b"%d" % SEALED_LAYOUT:
         await connection.call_durable(b"HSET", META, b"layout", SEALED_LAYOUT, key=META)
+
+
+async def _mark(connection: Connection) -> tuple[bytes | None, bytes | None]:
+    standing, layout = await connection.call(b"HMGET", META, KEY_SET, b"layout", key=META)
+    return standing, layout
 
 
 async def open_tenant_keys(connection: Connection, sealing: Sealing, tenants: Iterable[str]) -> None:

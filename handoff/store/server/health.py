@@ -15,7 +15,8 @@ import structlog
 
 from handoff.domain.errors import StoreUnavailable
 from handoff.store.connection import Connection
-from handoff.store.errors import LOST_DATA, StoreError, reason_of
+from handoff.store.errors import KEYS_UNAVAILABLE, LOST_DATA, StoreError, reason_of
+from handoff.store.formats import KEY_SET
 from handoff.store.functions.library import Gate
 from handoff.store.keys import META
 
@@ -28,13 +29,16 @@ PAUSE_S = 0.2  # between heartbeats that failing writes ask for
 SAVE_S = 10.0  # between writes of the file of an embedded store
 
 REPLACED = "store_replaced"
-REFUSALS = frozenset({REPLACED, LOST_DATA})
+REFUSALS = frozenset({REPLACED, LOST_DATA, KEYS_UNAVAILABLE})
 
 log = structlog.get_logger(__name__)
 
 
 class StoreHealth:
-    """The state of one store as this server sees it. `on_refusal` gets the reason to refuse writes."""
+    """The state of one store as this server sees it. `on_refusal` gets the reason to refuse writes.
+
+    `key_set` names the keys that this server has: if the store is sealed with others, it refuses writes.
+    """
 
     def __init__(
         self,
@@ -47,12 +51,13 @@ class StoreHealth:
         on_refusal: Callable[[str | None], None],
         on_scarce: Callable[[], None] = lambda: None,
         seen: Path | None = None,
+        key_set: bytes | None = None,
     ) -> None:
         self._connection = connection
         self._gate = gate
         self._heartbeats = heartbeats
         self.keys = heartbeats.keys
-        self._pepper = pepper
+        self._pepper, self._key_set = pepper, key_set
         self._restore = restore
         self._on_refusal = on_refusal
         self._on_scarce = on_scarce
@@ -96,7 +101,8 @@ class StoreHealth:
         age = asyncio.get_running_loop().time() - self._beaten_at
         if self.reason is None and not self._doubted and age < 2 * BEAT_S:
             try:
-                if await self._pepper_found() == self._pepper:
+                pepper, key_set = await self._identity()
+                if pepper == self._pepper and self._opens(key_set):
                     return self.reason
             except (StoreUnavailable, StoreError) as error:
                 if not self._connection.cluster:  # there one key's primary does not stand for the others
@@ -147,9 +153,11 @@ class StoreHealth:
     async def _outcome(self) -> str | None:
         emptied = False
         try:
-            found = await self._pepper_found()
+            found, key_set = await self._identity()
             if found is not None and found != self._pepper:
                 return REPLACED
+            if not self._opens(key_set):
+                return KEYS_UNAVAILABLE
             emptied = found is None
         except (StoreUnavailable, StoreError) as error:
             if not self._connection.cluster:
@@ -185,10 +193,15 @@ class StoreHealth:
             log.error("store_partly_not_writable", reason=reason, primaries=len(failures), of=count)
         self._partly = reason
 
-    async def _pepper_found(self) -> bytes | None:
+    async def _identity(self) -> tuple[bytes | None, bytes | None]:
+        """The store's pepper, and the name of its key set if it is sealed."""
         async with patience(self._connection):
-            found: bytes | None = await self._connection.call(b"HGET", META, b"pepper", key=META)
-        return found
+            pepper, key_set = await self._connection.call(b"HMGET", META, b"pepper", KEY_SET, key=META)
+        return pepper, key_set
+
+    def _opens(self, key_set: bytes | None) -> bool:
+        """Whether this server has the keys of the store. Another server may have sealed it meanwhile."""
+        return key_set is None or key_set == self._key_set
 
     async def _restored(self) -> bytes | None:
         """The pepper after it was put back where the store was emptied under this server."""
