@@ -30,16 +30,16 @@ async def test_the_demo_journey_is_shown_in_reading_order(tmp_path: Path, chromi
     async with running(chosen, options) as server, ClientSession() as http:
         secrets = {it["name"]: it["secrets"][0] for it in chosen.sources if it.get("secrets")}
         bot = next(it.secret for it in chosen.tokens if it.name == "bot")
-        await play(
-            DemoTargets(
-                url=server.url,
-                web_key=secrets["shop-web"],
-                chat_secret=secrets["shop-chat"],
-                phone_token=secrets["shop-phone"],
-                mail=server.listeners["shop-mail"],
-                bot_token=bot,
-            )
+        targets = DemoTargets(
+            url=server.url,
+            web_key=secrets["shop-web"],
+            chat_secret=secrets["shop-chat"],
+            phone_token=secrets["shop-phone"],
+            mail=server.listeners["shop-mail"],
+            bot_token=bot,
         )
+        async for _step in play(targets):
+            pass
         tab = await Backend(server.url, ADMIN, http, chromium).open_panel("identity=phone:+358401234567")
         await tab.wait_until_live()
         assert "token" not in tab.page.url

@@ -16,7 +16,7 @@ from handoff.domain.policies import Policy
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "handoffs.md"
 TEXT = PAGE.read_text("utf-8")
-CURL = re.compile(r"curl -sN? \"\$HANDOFF(/v1/[^\"?]*)[^\"]*\"([^'\n]*)(?:'(.*?)')?", re.DOTALL)
+CURL = re.compile(r"curl -sN? \"\$HANDOFF(/v1/[^\"?]*)[^\"]*\"((?:[^'\n\\]|\\\n)*)(?:'(.*?)')?", re.DOTALL)
 
 
 def transitions() -> list[str]:

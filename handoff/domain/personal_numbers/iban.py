@@ -19,14 +19,21 @@ LENGTHS = {
 """Characters of an IBAN by country, from SWIFT's IBAN registry (release 99)."""
 COUNTRIES = "|".join(sorted(LENGTHS))
 _HEAD = re.compile(rf"(?<![0-9A-Za-z])({COUNTRIES})[0-9]{{2}}", re.IGNORECASE | re.ASCII)
+_HEAD_WITHIN = re.compile(rf"(?<![0-9])({COUNTRIES})[0-9]{{2}}", re.IGNORECASE | re.ASCII)
 _GAP = " .-\u2010\u2011\u2013\u00a0\u202f\r\n\t"
 MAX_GAP = 2  # characters between two of an IBAN: a line break of a mail
 
 
-def ibans(text: str) -> Iterator[tuple[int, int]]:
-    """The places of valid IBANs: as long as the country's, with the right check digits."""
-    for match in _HEAD.finditer(text):
+def ibans(text: str, *, apart: bool = True) -> Iterator[tuple[int, int]]:
+    """The places of valid IBANs: as long as the country's, with the right check digits.
+
+    Without `apart`, letters may touch them, as in `accountDE89…`.
+    """
+    for match in (_HEAD if apart else _HEAD_WITHIN).finditer(text):
         places = _places(text, match.start(), LENGTHS[match.group(1).upper()])
+        follows = text[places[-1] + 1 : places[-1] + 2] if places else ""
+        if follows.isalnum() if apart else follows.isdigit():
+            continue
         if places and is_iban("".join([text[at] for at in places])):
             yield places[0], places[-1] + 1
 
@@ -37,7 +44,7 @@ def is_iban(plain: str) -> bool:
 
 
 def _places(text: str, start: int, length: int) -> list[int]:
-    """The places of the next `length` letters and digits; empty if there are fewer, or one more follows."""
+    """The places of the next `length` letters and digits; empty if there are fewer."""
     places: list[int] = []
     at, end = start, len(text)
     while len(places) < length:
@@ -48,4 +55,4 @@ def _places(text: str, start: int, length: int) -> list[int]:
         elif text[at] not in _GAP:
             return []
         at += 1
-    return [] if at < end and text[at].isalnum() else places
+    return places

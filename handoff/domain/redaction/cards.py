@@ -76,7 +76,7 @@ def card_numbers(text: str) -> Iterator[Number]:
         for run in _parts(match.group(), match.start()):
             for number in _in_run(text, run, breaks):
                 if exempt is None:
-                    exempt = [*ibans(text), *(it.span() for it in _AMAZON.finditer(text))]
+                    exempt = [*ibans(text, apart=False), *(it.span() for it in _AMAZON.finditer(text))]
                 if not _exempt(text, number, exempt):
                     yield number
 
