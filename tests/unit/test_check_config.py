@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ HOOK = '[[webhooks]]\nurl = "https://hooks.example.com/a"\n'
 POLICY = '[[policies]]\nname = "p"\nfrom = "web"\nto = "phone"\nwhom = { queue = "billing" }\n'
 SEGMENT = '[[sources]]\nname = "site"\nadapter = "web.segment"\nsecrets = ["8c5f1e90d2"]\n'
 MAIL = '[[sources]]\nname = "post"\nadapter = "email.smtp"\nrecipients = ["@shop.example"]\n'
+
+
+@pytest.fixture(autouse=True)
+def no_variables_of_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite is configured by variables, too."""
+    for name in [it for it in os.environ if it.startswith("HANDOFF_")]:
+        monkeypatch.delenv(name)
 
 
 def checked(folder: Path, text: str, **env: str) -> CheckedConfiguration:

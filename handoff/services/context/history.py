@@ -136,8 +136,7 @@ async def read_history(
     reads: Reads | None = None,
 ) -> History:
     """A customer's newest touchpoints. One round trip, two more each for amended ones and for references."""
-    hashes = store.hashes(tenant)
-    records = {record.key: record for record in customer.members}
+    hashes, records = store.hashes(tenant), {record.key: record for record in customer.members}
     homes = list(records)
     portions = await read_portions(store, tenant, customer, reads)
     given, shown, reader = portions.given, Filter(min_assurance=wanted.min_assurance), wanted.reader
