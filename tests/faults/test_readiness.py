@@ -88,6 +88,20 @@ async def test_a_heartbeat_from_before_a_failed_write_proves_nothing() -> None:
             assert int(await store.connection.call("HGET", key, "n")) > before
 
 
+async def test_a_heartbeat_before_a_failed_write_counts_for_nothing_while_the_next_one_runs() -> None:
+    with server(valkey_binary()) as running:
+        async with opened(running.url) as store:
+            await store.health.beat()
+            assert await store.health.check() is None
+            ask(str(running.directory / "server.sock"), "CONFIG", "SET", "maxmemory", "1")
+            store.health.doubt()
+            beat = asyncio.create_task(store.health.beat())
+            await asyncio.sleep(0)  # it has started
+            await asyncio.sleep(0)
+            assert await store.health.check() == "out_of_memory"
+            await beat
+
+
 async def test_without_the_replicas_that_confirm_writes_it_is_not_ready() -> None:
     with sentinel_servers() as (url, _primary, replica):
         async with served(url, durability="replicated", timeout_s=2) as api:

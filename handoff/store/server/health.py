@@ -70,6 +70,8 @@ class StoreHealth:
         self._running: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self._doubted = True
+        self._examining = False
+        """Whether a doubt began the running heartbeat: until it ends, the last one proves nothing."""
         self._beaten_at = 0.0
         self.memory = MemoryUse()
         self.reason: str | None = None
@@ -99,7 +101,7 @@ class StoreHealth:
         A read, while the last heartbeat succeeded recently; otherwise another heartbeat.
         """
         age = asyncio.get_running_loop().time() - self._beaten_at
-        if self.reason is None and not self._doubted and age < 2 * BEAT_S:
+        if self.reason is None and not self._doubted and not self._examining and age < 2 * BEAT_S:
             try:
                 pepper, key_set = await self._identity()
                 if pepper == self._pepper and self._opens(key_set):
@@ -130,12 +132,14 @@ class StoreHealth:
             task.exception()
 
     async def _beat(self) -> None:
-        self._doubted = False
+        self._examining, self._doubted = self._doubted, False
         try:
             outcome = await self._outcome()
         except Exception:  # the outermost loop: the next heartbeat must follow
             log.exception("store_heartbeat_crashed")
             outcome = "error"
+        finally:
+            self._examining = False
         self._settle(outcome)
         self._beaten_at = asyncio.get_running_loop().time()
         await self._save()
