@@ -21,8 +21,9 @@ from .conftest import Answer, Api, message
 
 TOUCHPOINTS = 10_000
 LONGEST_S = 0.04
-"""Seconds of processor time; 0.005 on an idle machine, and 0.05 or more for a cold context in one piece. A busy
-machine, whose processes empty the caches, makes both several times as long."""
+"""Seconds of processor time; 0.005 on an idle machine, and 0.05 or more for a cold context in one piece.
+
+On a busy machine, whose processes empty the caches, both take several times as long."""
 TRIES = 6  # the least counts: the client, too, runs on this loop
 ELSEWHERE = {"Live", "Webhooks", "Access", "Sessions", "Sources"}
 """Tags of operations that read no history, or never end. `test_stalls.py` has the sources."""
