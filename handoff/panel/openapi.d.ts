@@ -868,7 +868,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of a queue
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -890,7 +890,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of an agent
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -914,7 +914,7 @@ export interface paths {
         put?: never;
         /**
          * Stream several topics
-         * @description One stream for any number of customers, queues, and agents: browsers open only six connections to a server over HTTP/1.1. `pending` is every handoff that the token may see; it starts with the pending ones. Customers need the scope `context:read`, all others `handoffs:read`; if a topic is refused, the problem's `topic` names it. The data of every event is `{"topic", "position", "data"}`; events and data are those of the single streams. A topic without `position` begins with `started` and its state, and one with it with what came since, or with `reset`. Once all topics are live, `ready` lists the position of each. To change topics, open a new stream with the last positions, and close the old one after the new one's `ready`. If one topic ends, as that of an erased customer does, the stream ends with `resume` and names it. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last positions. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description One stream for any number of customers, queues, and agents: browsers open only six connections to a server over HTTP/1.1. `pending` is every handoff that the token may see; it starts with the pending ones. Customers need the scope `context:read`, all others `handoffs:read`; if a topic is refused, the problem's `topic` names it. The data of every event is `{"topic", "position", "data"}`; events and data are those of the single streams. A topic without `position` begins with `started` and its state, and one with it with what came since, or with `reset`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. Once all topics are live, `ready` lists the position of each. To change topics, open a new stream with the last positions, and close the old one after the new one's `ready`. If one topic ends, as that of an erased customer does, the stream ends with `resume` and names it. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last positions. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs a token with any scope.
          */

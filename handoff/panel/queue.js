@@ -12,7 +12,7 @@
  */
 
 import { Refused } from "./data/api.js";
-import { agentOf, isExpired, isPending, isUnreachable, move, movesOf } from "./data/handoffs.js";
+import { agentOf, isExpired, isListed, isPending, isUnreachable, move, movesOf } from "./data/handoffs.js";
 import { follow } from "./data/live/live.js";
 import { h } from "./dom/dom.js";
 import { PanelElement } from "./dom/element.js";
@@ -27,6 +27,8 @@ import { showConnection } from "./parts/layout.js";
 /** @typedef {{element: HTMLElement, id: string | undefined, index: number}} FocusedCard */
 
 const RETRY_MS = 3000;
+const LISTED = 200; // handoffs of one state that the server lists
+const FEW = 50; // of a list that was cut: the rest is read while agents still have work
 const ANSWERS = new Set(["live", "polling"]); // states in which the server answers
 const KEYS = Object.freeze({ a: "accept", d: "decline", c: "complete", r: "release" });
 /** @type {readonly State[]} the worst first */
@@ -46,6 +48,7 @@ export class HandoffQueue extends PanelElement {
   /** @type {Set<string>} lists that were read once: their first handoffs make no sound */ #listed = new Set();
   /** @type {Set<string>} handoffs whose move is on its way */ #moving = new Set();
   /** @type {boolean} the status goes away once the server answers again */ #passing = false;
+  /** @type {Map<string, Record<string, string>>} sources with more waiting handoffs than the server listed */ #partial = new Map();
   #sound = new Sound();
 
   disconnectedCallback() {
@@ -76,6 +79,7 @@ export class HandoffQueue extends PanelElement {
     this.#cards.clear();
     this.#states.clear();
     this.#listed.clear();
+    this.#partial.clear();
     this.#build();
     if (!this.api) {
       this.#status.textContent = this.text("state.no_token");
@@ -123,15 +127,16 @@ export class HandoffQueue extends PanelElement {
   /** @param {string} type @param {any} data @param {Record<string, string>} query */
   #event(type, data, query) {
     if (type === "started" || type === "reset") {
-      this.#all(data.handoffs, query);
+      this.#all(data, query);
     } else if (type.startsWith("handoff.") && data.id && this.#take(data)) {
       this.#sound.play();
     }
     this.#show();
+    this.#fillUp();
   }
 
-  /** The complete list of one source: a handoff missing from it has ended. @param {Handoff[]} handoffs @param {Record<string, string>} query */
-  #all(handoffs, query) {
+  /** The list of one source: a handoff missing from it has ended, or is beyond its end. @param {{handoffs: Handoff[], more?: boolean}} given @param {Record<string, string>} query */
+  #all({ handoffs, more }, query) {
     const there = new Set(handoffs.map((it) => it.id));
     for (const it of this.#handoffs.values()) {
       if (isListed(it, query) && !there.has(it.id)) this.#handoffs.delete(it.id);
@@ -140,6 +145,17 @@ export class HandoffQueue extends PanelElement {
     const list = JSON.stringify(query);
     if (fresh.length && this.#listed.has(list)) this.#sound.play();
     this.#listed.add(list);
+    if (more && handoffs.filter(isPending).length >= LISTED) this.#partial.set(list, query);
+    else this.#partial.delete(list);
+  }
+
+  /** Read a source again of which few handoffs are left here, and more on the server. */
+  #fillUp() {
+    for (const [list, query] of this.#partial) {
+      if ([...this.#handoffs.values()].filter((it) => isPending(it) && isListed(it, query)).length >= FEW) continue;
+      this.#partial.delete(list);
+      this.#poll(query).catch(() => this.#partial.set(list, query));
+    }
   }
 
   /** Keep the newest version. Returns whether the handoff is newly waiting. @param {Handoff} it */
@@ -154,9 +170,9 @@ export class HandoffQueue extends PanelElement {
   async #poll(query) {
     const api = /** @type {Api} */ (this.api);
     const run = this.run;
-    const pages = await Promise.all(["requested", "offered", "accepted"].map((state) => api.get("/v1/handoffs", { state, ...query, limit: 200 })));
+    const pages = await Promise.all(["requested", "offered", "accepted"].map((state) => api.get("/v1/handoffs", { state, ...query, limit: LISTED })));
     if (this.ended(run)) return;
-    this.#all(pages.flatMap((it) => it.handoffs), query);
+    this.#all({ handoffs: pages.flatMap((it) => it.handoffs), more: pages.some((it) => it.next) }, query);
     this.#show();
   }
 
@@ -208,7 +224,8 @@ export class HandoffQueue extends PanelElement {
         list.length ? h("ul", { class: "cards" }, list.map((it) => this.#card(it))) : h("p", { class: "quiet" }, words.text("queue.empty")),
       ),
     );
-    this.#lists.replaceChildren(...sections);
+    const more = this.#partial.size ? h("p", { class: "quiet more-waiting" }, words.text("queue.more")) : "";
+    this.#lists.replaceChildren(...sections, more);
     const there = new Set(groups.flatMap(([, list]) => list.map((it) => it.id)));
     for (const id of this.#cards.keys()) if (!there.has(id)) this.#cards.delete(id);
     this.#restoreFocus(focused);
@@ -289,12 +306,6 @@ export class HandoffQueue extends PanelElement {
     this.#show();
     if (outcome.done && action === "accept") this.#open(outcome.handoff);
   }
-}
-
-/** Whether a list of the server has the handoff, if it has not ended. @param {Handoff} it @param {Record<string, string>} query */
-function isListed(it, query) {
-  if (query.queue) return it.to.queue === query.queue;
-  return query.agent ? it.to.agent === query.agent : isPending(it);
 }
 
 customElements.define("handoff-queue", HandoffQueue);

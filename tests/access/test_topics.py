@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
@@ -11,7 +12,8 @@ import msgspec
 import pytest
 
 from handoff.api.handlers.live.topics import MAX_TOPICS
-from handoff.services.events.feed import StreamLimits
+from handoff.services.events.feed import EventFrame, HandoffFrame, Hub, StreamLimits
+from handoff.services.events.missed import MissedFrames
 from tests.access.conftest import Callers, opened, stream_of
 from tests.api.conftest import secret
 
@@ -89,6 +91,73 @@ async def test_a_stream_continues_every_topic_after_its_own_position(callers: Ca
         assert [name for name, _data in begun] == ["reset", "reset", "ready"]
         assert [it["id"] for it in begun[0][1]["data"]["handoffs"]] == [missed["id"], waiting["id"]]
         assert begun[1][1]["data"]["reason"] == "changed"
+
+
+class CountingHub(Hub):
+    """Counts its reads of missed frames."""
+
+    reads = 0
+
+    async def missed(self, tenant: str, last_id: str) -> list[HandoffFrame | EventFrame] | None:
+        self.reads += 1
+        return await super().missed(tenant, last_id)
+
+
+async def test_what_several_topics_missed_is_read_once(callers: Callers) -> None:
+    hub = CountingHub(callers.server.site.store, StreamLimits(behind=3))
+    await callers.hand_over("user:zero", "sales", "zero")
+    start = await hub.newest(callers.tenant)
+    for name in ("one", "two"):
+        await callers.hand_over(f"user:{name}", "sales", name)
+    first, last = [it.id for it in await hub.missed(callers.tenant, start) or []]
+    hub.reads = 0
+    missed = MissedFrames(hub, callers.tenant, [last, "x", first, start])
+    left = {start: [first, last], first: [last], last: []}
+    for position, ids in left.items():
+        assert [it.id for it in await missed.after(position) or []] == ids
+    assert hub.reads == 1
+    assert await missed.after("x") is None
+    later = f"{int(last.split('-')[0]) + 60_000}-0"
+    assert await missed.after(later) is None  # of another store: this one does not have it
+    await callers.hand_over("user:three", "sales", "three")  # from the start, that is too much now
+    missed = MissedFrames(hub, callers.tenant, [start, first])
+    assert await missed.after(start) is None
+    assert len(await missed.after(first) or []) == 2
+
+
+async def test_topics_that_continue_share_one_read(callers: Callers) -> None:
+    await callers.hand_over("user:anna", "sales", "before")
+    position = await callers.server.site.hub.newest(callers.tenant)
+    id_ = (await callers.hand_over("user:bertta", "sales", "missed"))["id"]
+    body = topics("queue:sales", *(f"queue:{n}" for n in range(40)), queue=position)
+    before = await newest_reads(callers)
+    async with follow(callers, body) as events:
+        begun = await until(events, "ready")
+    assert [it["data"]["id"] for name, it in begun[:-1] if name == "handoff.requested"] == [id_]
+    assert await newest_reads(callers) - before < 20
+
+
+async def newest_reads(callers: Callers) -> int:
+    """How often the store was asked for an outbox's newest entry: each read of missed frames does."""
+    (info,) = await callers.server.site.store.connection.on_primaries("INFO", "commandstats")
+    found = re.search(
+        rb"cmdstat_xrevrange:calls=(\d+)", info if isinstance(info, bytes) else str(info).encode()
+    )
+    return int(found[1]) if found else 0
+
+
+async def test_a_list_that_is_cut_says_so(callers: Callers) -> None:
+    callers.server.site.hub.limits = StreamLimits(listed=2)
+    for n in range(2):
+        await callers.hand_over(f"user:c{n}", "sales", f"number {n}")
+    async with follow(callers, topics("queue:sales", "pending")) as events:
+        for _name, started in (await until(events, "ready"))[:-1]:
+            assert "more" not in started["data"]
+    await callers.hand_over("user:c3", "sales", "number 3")
+    async with follow(callers, topics("queue:sales", "pending", queue="not-a-position")) as events:
+        reset, started, _ready = [it for _name, it in await until(events, "ready")]
+    for it in (reset, started):
+        assert (len(it["data"]["handoffs"]), it["data"]["more"]) == (2, True)
 
 
 async def test_pending_has_the_handoffs_of_every_queue_and_their_ends(callers: Callers) -> None:

@@ -122,6 +122,48 @@ async def test_another_tab_takes_over_when_the_one_with_the_stream_is_closed(bac
         assert not tab.errors
 
 
+FREEZE = """
+  const post = BroadcastChannel.prototype.postMessage;
+  let frozen = null;
+  BroadcastChannel.prototype.postMessage = function (message) {
+    if (frozen) frozen.push(() => post.call(this, message));
+    else post.call(this, message);
+  };
+  globalThis.freeze = () => { frozen = []; };
+  globalThis.thaw = () => { const late = frozen; frozen = null; for (const it of late) it(); };
+"""
+
+
+async def test_another_tab_takes_over_from_one_that_is_frozen_and_this_one_follows_it(
+    backend: Backend,
+) -> None:
+    """A frozen tab keeps its lock. What it still had to say comes once it thaws."""
+    browser, streams = await browser_of(backend), Streams()
+    await browser.add_init_script(FREEZE)
+    url = f"{backend.url}/panel/#token={await backend.token('ville')}&queue=refunds"
+    leader = await tab_of(browser, url, streams)
+    await leader.wait_until_live("handoff-queue")
+    other = AgentTab(await browser.new_page())
+    await other.page.clock.install()
+    streams.watch(other.page)
+    await other.page.goto(url)
+    await other.wait_until_live("handoff-queue")
+    assert streams.opened == 1
+    await leader.page.evaluate("freeze()")
+    await backend.hand_over()
+    await expect(leader.queue.locator(".card")).to_have_count(1)
+    await expect(other.queue.locator(".card")).to_have_count(0)
+    async with other.page.expect_request("**/v1/events"):
+        await other.page.clock.fast_forward(60_000)
+    await expect(other.queue.locator(".card")).to_have_count(1)
+    await leader.page.evaluate("thaw()")
+    await streams.settle_at(1)
+    await backend.hand_over(identity="user:bertta", reason="After the thaw")
+    for tab in (leader, other):
+        await tab.wait_until_live("handoff-queue")
+        await expect(tab.queue.locator(".card", has_text="After the thaw")).to_have_count(1)
+
+
 async def test_tabs_with_tokens_of_their_own_leave_connections_for_requests(backend: Backend) -> None:
     await backend.record("first")
     await backend.hand_over()

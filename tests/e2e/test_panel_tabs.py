@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -135,3 +136,67 @@ async def test_words_typed_while_a_note_is_sent_stay(backend: Backend) -> None:
     await held[0].continue_()
     await expect(tab.entry("Called back")).to_be_visible()
     await expect(note).to_have_value("Called back, and wants a letter")
+
+
+@pytest.mark.parametrize("action", ["Complete", "Release…", "Decline…"])
+async def test_a_move_whose_answer_was_lost_is_done(backend: Backend, action: str) -> None:
+    await backend.record("first")
+    id_, token = await backend.hand_over(), await backend.token("ville")
+    if action != "Decline…":
+        await backend.call("POST", f"/v1/handoffs/{id_}/accept", {"version": 1}, token=token)
+    lost: list[str] = []
+
+    async def lose_the_answer(route: Route) -> None:
+        await backend.call("POST", route.request.url.removeprefix(backend.url), body_of(route), token=token)
+        lost.append(route.request.url)
+        await route.abort()
+
+    tab = await backend.new_tab()
+    await tab.page.route("**/v1/events", lambda route: route.abort())
+    name = action.removesuffix("…")
+    await tab.page.route(f"**/{name.lower()}", lose_the_answer, times=1)
+    await tab.page.goto(f"{backend.url}/panel/#token={token}&queue=refunds")
+    button = tab.queue.locator(".card").get_by_role("button", name=name)
+    await button.wait_for()
+    await tab.page.route("**/v1/handoffs?*", lambda route: route.abort())  # no list shows the change
+    status = tab.queue.locator(".status")
+    for text in ("The server is not responding.", f"{name}d."):
+        await button.first.click()
+        if name != action:
+            await tab.page.keyboard.type("Not mine")
+            await tab.page.keyboard.press("Enter")
+        await expect(status).to_have_text(text)
+    assert len(lost) == 1
+
+
+def body_of(route: Route) -> Any:
+    return route.request.post_data_json
+
+
+async def test_a_queue_that_is_listed_in_part_says_so_and_is_filled_up(backend: Backend) -> None:
+    """A stream that begins with 200 waiting handoffs and more, which other agents then accept."""
+    id_ = await backend.hand_over()
+    one = await backend.call("GET", f"/v1/handoffs/{id_}")
+    many = [{**one, "id": f"of-others-{n}"} for n in range(200)]
+    ended = [{**it, "version": 9, "state": "completed"} for it in many[:151]]
+    start = {"topic": "queue:refunds", "position": "1-1"}
+    events = [
+        ("started", {**start, "data": {"handoffs": many, "more": True}}),
+        ("ready", {"topics": [start]}),
+        *(("handoff.completed", {**start, "data": it}) for it in ended),
+    ]
+    body = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
+    tab = await backend.new_tab()
+    held: list[Route] = []
+    await tab.page.route("**/v1/handoffs?*", lambda route: held.append(route))
+    await tab.page.route("**/v1/events", lambda route: route.abort())
+    stream = {"status": 200, "content_type": "text/event-stream", "body": body}
+    await tab.page.route("**/v1/events", lambda route: route.fulfill(**stream), times=1)
+    await tab.page.goto(f"{backend.url}/panel/#token={await backend.token('ville')}&queue=refunds")
+    cut = tab.queue.get_by_text("Not all handoffs are shown")
+    await expect(tab.queue.locator(".card")).to_have_count(49)
+    await tab.page.unroute("**/v1/handoffs?*")
+    for route in held:
+        await route.continue_()
+    await expect(tab.queue.locator(".card")).to_have_count(1)
+    await expect(cut).to_have_count(0)

@@ -16,6 +16,10 @@ from handoff.api.operations.operation import (
 
 TAG = "Live"
 STREAM = "text/event-stream"
+LISTED = (
+    "The list has the newest 200 handoffs of each state; `more` is true if there are others, which "
+    "`GET /v1/handoffs` lists."
+)
 LAST_ID = Parameter(
     name="Last-Event-ID",
     place="header",
@@ -43,7 +47,7 @@ def _handoff_stream(
         tag=TAG,
         summary=f"Stream the handoffs of {whose}",
         text="Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` "
-        f"is the type, such as `handoff.requested`, and its data is the handoff. {ENDS}",
+        f"is the type, such as `handoff.requested`, and its data is the handoff. {LISTED} {ENDS}",
         queues=True,
         customers=True,
         scopes=("handoffs:read",),
@@ -104,9 +108,9 @@ OPERATIONS = (
         "topic is refused, the problem's `topic` names it. The data of every event is "
         '`{"topic", "position", "data"}`; events and data are those of the single streams. A topic without '
         "`position` begins with `started` and its state, and one with it with what came since, or with "
-        "`reset`. Once all topics are live, `ready` lists the position of each. To change topics, open a new "
-        "stream with the last positions, and close the old one after the new one's `ready`. If one topic "
-        "ends, as that of an erased customer does, the stream ends with `resume` "
+        f"`reset`. {LISTED} Once all topics are live, `ready` lists the position of each. To change topics, "
+        "open a new stream with the last positions, and close the old one after the new one's `ready`. "
+        "If one topic ends, as that of an erased customer does, the stream ends with `resume` "
         f"and names it. {ENDS.replace('with the last id', 'with the last positions')}",
         queues=True,
         customers=True,

@@ -7,6 +7,8 @@ import { path, Refused, TimedOut } from "./api.js";
 /** @typedef {import("./api.js").Session} Session */
 
 const MOVES = 3; // attempts of a move while only the version changes
+/** @type {Readonly<Record<string, string>>} the entry that each move leaves in the history */
+const RESULTS = Object.freeze({ accept: "accepted", decline: "declined", complete: "completed", release: "released" });
 
 /** @param {Session} session @param {string} scope */
 export function may(session, scope) {
@@ -29,6 +31,12 @@ export function agentOf(session) {
 /** @param {Handoff} handoff */
 export function isPending(handoff) {
   return handoff.state === "requested" || handoff.state === "offered";
+}
+
+/** Whether a list of the server has the handoff, if it has not ended. @param {Handoff} handoff @param {Record<string, string>} query */
+export function isListed(handoff, query) {
+  if (query.queue) return handoff.to.queue === query.queue;
+  return query.agent ? handoff.to.agent === query.agent : isPending(handoff);
 }
 
 /**
@@ -78,8 +86,8 @@ export async function move(api, handoff, action, reason, words) {
       if (!(error instanceof Refused) || error.status !== 409 || !current) {
         return { message: reasonOf(error, words), done: false, error };
       }
-      if (action === "accept" && current.state === "accepted" && current.owner === (await ownName(api))) {
-        return { handoff: current, message: words.text("done.accept"), done: true }; // an earlier answer was lost
+      if (isDone(current, handoff, action, await ownName(api))) {
+        return { handoff: current, message: words.text(`done.${action}`), done: true };
       }
       if (attempt === MOVES || !isAsSeen(current, handoff)) {
         return { handoff: current, message: conflictMessage(current, words), done: false };
@@ -87,6 +95,15 @@ export async function move(api, handoff, action, reason, words) {
       version = current.version;
     }
   }
+}
+
+/**
+ * Whether the agent's move has succeeded already: the answer to an earlier attempt was lost.
+ * @param {Handoff} current @param {Handoff} seen @param {string} action @param {string | null} me
+ */
+function isDone(current, seen, action, me) {
+  if (action === "accept") return current.state === "accepted" && current.owner === me;
+  return current.history.slice(seen.history.length).some((it) => it.state === RESULTS[action] && it.by === me);
 }
 
 /**

@@ -55,6 +55,8 @@ class StreamLimits(Struct, frozen=True, kw_only=True):
     """Frames buffered for one subscriber; a screen that is further behind reads again."""
     read: int = 50
     """Touchpoints read in one round trip: some MB if they are large."""
+    listed: int = 200
+    """Handoffs of one state at the start of a stream: every reset reads them."""
     heartbeat_s: float = 10.0
     """Proxies and browsers close a silent stream after 15 s."""
     check_identities_s: float = 10.0
@@ -205,12 +207,12 @@ class Hub:
 
     async def missed(self, tenant: str, last_id: str) -> list[HandoffFrame | EventFrame] | None:
         """The frames after an entry. None if the id is not an entry's, or if later entries were trimmed."""
-        if not _ENTRY_ID.fullmatch(last_id):
+        if not is_entry_id(last_id):
             return None
         after = await self._store.of(tenant).outbox.after(last_id, self.limits.behind)
         if after is None or len(after.entries) == self.limits.behind:
             return None
-        if not _entry_number(after.oldest) <= _entry_number(last_id) <= _entry_number(after.newest):
+        if not entry_number(after.oldest) <= entry_number(last_id) <= entry_number(after.newest):
             return None
         frames = (self._frame(entry) for entry in after.entries)
         return [frame for frame in frames if frame is not None]
@@ -341,7 +343,12 @@ def touchpoint_frame(
     )
 
 
-def _entry_number(entry_id: str) -> tuple[int, int]:
+def is_entry_id(text: str) -> bool:
+    return _ENTRY_ID.fullmatch(text) is not None
+
+
+def entry_number(entry_id: str) -> tuple[int, int]:
+    """The order of entries."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence)
 

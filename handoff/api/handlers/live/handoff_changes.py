@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 from aiohttp import web
@@ -16,7 +17,7 @@ from handoff.domain.handoff import Handoff, State
 from handoff.services.access.authorize import authorize_queue
 from handoff.services.access.reader import Reader
 from handoff.services.audit.entry import customer_ids
-from handoff.services.events.feed import EventFrame, Feed, Frame, HandoffFrame, TouchpointFrame
+from handoff.services.events.feed import EventFrame, Feed, Frame, HandoffFrame, TouchpointFrame, entry_number
 from handoff.services.handoffs.listing import Listing, current_customer_id, list_handoffs
 from handoff.services.handoffs.records import HandoffView, handoff_view
 
@@ -28,11 +29,25 @@ PENDING = (State.REQUESTED, State.OFFERED)
 Concerns = Callable[[Frame], bool]
 """Whether a stream sends a frame."""
 
+Missed = Callable[[str], Awaitable[Sequence[HandoffFrame | EventFrame] | None]]
+"""The frames after a position. None if some of them are no longer available."""
 
-class QueueView(Struct, frozen=True, kw_only=True):
-    """The pending handoffs at the start of a stream."""
+
+class SharedParts(Struct, frozen=True, kw_only=True):
+    """One of several topics on a stream: its part of the request's audit, and the one read for all."""
+
+    access: AuditedAccess | None = None
+    missed: Missed | None = None
+
+
+ALONE = SharedParts()
+
+
+class QueueView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The handoffs at the start of a stream: the newest 200 of each state. `more`: there are others."""
 
     handoffs: list[HandoffView]
+    more: bool = False
 
 
 async def of_queue(request: web.Request) -> web.StreamResponse:
@@ -49,7 +64,7 @@ async def of_agent(request: web.Request) -> web.StreamResponse:
 
 
 def queue_topic(
-    request: web.Request, out: Outlet, name: str, known: str | None, access: AuditedAccess | None = None
+    request: web.Request, out: Outlet, name: str, known: str | None, shared: SharedParts = ALONE
 ) -> HandoffTopic:
     """The handoffs of a queue. Forbidden for a queue that is not the caller's."""
     authorize_queue(request[PRINCIPAL], name)
@@ -57,11 +72,11 @@ def queue_topic(
     def concerns(frame: Frame) -> bool:
         return isinstance(frame, HandoffFrame) and name in frame.handoff.queues
 
-    return HandoffTopic(request, out, Listing(queue=name), concerns, known, access)
+    return HandoffTopic(request, out, Listing(queue=name), concerns, known, shared)
 
 
 def agent_topic(
-    request: web.Request, out: Outlet, id_: str, known: str | None, access: AuditedAccess | None = None
+    request: web.Request, out: Outlet, id_: str, known: str | None, shared: SharedParts = ALONE
 ) -> HandoffTopic:
     """The handoffs of an agent, and changes in their contexts."""
 
@@ -71,15 +86,15 @@ def agent_topic(
         data = frame.event.data if isinstance(frame, EventFrame) else None
         return isinstance(data, dict) and data.get("agent") == id_
 
-    return HandoffTopic(request, out, Listing(agent=id_), concerns, known, access)
+    return HandoffTopic(request, out, Listing(agent=id_), concerns, known, shared)
 
 
 def pending_topic(
-    request: web.Request, out: Outlet, known: str | None, access: AuditedAccess | None = None
+    request: web.Request, out: Outlet, known: str | None, shared: SharedParts = ALONE
 ) -> HandoffTopic:
     """All handoffs that the caller may see: it starts with the pending ones."""
     return HandoffTopic(
-        request, out, Listing(), lambda frame: isinstance(frame, HandoffFrame), known, access, PENDING
+        request, out, Listing(), lambda frame: isinstance(frame, HandoffFrame), known, shared, PENDING
     )
 
 
@@ -125,20 +140,21 @@ class HandoffTopic:
         listing: Listing,
         concerns: Concerns,
         known: str | None,
-        access: AuditedAccess | None,
+        shared: SharedParts,
         states: tuple[State, ...] = (*PENDING, State.ACCEPTED),
     ) -> None:
-        """`known` is the client's position. `access` is the topic's own part of the request's audit."""
+        """`known` is the client's position."""
         self._site = site = request.app[SITE]
         self._tenant = request[PRINCIPAL].tenant
         self._reader = reader = request[PRINCIPAL].reader
         self._request = request
-        self._access = access
+        self._access = shared.access
+        self._missed = shared.missed or partial(site.hub.missed, self._tenant)
         self._out = out
         self._known = known
         self._states = states
         self._concerns = concerns = _visible(concerns, reader)
-        self._listing = msgspec.structs.replace(listing, reader=reader, limit=200)
+        self._listing = msgspec.structs.replace(listing, reader=reader, limit=site.hub.limits.listed)
         # The feed skips frames of others without waking this task: most handoffs concern few streams.
         self._feed = Feed(lambda frame: not concerns(frame), site.hub.limits)
         self._begun_at = self.position = known or ""
@@ -166,30 +182,33 @@ class HandoffTopic:
         The customers of these handoffs get an audit entry of their own, since the stream's has none.
         """
         known = self._known
-        missed = await self._site.hub.missed(self._tenant, known) if known else None
+        missed = await self._missed(known) if known else None
         if missed is not None and known:
             for frame in filter(self._concerns, missed):
                 await self._send(frame)
             self._begun_at = self.position = missed[-1].id if missed else known
             return
         newest = await self._site.hub.newest(self._tenant)
-        handoffs = await self._listed()
+        handoffs, more = await self._listed()
         hashes = self._site.store.hashes(self._tenant)
         if handoffs:
             homes = customer_ids(hashes, [it.home for it in handoffs])
             await write_about(self._request, homes, "pending", self._access)
-        view = QueueView(handoffs=[handoff_view(self._reader.shown(it), hashes) for it in handoffs])
+        shown = [handoff_view(self._reader.shown(it), hashes) for it in handoffs]
+        view = QueueView(handoffs=shown, more=more)
         self._begun_at = self.position = newest
         if known:
             await self._out.send("reset", newest, view)
         else:
             await self._out.start(newest, view)
 
-    async def _listed(self) -> list[Handoff]:
+    async def _listed(self) -> tuple[list[Handoff], bool]:
+        """The handoffs as they are now, and whether there are more of a state."""
         records = self._site.store.of(self._tenant).handoffs
         wanted = [msgspec.structs.replace(self._listing, state=state) for state in self._states]
         pages = await asyncio.gather(*(list_handoffs(records, it, self._site.store.pace) for it in wanted))
-        return [it for page in pages for it in page.handoffs]
+        listed = [it for page in pages for it in page.handoffs]
+        return listed, any(page.bound is not None for page in pages)
 
     async def _send(self, frame: Frame) -> None:
         if isinstance(frame, HandoffFrame) and self._reader.limited:
@@ -208,12 +227,7 @@ class HandoffTopic:
 
 
 def _after(frame: Frame, last: str) -> bool:
-    return not isinstance(frame, TouchpointFrame) and _number(frame.id) > _number(last)
-
-
-def _number(entry_id: str) -> tuple[int, int]:
-    milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence or 0)
+    return not isinstance(frame, TouchpointFrame) and entry_number(frame.id) > entry_number(last)
 
 
 async def _view(site: AppContext, tenant: str, handoff: Handoff) -> bytes:

@@ -14,14 +14,15 @@ from aiohttp import web
 from msgspec import Struct
 
 from handoff.api.http.app_keys import PRINCIPAL, SITE
-from handoff.api.http.auditing import AuditedAccess, part, parts_done
+from handoff.api.http.auditing import part, parts_done
 from handoff.api.http.exchange import broken, read_json
 from handoff.api.http.protocol import HttpProtocol
 from handoff.domain.errors import HandoffError
 from handoff.services.access.authorize import Permission, authorize
+from handoff.services.events.missed import MissedFrames
 
 from .customer_touchpoints import CustomerTopic
-from .handoff_changes import agent_topic, pending_topic, queue_topic
+from .handoff_changes import SharedParts, agent_topic, pending_topic, queue_topic
 from .outlet import Outlet, Topic
 from .stream import Stream
 
@@ -71,14 +72,17 @@ async def of_topics(request: web.Request) -> web.StreamResponse:
     if isinstance(request.protocol, HttpProtocol):
         request.protocol.release()  # not its body's bytes for as long as the stream is open
     stream = Stream(request)
+    # All topics but customers have positions in the tenant's outbox.
+    positions = [it.position for it in given.topics if it.position and not it.topic.startswith("customer:")]
+    missed = MissedFrames(request.app[SITE].hub, request[PRINCIPAL].tenant, positions)
     with ExitStack() as opened:
         topics = {}
         for wanted in given.topics:
-            topics[wanted.topic] = topic = await _opened(request, stream, wanted)
+            topics[wanted.topic] = topic = await _opened(request, stream, wanted, missed)
             opened.callback(topic.close)
         parts_done(request)
         try:
-            return await stream.run(_Shared(request, stream, topics).follow)
+            return await stream.run(_Shared(request, stream, topics, missed).follow)
         except ConnectionError:
             return web.Response(status=499)
 
@@ -108,7 +112,7 @@ def _of(given: TopicInput, error: HandoffError) -> HandoffError:
     return error
 
 
-async def _opened(request: web.Request, stream: Stream, wanted: TopicInput) -> Topic:
+async def _opened(request: web.Request, stream: Stream, wanted: TopicInput, missed: MissedFrames) -> Topic:
     """The topic, registered for its events. Errors name it."""
     kind, _, name = wanted.topic.partition(":")
     access = part(request, kind, name)
@@ -117,7 +121,8 @@ async def _opened(request: web.Request, stream: Stream, wanted: TopicInput) -> T
         authorize(
             principal, Permission(scopes=(_SCOPES[kind],), queues=True, customers=True), principal.tenant
         )
-        topic = _topic(request, Outlet(stream, wanted.topic), wanted, access)
+        shared = SharedParts(access=access, missed=missed.after)
+        topic = _topic(request, Outlet(stream, wanted.topic), wanted, shared)
         try:
             await topic.open()
         except BaseException:
@@ -130,28 +135,32 @@ async def _opened(request: web.Request, stream: Stream, wanted: TopicInput) -> T
     return topic
 
 
-def _topic(request: web.Request, out: Outlet, wanted: TopicInput, access: AuditedAccess | None) -> Topic:
+def _topic(request: web.Request, out: Outlet, wanted: TopicInput, shared: SharedParts) -> Topic:
     kind, _, name = wanted.topic.partition(":")
     if kind == "customer":
-        return CustomerTopic(request, out, name, wanted.position, access)
+        return CustomerTopic(request, out, name, wanted.position, shared.access)
     if kind == "queue":
-        return queue_topic(request, out, name, wanted.position, access)
+        return queue_topic(request, out, name, wanted.position, shared)
     if kind == "agent":
-        return agent_topic(request, out, name, wanted.position, access)
-    return pending_topic(request, out, wanted.position, access)
+        return agent_topic(request, out, name, wanted.position, shared)
+    return pending_topic(request, out, wanted.position, shared)
 
 
 class _Shared:
     """Several topics on one stream. The stream ends with the first topic that ends."""
 
-    def __init__(self, request: web.Request, stream: Stream, topics: Mapping[str, Topic]) -> None:
+    def __init__(
+        self, request: web.Request, stream: Stream, topics: Mapping[str, Topic], missed: MissedFrames
+    ) -> None:
         self._heartbeat_s = request.app[SITE].hub.limits.heartbeat_s
         self._stream = stream
         self._topics = topics
+        self._missed = missed
 
     async def follow(self) -> None:
         for name, topic in self._topics.items():
             await _named(name, topic.begin())
+        self._missed.forget()
         positions = [TopicPosition(topic=name, position=it.position) for name, it in self._topics.items()]
         await self._stream.send("ready", None, TopicsReady(topics=positions))
         following = [
