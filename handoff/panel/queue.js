@@ -49,6 +49,7 @@ export class HandoffQueue extends PanelElement {
   /** @type {Set<string>} handoffs whose move is on its way */ #moving = new Set();
   /** @type {boolean} the status goes away once the server answers again */ #passing = false;
   /** @type {Map<string, Record<string, string>>} sources with more waiting handoffs than the server listed */ #partial = new Map();
+  /** @type {Set<string>} those that are being read again */ #filling = new Set();
   #sound = new Sound();
 
   disconnectedCallback() {
@@ -152,9 +153,10 @@ export class HandoffQueue extends PanelElement {
   /** Read a source again of which few handoffs are left here, and more on the server. */
   #fillUp() {
     for (const [list, query] of this.#partial) {
-      if ([...this.#handoffs.values()].filter((it) => isPending(it) && isListed(it, query)).length >= FEW) continue;
-      this.#partial.delete(list);
-      this.#poll(query).catch(() => this.#partial.set(list, query));
+      const left = [...this.#handoffs.values()].filter((it) => isPending(it) && isListed(it, query)).length;
+      if (left >= FEW || this.#filling.has(list)) continue;
+      this.#filling.add(list);
+      this.#poll(query).catch(() => null).finally(() => this.#filling.delete(list)); // the next event tries again
     }
   }
 

@@ -51,8 +51,9 @@ async def findings(tab: AgentTab) -> list[str]:
 @in_the_browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_axe_reports_no_violations(backend: Backend, theme: str) -> None:
-    id_ = await journey(backend)
-    tab = await backend.open_panel(f"queue=refunds&handoff={id_}", color_scheme=theme, bypass_csp=True)
+    id_, token = await journey(backend), await backend.token("ville")
+    fragment = f"queue=refunds&handoff={id_}"
+    tab = await backend.open_panel(fragment, token=token, color_scheme=theme, bypass_csp=True)
     await tab.wait_until_live()
     await tab.wait_until_live("handoff-queue")
     assert await findings(tab) == []
@@ -61,6 +62,9 @@ async def test_axe_reports_no_violations(backend: Backend, theme: str) -> None:
     await tab.context.get_by_role("button", name="What has changed?").click()
     await tab.context.locator(".moves").get_by_role("button", name="Release…").click()
     await tab.context.locator(".entry summary").first.click()
+    assert await findings(tab) == []
+    await backend.call("DELETE", "/v1/sessions/current", token=token)
+    await tab.page.get_by_role("alert").get_by_label("Token").wait_for()
     assert await findings(tab) == []
     empty = await backend.new_tab(color_scheme=theme, bypass_csp=True)
     await empty.page.goto(f"{backend.url}/panel/")

@@ -25,14 +25,15 @@ async def test_customers_of_before_leave_the_stream(backend: Backend) -> None:
             streams.append([it["topic"] for it in (request.post_data_json or {})["topics"]])
 
     tab.page.on("request", opened)
+    await tab.page.clock.install()
     await tab.page.goto(f"{backend.url}/panel/#token={await backend.token('ville')}&identity=user:anna")
     for name in ("bertta", "cecilia", "anna", "cecilia"):
         await tab.wait_until_live()
         await tab.page.evaluate("name => { location.hash = `identity=user:${name}`; }", name)
         await expect(tab.entry(f"text of of {name}")).to_be_visible()
     await tab.wait_until_live()
-    async with tab.page.expect_event("request", lambda it: it.url.endswith("/v1/events")):
-        pass  # the stream without them
+    async with tab.page.expect_request("**/v1/events"):  # the stream without them
+        await tab.page.clock.run_for(5000)
     customer = (await backend.call("GET", "/v1/context?identity=user:cecilia"))["customer"]["id"]
     assert streams[-1] == [f"customer:{customer}"]
 
@@ -75,21 +76,21 @@ async def test_a_move_whose_conflict_cannot_be_explained_is_not_stuck(backend: B
     await expect(tab.context.locator(".notice")).to_contain_text("aino")
 
 
-async def test_a_decline_whose_answer_was_lost_does_not_decline_the_next_step(backend: Backend) -> None:
+async def test_a_decline_after_another_agents_does_not_decline_the_next_step(backend: Backend) -> None:
     """The next step is the same queue again, so the handoff looks as before."""
     await backend.record("first")
     again = {"channel": "chat", "queue": "refunds", "deadline_s": 900}
     id_ = await backend.hand_over(fallback=[again, {**again, "queue": "claims"}])
-    token = await backend.token("ville")
+    token, other = await backend.token("ville"), await backend.token("aino")
     reason = {"version": 1, "reason": "Not mine"}
 
-    async def lose_the_answer(route: Route) -> None:
-        await backend.call("POST", f"/v1/handoffs/{id_}/decline", reason, token=token)
+    async def decline_first(route: Route) -> None:
+        await backend.call("POST", f"/v1/handoffs/{id_}/decline", reason, token=other)
         await route.continue_()
 
     tab = await backend.new_tab()
     await tab.page.route("**/v1/events", lambda route: route.abort())
-    await tab.page.route("**/decline", lose_the_answer, times=1)
+    await tab.page.route("**/decline", decline_first, times=1)
     await tab.page.goto(f"{backend.url}/panel/#token={token}&queue=refunds")
     card = tab.queue.locator(".card")
     await card.get_by_role("button", name="Decline").click()
@@ -141,7 +142,8 @@ async def test_words_typed_while_a_note_is_sent_stay(backend: Backend) -> None:
 @pytest.mark.parametrize("action", ["Complete", "Release…", "Decline…"])
 async def test_a_move_whose_answer_was_lost_is_done(backend: Backend, action: str) -> None:
     await backend.record("first")
-    id_, token = await backend.hand_over(), await backend.token("ville")
+    fallback = [{"channel": "chat", "queue": name, "deadline_s": 900} for name in ("refunds", "claims")]
+    id_, token = await backend.hand_over(fallback=fallback), await backend.token("ville")
     if action != "Decline…":
         await backend.call("POST", f"/v1/handoffs/{id_}/accept", {"version": 1}, token=token)
     lost: list[str] = []
@@ -167,6 +169,8 @@ async def test_a_move_whose_answer_was_lost_is_done(backend: Backend, action: st
             await tab.page.keyboard.press("Enter")
         await expect(status).to_have_text(text)
     assert len(lost) == 1
+    now = await backend.call("GET", f"/v1/handoffs/{id_}")
+    assert now["fallback_used"] == (action == "Decline…")
 
 
 def body_of(route: Route) -> Any:
@@ -195,6 +199,7 @@ async def test_a_queue_that_is_listed_in_part_says_so_and_is_filled_up(backend: 
     await tab.page.goto(f"{backend.url}/panel/#token={await backend.token('ville')}&queue=refunds")
     cut = tab.queue.get_by_text("Not all handoffs are shown")
     await expect(tab.queue.locator(".card")).to_have_count(49)
+    await expect(cut).to_be_visible()
     await tab.page.unroute("**/v1/handoffs?*")
     for route in held:
         await route.continue_()
