@@ -93,9 +93,6 @@ class Keys:
         """The key of this kind in an erased identity's grave."""
         return self._tags[self.partition(home)] + b"g" + kind + job + home
 
-    def erased_ids(self, home: bytes) -> bytes:
-        return self._key(b"D", home)
-
     def horizons(self, partition: int) -> bytes:
         return self._tags[partition] + b"H"
 
