@@ -93,6 +93,10 @@ class Keys:
         """The key of this kind in an erased identity's grave."""
         return self._tags[self.partition(home)] + b"g" + kind + job + home
 
+    def erased_ids(self, home: bytes) -> bytes:
+        """Functions build it by themselves: here its name is listed with the others."""
+        return self._key(b"D", home)
+
     def horizons(self, partition: int) -> bytes:
         return self._tags[partition] + b"H"
 
