@@ -36,10 +36,11 @@ class Streams:
             self.opened += 1
             self.open.add(request)
 
-    async def settle_at(self, count: int) -> None:
-        """Wait until this many are open: the old stream closes once the new one is ready."""
+    async def settle_at(self, count: int, opened: int = 0) -> None:
+        """Wait until this many are open, and at least `opened` were: an old stream closes once the new one is
+        ready."""
         async with asyncio.timeout(PATIENCE_MS / 1000):
-            while len(self.open) != count:  # noqa: ASYNC110 - the browser
+            while len(self.open) != count or self.opened < opened:  # noqa: ASYNC110 - the browser
                 await asyncio.sleep(0.05)
 
 
@@ -157,7 +158,7 @@ async def test_another_tab_takes_over_from_one_that_is_frozen_and_this_one_follo
         await other.page.clock.fast_forward(60_000)
     await expect(other.queue.locator(".card")).to_have_count(1)
     await leader.page.evaluate("thaw()")
-    await streams.settle_at(1)
+    await streams.settle_at(1, opened=2)
     await backend.hand_over(identity="user:bertta", reason="After the thaw")
     for tab in (leader, other):
         await tab.wait_until_live("handoff-queue")
