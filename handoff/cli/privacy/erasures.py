@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from handoff.cli.client import Remote, remote
-from handoff.cli.customers import customer_id, print_json
+from handoff.cli.customers.actions import customer_id, print_json
 from handoff.domain.errors import HandoffError
 
 POLL_S = 0.2

@@ -12,10 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from handoff.cli.client import Remote, remote
+from handoff.cli.rendering import print_context
 from handoff.domain.errors import HandoffError
-
-from .client import Remote, remote
-from .rendering import print_context
 
 Action = Callable[[Remote, argparse.Namespace, Console], Coroutine[Any, Any, None]]
 
