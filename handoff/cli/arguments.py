@@ -15,7 +15,7 @@ from .access.options import add_access
 from .audit.options import add_audit
 from .customers.options import add_customer, add_reports
 from .importing.options import add_import
-from .operating.options import add_operating
+from .operating.options import add_operating, add_webhooks
 from .privacy.options import add_erasures, add_retention
 from .sealing.options import add_keys
 from .setup.options import add_setup
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add_access(commands)
     add_audit(commands)
     add_import(commands)
-    options.add_webhooks(commands)
+    add_webhooks(commands)
     add_operating(commands)
     add_setup(commands)
     options.add_store(commands)

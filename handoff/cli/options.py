@@ -1,4 +1,4 @@
-"""The parsers of `serve`, `demo`, `webhooks`, and `store`. Imports nothing that a command needs."""
+"""The parsers of `serve`, `demo`, and `store`. Imports nothing that a command needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .parsing import add_actions, add_admin_options, add_command, add_store_options, count
+from .parsing import add_actions, add_command, add_store_options, count
 from .sealing.options import add_seal
 
 SERVE_EXAMPLES = """\
@@ -25,14 +25,6 @@ examples:
   handoff demo --once         # print the journey and the agent's context, then exit
 
 The demo is idempotent: running it again records nothing twice.
-"""
-WEBHOOK_EXAMPLES = """\
-examples:
-  handoff webhooks test https://desk.example.com/handoff --secret whsec_…
-  handoff webhooks test http://127.0.0.1:9000/hook \\
-      --allow-insecure --allow-network 127.0.0.0/8
-
-The exit status is 0 if the receiver accepted the event, otherwise 1.
 """
 UPGRADE = """\
 Let the store use this release's formats. Run this command after you have
@@ -68,27 +60,6 @@ def _add_serving(command: argparse.ArgumentParser, run: str, default: str) -> No
     command.add_argument("--port", type=int, help="the port to listen on (default: 8080; 0 picks a free one)")
     command.add_argument("--data", metavar="DIR", help="the data directory of the embedded store")
     command.set_defaults(run=run)
-
-
-def add_webhooks(commands: Any) -> None:
-    webhooks = add_command(commands, "webhooks", "list subscriptions, and test webhook receivers")
-    tools = add_actions(webhooks, "tool")
-    listing = add_command(tools, "list", "list subscriptions with the state of their queues")
-    add_admin_options(listing, "operating.actions:list_webhooks")
-    test = add_command(tools, "test", "send a signed test event to a URL", WEBHOOK_EXAMPLES)
-    test.add_argument("url", help="the receiver's URL")
-    test.add_argument(
-        "--secret", help="the signing secret, whsec_…; without it, the command prints a new one"
-    )
-    test.add_argument("--allow-insecure", action="store_true", help="allow http:// URLs")
-    test.add_argument(
-        "--allow-network",
-        action="append",
-        default=[],
-        metavar="CIDR",
-        help="allow a private network, such as 10.0.0.0/8; can be repeated",
-    )
-    test.set_defaults(run="webhooks:test")
 
 
 def add_store(commands: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from handoff.cli.client import Remote, remote
 from handoff.cli.rendering import print_context
+from handoff.cli.terminal import print_json
 from handoff.domain.errors import HandoffError
 
 Action = Callable[[Remote, argparse.Namespace, Console], Coroutine[Any, Any, None]]
@@ -71,11 +71,6 @@ def _run(action: Action, options: argparse.Namespace) -> int:
 
     asyncio.run(call())
     return 0
-
-
-def print_json(value: Any) -> None:
-    """Print a server's response."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 async def _look_up(server: Remote, identities: list[str]) -> dict[str, Any]:

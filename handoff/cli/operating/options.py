@@ -57,6 +57,14 @@ examples:
 
 The token needs the scope operate.
 """
+WEBHOOK_EXAMPLES = """\
+examples:
+  handoff webhooks test https://desk.example.com/handoff --secret whsec_…
+  handoff webhooks test http://127.0.0.1:9000/hook \\
+      --allow-insecure --allow-network 127.0.0.0/8
+
+The exit status is 0 if the receiver accepted the event, otherwise 1.
+"""
 
 
 def add_operating(commands: Any) -> None:
@@ -134,3 +142,24 @@ def _add_deliveries(commands: Any) -> None:
 def _add_page(listing: argparse.ArgumentParser) -> None:
     listing.add_argument("--limit", type=page_size, default=50, metavar="N", help="at most 500 (default: 50)")
     listing.add_argument("--cursor", help="continue a list: the cursor that it ended with")
+
+
+def add_webhooks(commands: Any) -> None:
+    webhooks = add_command(commands, "webhooks", "list subscriptions, and test webhook receivers")
+    tools = add_actions(webhooks, "tool")
+    listing = add_command(tools, "list", "list subscriptions with the state of their queues")
+    add_admin_options(listing, f"{_RUN}:list_webhooks")
+    test = add_command(tools, "test", "send a signed test event to a URL", WEBHOOK_EXAMPLES)
+    test.add_argument("url", help="the receiver's URL")
+    test.add_argument(
+        "--secret", help="the signing secret, whsec_…; without it, the command prints a new one"
+    )
+    test.add_argument("--allow-insecure", action="store_true", help="allow http:// URLs")
+    test.add_argument(
+        "--allow-network",
+        action="append",
+        default=[],
+        metavar="CIDR",
+        help="allow a private network, such as 10.0.0.0/8; can be repeated",
+    )
+    test.set_defaults(run="operating.webhooks:test")
