@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
-from handoff.cli import importing
 from handoff.cli.arguments import parser
+from handoff.cli.importing import command
 from handoff.domain.errors import HandoffError
 from tests.delivery.subscribers import SECRET, Subscriber, subscriber, until
 from tests.faults.load import TOKEN, Process, client, serving
@@ -61,7 +61,7 @@ async def run(url: str, *arguments: str | Path, code: int = DONE, token: str = T
 
     def call() -> int:
         try:
-            return importing.run(options)
+            return command.run(options)
         except HandoffError as error:
             print(error.detail)
             return NOT_FINISHED

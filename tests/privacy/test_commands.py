@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
+import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -79,6 +83,45 @@ async def test_erasures_of_a_tenant_and_their_pages(valkey: str, tmp_path: Path,
         shown = await command(api, "erasures", "show", whole["erasures"][2]["id"], "--tenant", tenant)
         assert "sha256" in shown
         assert "0 of 0 shown" in await command(api, "erasures", "list", "--tenant", other)
+
+
+@pytest.mark.parametrize(("typed", "code"), [(b"\x04", 1), (b"y\n", 1), (b"yes\n", 0), (None, 130)])
+async def test_the_question_before_an_erasure_takes_every_answer(
+    valkey: str, tmp_path: Path, typed: bytes | None, code: int
+) -> None:
+    """Ctrl-D, an answer that is too short, yes, and Ctrl-C at a terminal."""
+    tenant, other = fresh_tenant(), fresh_tenant()
+    chosen = settings(valkey, tenant, other, tmp_path, privacy={}, store={"data_dir": str(tmp_path)})
+    async with serving.in_process(chosen) as (server, session):
+        api = Callers(server, session, tenant, other)
+        await api.ok("POST", "/v1/touchpoints", message("m1", identities=["user:anna"]))
+        ours, theirs = pty.openpty()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "handoff.cli", "customer", "erase", "user:anna", "--tenant", tenant),
+                env=os.environ | {"HANDOFF_URL": api.url, "HANDOFF_TOKEN": serving.ADMIN},
+                stdin=theirs,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            assert process.stdout is not None
+            async with asyncio.timeout(PATIENCE_S):
+                await process.stdout.readuntil(b"Type yes: ")
+                if typed is None:
+                    process.send_signal(signal.SIGINT)
+                else:
+                    os.write(ours, typed)
+                output, _ = await process.communicate()
+        finally:
+            os.close(ours)
+            os.close(theirs)
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert process.returncode == code, output
+        assert b"Traceback" not in output
+        context = await api.ok("GET", "/v1/context?identity=user:anna")
+        assert (context["customer"] is None) is (code == 0)
 
 
 async def test_a_touchpoint_is_revealed(valkey: str, tmp_path: Path, command: Command) -> None:

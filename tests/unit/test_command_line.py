@@ -48,6 +48,17 @@ def test_the_demos_help_names_its_configuration_and_no_workers(capsys: pytest.Ca
     assert "--workers" not in output
 
 
+@pytest.mark.parametrize("listing", ["quarantine list", "deliveries list wh", "erasures list"])
+@pytest.mark.parametrize("limit", ["0", "501"])
+def test_a_page_outside_the_servers_limits_is_refused(
+    capsys: pytest.CaptureFixture[str], listing: str, limit: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args([*listing.split(), "--limit", limit])
+    assert ended.value.code == 2
+    assert f"{limit} is not between 1 and 500" in capsys.readouterr().err
+
+
 def loaded(code: str) -> set[str]:
     """The modules that Python has imported after running `code`."""
     run = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint('loaded', *sys.modules)"

@@ -8,9 +8,11 @@ import signal
 import stat
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from handoff.bootstrap.checking.checking import check_file
 from handoff.bootstrap.settings import Settings, load_settings
@@ -112,10 +114,10 @@ def test_a_stores_password_is_kept_out_of_the_configuration(folder: Path) -> Non
 
 def test_nothing_is_overwritten_without_the_flag(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = made()
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    before = contents(folder)
     assert run_command("init", "handoff.toml", "--yes") == 1
     assert "overwrite with --force" in capsys.readouterr().err
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert contents(folder) == before
     assert made("--force").tokens != first.tokens
 
 
@@ -168,17 +170,59 @@ def test_addresses_of_sources_can_be_used_as_printed(capsys: pytest.CaptureFixtu
     assert "https://shop.example/handoff/in/web\n" in capsys.readouterr().out
 
 
-def test_a_full_disk_leaves_nothing(folder: Path) -> None:
+@contextmanager
+def small_files(size: int) -> Iterator[None]:
+    """Files that would grow beyond `size` bytes fail, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))  # less than a token
-        with pytest.raises(ConfigurationError, match=r"handoff\.toml: File too large"):
-            _write(folder / "handoff.toml", folder / "handoff-secrets", PLANNED, force=False)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(it.relative_to(folder)): it.read_bytes() for it in folder.rglob("*") if it.is_file()}
+
+
+def test_a_full_disk_leaves_nothing(folder: Path) -> None:
+    with small_files(20), pytest.raises(ConfigurationError, match=r"handoff\.toml: File too large"):
+        _write(folder / "handoff.toml", folder / "handoff-secrets", PLANNED, force=False)
     assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_keeps_the_old_secrets_with_the_old_configuration(folder: Path) -> None:
+    """The secrets are small enough to be written; the configuration is not."""
+    made()
+    planned = structs.replace(PLANNED, secrets={"bot-token": "new"})
+    before = contents(folder)
+    with small_files(20), pytest.raises(ConfigurationError, match="File too large"):
+        _write(folder / "handoff.toml", folder / "handoff-secrets", planned, force=True)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("place", ["handoff.toml", "handoff-secrets/desk-token", "handoff-secrets/chat"])
+def test_a_directory_in_place_of_a_file_replaces_no_secret(
+    folder: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    made()
+    (folder / place).unlink()
+    (folder / place).mkdir()
+    before = contents(folder)
+    assert run_command("init", "--yes", "--force") == 1
+    assert f"{place} is a directory" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
+def test_a_file_in_place_of_the_secrets_directory_is_kept(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "handoff-secrets").write_text("notes")
+    assert run_command("init", "--yes", "--force") == 1
+    assert "handoff-secrets is not a directory" in capsys.readouterr().err
+    assert contents(folder) == {"handoff-secrets": b"notes"}
 
 
 def test_a_missing_directory_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,8 @@ CROWDED: dict[str, str] = {}
 """Packages that may have more modules than `SIBLINGS`, each with its reason."""
 
 SHARED_STEMS = {"__init__", "__main__", "adapter", "options", "settings"}
-"""Module names that mean the same in every package: a vendor's adapter, its options, a part's settings."""
+"""Module names that mean the same in every package: a vendor's adapter, the options of a vendor or of
+commands, a part's settings."""
 
 
 def sources() -> Iterator[tuple[str, Path, ast.Module]]:

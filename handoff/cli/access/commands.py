@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from handoff.cli.client import Remote, remote
+from handoff.cli.terminal import print_json
 
 Action = Callable[[Remote, argparse.Namespace], Coroutine[Any, Any, Any]]
 
@@ -54,7 +54,7 @@ def _run(action: Action, options: argparse.Namespace, show_answer: Callable[[Any
 
     answer = asyncio.run(call())
     if getattr(options, "json", False):
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
+        print_json(answer)
     else:
         show_answer(answer)
     return 0

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from handoff.bootstrap.settings import load_settings
 from handoff.cli.client import remote
+from handoff.cli.terminal import print_json
 from handoff.domain.clock import SECOND, format_time
 from handoff.domain.errors import ConfigurationError, HandoffError
 from handoff.services.audit.verifying import Verification, verify
@@ -89,7 +90,7 @@ def search(options: argparse.Namespace) -> int:
             params["from" if name == "since" else "to"] = moment(getattr(options, name))
     found = asyncio.run(_search(options, params))
     if options.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print_json(found)
     else:
         _print_entries(found)
     return 0

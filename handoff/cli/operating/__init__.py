@@ -1,1 +1,1 @@
-"""The operator's commands: `handoff sources`, `quarantine`, `deliveries`, `status`, and `show-config`."""
+"""The operator's commands: `sources`, `quarantine`, `webhooks`, `deliveries`, `status`, and `show-config`."""

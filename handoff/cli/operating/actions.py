@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from base64 import b64decode
 from collections.abc import Callable, Coroutine
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from handoff.cli.client import Remote, remote
+from handoff.cli.terminal import confirmed, print_json
 from handoff.domain.errors import HandoffError
 
 from . import output
@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace, ask: Ask, show: Callable[[Any], None]) -> 
 
     answer = asyncio.run(call())
     if options.json:
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
+        print_json(answer)
     else:
         show(answer)
     return answer
@@ -147,7 +147,7 @@ def dismiss_quarantined(options: argparse.Namespace) -> int:
     what = f"{len(options.id)} items" if options.id else f"all items of {options.source}"
     if options.source and options.code:
         what += f" with the code {options.code}"
-    if not options.yes and not _confirmed(f"Delete {what} for good? [y/N] "):
+    if not options.yes and not confirmed(f"Delete {what} for good? [y/N] ", "y", "yes"):
         print("nothing was deleted", file=sys.stderr)
         return 1
     answer = _run(
@@ -157,16 +157,6 @@ def dismiss_quarantined(options: argparse.Namespace) -> int:
     )
     _check_found(options, answer["dismissed"])
     return 0
-
-
-def _confirmed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise HandoffError("standard input is not a terminal: use --yes", code="usage")
-    try:
-        return input(question).strip().lower() in ("y", "yes")
-    except EOFError:  # Ctrl-D
-        print()
-        return False
 
 
 def list_webhooks(options: argparse.Namespace) -> int:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from handoff.cli.client import Remote, remote
-from handoff.cli.customers import customer_id, print_json
+from handoff.cli.customers.actions import customer_id
+from handoff.cli.terminal import confirmed, print_json
 from handoff.domain.errors import HandoffError
 
 POLL_S = 0.2
 
 
 def erase(options: argparse.Namespace) -> int:
-    """Erase a customer, or one of the customer's identities."""
-    return asyncio.run(_run(_erase, options))
+    """Erase a customer, or one of the customer's identities, after a question."""
+    id_ = asyncio.run(_find(options))
+    what = f"{options.identity} of {id_}" if options.identity else id_
+    if not options.yes and not confirmed(f"Erase {what} for good? Type yes: ", "yes"):
+        raise HandoffError("nothing was erased", code="cancelled")
+    return asyncio.run(_run(partial(_erase, id_), options))
 
 
 def show_all(options: argparse.Namespace) -> int:
@@ -37,24 +42,18 @@ async def _run(action: Any, options: argparse.Namespace) -> int:
     return 0
 
 
-async def _erase(server: Remote, options: argparse.Namespace, console: Console) -> None:
-    id_ = await customer_id(server, options.customer)
-    what = f"{options.identity} of {id_}" if options.identity else id_
-    if not options.yes and not await asyncio.to_thread(_confirmed, what):
-        raise HandoffError("nothing was erased", code="cancelled")
+async def _find(options: argparse.Namespace) -> str:
+    async with remote(options.url, options.token, options.tenant) as server:
+        return await customer_id(server, options.customer)
+
+
+async def _erase(id_: str, server: Remote, options: argparse.Namespace, console: Console) -> None:
     params = {"identity": options.identity, "reason": options.reason, "now": "true" if options.now else None}
     erasure = await server.delete(f"/v1/customers/{id_}", {name: it for name, it in params.items() if it})
     while options.wait and erasure["state"] == "running":
         await asyncio.sleep(POLL_S)
         erasure = await server.get(f"/v1/erasures/{erasure['id']}")
     _print(erasure, options, console)
-
-
-def _confirmed(what: str) -> bool:
-    """Whether the person at the terminal agrees. HandoffError without a terminal."""
-    if not sys.stdin.isatty():
-        raise HandoffError("an erasure cannot be undone: repeat the command with --yes", code="not_confirmed")
-    return input(f"Erase {what} for good? Type yes: ").strip().lower() == "yes"
 
 
 async def _show(server: Remote, options: argparse.Namespace, console: Console) -> None:

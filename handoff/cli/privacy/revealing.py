@@ -6,7 +6,7 @@ import argparse
 import asyncio
 
 from handoff.cli.client import remote
-from handoff.cli.customers import print_json
+from handoff.cli.terminal import print_json
 
 
 def reveal(options: argparse.Namespace) -> int:

@@ -48,8 +48,11 @@ def _require_place(file: Path, folder: Path, *, force: bool) -> None:
             f"{' and '.join(there)} exist{'s' if len(there) == 1 else ''}: choose another name, "
             "or overwrite with --force"
         )
+    _require_no_directory(file)
     if folder.is_symlink():
         raise ConfigurationError(f"{folder} is a link: secrets are written beside {file} only")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"{folder} is not a directory: choose another name, or remove it")
 
 
 def _check(file: Path, folder: Path, planned: SetupPlan) -> None:
@@ -70,38 +73,46 @@ def _check(file: Path, folder: Path, planned: SetupPlan) -> None:
 
 
 def _write(file: Path, folder: Path, planned: SetupPlan, *, force: bool) -> None:
-    """Write the secrets, then the configuration. A failure removes the new files again."""
+    """Write the secrets and the configuration. Existing files are replaced once all new ones are written, so
+    that a full disk leaves the old secrets with the old configuration. A failure removes the new files."""
+    contents = {folder / name: secret + "\n" for name, secret in planned.secrets.items()}
+    contents[file] = planned.text
+    new = {path: path.with_name(f".{path.name}.new") if force else path for path in contents}
     made: list[Path] = []
+    for path in contents:
+        _require_no_directory(path)
     try:
         folder.mkdir(mode=FOLDER_MODE, exist_ok=force)
         folder.chmod(FOLDER_MODE)
-        contents = {folder / name: secret + "\n" for name, secret in planned.secrets.items()}
-        for path, content in (contents | {file: planned.text}).items():
-            _put(path, content, force=force)
-            made.append(path)
+        for path, content in contents.items():
+            if force:
+                new[path].unlink(missing_ok=True)
+            _create(new[path], content, made)
+        if force:
+            for path in contents:
+                new[path].replace(path)
     except OSError as error:
-        if not force:
-            for path in made:
-                path.unlink()
-            with suppress(OSError):
-                folder.rmdir()
+        for path in made:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
         raise ConfigurationError(f"cannot write {error.filename}: {error.strerror or error}") from error
 
 
-def _put(path: Path, content: str, *, force: bool) -> None:
-    """Create a file that only its owner can read. With `force`, it replaces another one in one step."""
-    target = path.with_name(f".{path.name}.new") if force else path
-    if force:
-        target.unlink(missing_ok=True)
-    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+def _create(path: Path, content: str, made: list[Path]) -> None:
+    """Create a file that only its owner can read, and note it in `made`."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    made.append(path)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as opened:
             opened.write(content)
     except OSError as error:  # the disk is full, say
-        target.unlink()
         raise OSError(error.errno, error.strerror, str(path)) from error
-    if force:
-        target.replace(path)
+
+
+def _require_no_directory(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        raise ConfigurationError(f"{path} is a directory: choose another name, or remove it")
 
 
 def _report(file: Path, folder: Path, answers: SetupAnswers, planned: SetupPlan) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from handoff.cli.client import Remote, remote
+from handoff.cli.rendering import print_context
+from handoff.cli.terminal import print_json
 from handoff.domain.errors import HandoffError
-
-from .client import Remote, remote
-from .rendering import print_context
 
 Action = Callable[[Remote, argparse.Namespace, Console], Coroutine[Any, Any, None]]
 
@@ -72,11 +71,6 @@ def _run(action: Action, options: argparse.Namespace) -> int:
 
     asyncio.run(call())
     return 0
-
-
-def print_json(value: Any) -> None:
-    """Print a server's response."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 async def _look_up(server: Remote, identities: list[str]) -> dict[str, Any]:

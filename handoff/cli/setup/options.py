@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from handoff.cli.parsing import add_command
 
 INIT = """\
 Write a configuration to start from. On a terminal, the command asks for
@@ -40,13 +40,11 @@ exit status:
   1  errors; with --strict, also for warnings
   2  wrong usage
 """
-AddCommand = Callable[..., argparse.ArgumentParser]
 
 
-def add_setup(commands: Any, command: AddCommand) -> None:
-    """Add the commands. `command` makes one, with its help."""
-    _add_init(commands, command)
-    checking = command(
+def add_setup(commands: Any) -> None:
+    _add_init(commands)
+    checking = add_command(
         commands,
         "check-config",
         "check a configuration file without starting the server",
@@ -57,12 +55,14 @@ def add_setup(commands: Any, command: AddCommand) -> None:
     checking.add_argument("--strict", action="store_true", help="exit with 1 for warnings, too")
     checking.add_argument("--json", action="store_true", help="print the result as JSON")
     checking.set_defaults(run="setup.checked:check")
-    listing = command(commands, "adapters", "list the installed adapters")
+    listing = add_command(commands, "adapters", "list the installed adapters")
     listing.set_defaults(run="configured:list_adapters")
 
 
-def _add_init(commands: Any, command: AddCommand) -> None:
-    init = command(commands, "init", "write a configuration to start from", INIT_EXAMPLES, description=INIT)
+def _add_init(commands: Any) -> None:
+    init = add_command(
+        commands, "init", "write a configuration to start from", INIT_EXAMPLES, description=INIT
+    )
     init.add_argument(
         "file", type=Path, nargs="?", default=Path("handoff.toml"), help="default: handoff.toml"
     )

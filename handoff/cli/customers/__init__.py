@@ -1,0 +1,1 @@
+"""`handoff context`, `handoffs`, and `customer`."""
