@@ -94,13 +94,13 @@ class Summariser:
 def _masked(
     touchpoints: Sequence[TimelineItem], brief: Brief, mask: Mask
 ) -> tuple[list[TimelineItem], Brief]:
-    """What a plug-in may read. Handles stay, as in every answer."""
+    """The input with the mask applied. Identities stay, as in every answer."""
     written = mask(msgspec.to_builtins(brief))
     return [_masked_item(it, mask) for it in touchpoints], msgspec.convert(written, Brief)
 
 
 def _masked_item(item: TimelineItem, mask: Mask) -> TimelineItem:
-    said = {
+    texts = {
         "subject": item.subject,
         "text": item.text,
         "name": item.name,
@@ -108,8 +108,8 @@ def _masked_item(item: TimelineItem, mask: Mask) -> TimelineItem:
         "traits": item.traits,
         "attachments": item.attachments,
     }
-    shown = mask(said)
-    if shown is said:
+    shown = mask(texts)
+    if shown is texts:
         return item
     shown["attachments"] = tuple(shown["attachments"])
     return msgspec.structs.replace(item, **shown, made=None)  # what was made is of the stored texts
