@@ -20,7 +20,7 @@ from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
 from handoff.domain.brief import BriefRules
-from handoff.domain.errors import HandoffError
+from handoff.domain.errors import HandoffError, StoreUnavailable
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token, hash_secret
 from handoff.services.access.credentials import Credentials
@@ -43,6 +43,7 @@ from handoff.services.sources.inbound import Inbound, Source
 from handoff.services.sources.quarantine import Quarantine
 from handoff.services.timeline.batching import Intake
 from handoff.store.connection import Connection
+from handoff.store.errors import reason_of
 from handoff.store.formats import require_understood
 from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
@@ -321,8 +322,15 @@ async def _store(
 
 @asynccontextmanager
 async def _registered(store: Store) -> AsyncIterator[None]:
-    """Register as a worker of the store. ConfigurationError if the store's format is too new."""
-    await store.workers.beat()
+    """Register as a worker of the store. ConfigurationError if the store's format is too new.
+
+    A server also starts on a store that takes no writes: it answers reads, its next beats try again, and it
+    is not ready until one succeeds.
+    """
+    try:
+        await store.workers.beat()
+    except StoreUnavailable as error:
+        log.warning("worker_not_registered", code=error.problem_code, reason=reason_of(error))
     try:
         require_understood(store.workers.current, store.workers.understood)
         yield

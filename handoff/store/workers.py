@@ -55,6 +55,7 @@ class Workers:
         self.understood = understood
         self.current = 1
         self._functions = functions
+        self._registered = False
         self._described = msgspec.json.encode(
             WorkerInfo(host=socket.gethostname(), pid=os.getpid(), release=release)
         )
@@ -65,6 +66,8 @@ class Workers:
 
     def ready(self) -> str | None:
         """Why this worker should get no requests, or None."""
+        if not self._registered:
+            return "not_registered"
         return None if self.current <= self.understood else "store_format"
 
     async def beat(self) -> None:
@@ -72,6 +75,7 @@ class Workers:
         (answer,) = await self._functions.call_each(
             "worker_beat", [([META, WORKERS], [self.id, self.understood, self._described])]
         )
+        self._registered = True
         before, self.current = self.current, int(answer)
         if self.current > self.understood >= before:
             log.error("store_format_not_understood", format=self.current, understood=self.understood)

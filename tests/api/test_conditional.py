@@ -128,7 +128,7 @@ async def test_with_a_summariser_nothing_is_cached_or_shared(api: Api, built: Co
     """A summary takes seconds and is never cached, so no lookup waits for another."""
 
     class Slow:
-        async def add(self, _items: Any, brief: Any) -> Any:
+        async def add(self, _items: Any, brief: Any, _mask: Any) -> Any:
             async with asyncio.timeout(10):
                 await together.wait()
             return brief

@@ -99,6 +99,7 @@ async def test_another_worker_takes_over_within_six_seconds(
             two.first.send_signal(signal.SIGCONT)
             two.first.send_signal(signal.SIGINT)  # it settles the attempt in flight, then ends
             await two.first.wait()
+        await until_async(lambda: all_delivered(two.harness, 1))
         (subscription,) = await subscriptions.read_all(store, "default")
         (message,), _, _ = await two.harness.queue.log(subscription.id, dead=False, limit=10, below=None)
     assert [it.event["subject"] for it in platform.received] == [two.handoff.id] * 2

@@ -48,6 +48,7 @@ async def test_a_late_answer_does_not_change_the_story_that_is_shown_now(backend
     await tab.context.get_by_role("button", name="Accept").click()
     await expect(tab.context.locator(".notice")).to_have_text("Sending…")
     await tab.page.evaluate("id => { location.hash = `handoff=${id}`; }", next_one)
+    await expect(tab.entry("text of other")).to_be_visible()  # until then, the stream of before is live
     await tab.wait_until_live()
     await tab.page.route("**/context?*", lambda route: route.abort())  # nothing corrects it
     async with tab.page.expect_response(f"**/{mine}/accept"):

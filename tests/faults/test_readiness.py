@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.conftest import Api, message, served
-from tests.conftest import opened
+from tests import serving
+from tests.api.conftest import Api, message, served, settings_for
+from tests.conftest import fresh_tenant, opened
 from tests.store.servers import ask, cluster_servers, sentinel_servers, server, valkey_binary
 
 PATIENCE_S = 20.0
@@ -67,6 +68,34 @@ async def test_a_store_that_refuses_writes_is_not_ready(
             await api.record("e1")
             refuse, allow = setting(socket, name, refusing), setting(socket, name, allowing)
             await follows(api, refuse, allow, reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "refusing", "allowing", "reason"),
+    [
+        ("maxmemory", "1", "0", "out_of_memory"),
+        ("min-replicas-to-write", "1", "0", "no_replicas"),
+    ],
+)
+async def test_a_server_starts_on_a_store_that_refuses_writes(
+    name: str, refusing: str, allowing: str, reason: str
+) -> None:
+    """It answers reads, and works as soon as the store takes writes again."""
+    with server(valkey_binary()) as running:
+        socket = str(running.directory / "server.sock")
+        tenant = fresh_tenant()
+        settings = settings_for(running.url, tenant, fresh_tenant(), timeout_s=2)
+        async with serving.in_process(settings) as (first, session):
+            await Api(first, session, tenant, tenant).record("e1")
+        ask(socket, "CONFIG", "SET", name, refusing)
+        async with serving.in_process(settings) as (second, session):
+            api = Api(second, session, tenant, tenant)
+            await until(api, 503, reason)
+            assert (await api.post("/v1/touchpoints", message("refused"))).status == 503
+            ask(socket, "CONFIG", "SET", name, allowing)
+            await until(api, 200)
+            await api.record("e2")
+            assert await second.store.workers.alive(), "it registers later"
 
 
 async def test_a_heartbeat_from_before_a_failed_write_proves_nothing() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from handoff.domain.identity import parse_identity
-from tests.api.conftest import Api
+from handoff.services.privacy.settings import PrivacySettings
+from tests import serving
+from tests.api.conftest import Api, settings_for
+from tests.conftest import fresh_tenant
 
 from .conftest import erase, everything
 
@@ -126,6 +132,21 @@ async def test_erasing_needs_its_own_scope(api: Api, token: str) -> None:
     answer = await api.call("DELETE", f"/v1/customers/{customer}", token=token)
     assert answer.status == 403
     assert (await api.context(f"email:{EMAIL}"))["match"] == "one"
+
+
+async def test_the_receipt_names_the_day_when_the_last_backup_is_gone(valkey: str, tmp_path: Path) -> None:
+    """A backup that is made between the request and the end of the job still has the customer."""
+    tenant = fresh_tenant()
+    plain = settings_for(valkey, tenant, fresh_tenant(), data_dir=str(tmp_path))
+    settings = msgspec.structs.replace(plain, privacy=PrivacySettings(backup_days=30))
+    async with serving.in_process(settings) as (server, session):
+        api = Api(server, session, tenant, tenant)
+        await api.record("e1")
+        view = await erase(api, (await api.context())["customer"]["id"])
+        receipt = view["receipt"]
+        completed = datetime.fromisoformat(receipt["completed_at"])
+        assert datetime.fromisoformat(receipt["backups_forget_at"]) == completed + timedelta(days=31)
+        assert completed > datetime.fromisoformat(view["erased_at"])
 
 
 async def test_checkpoints_of_the_customer_are_gone(api: Api) -> None:

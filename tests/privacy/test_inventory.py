@@ -48,7 +48,7 @@ def test_an_unknown_kind_is_noticed() -> None:
 async def test_every_key_of_a_store_is_in_the_inventory(api: Api) -> None:
     connection = api.server.store.connection
     customer = await live(api)
-    await api.server.store.horizons.raise_to(api.tenant, ["chat"], {("chat", "messages"): 1})
+    await api.server.store.horizons.raise_to(api.tenant, {("chat", "messages"): 1})
     before = set(map(kind_of, await connection.call(b"KEYS", b"*")))
     await erase(api, customer)
     after = set(map(kind_of, await connection.call(b"KEYS", b"*")))

@@ -9,20 +9,24 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from handoff.services.privacy.settings import PrivacySettings
 from tests import serving
 from tests.api.conftest import Api, settings_for
 from tests.conftest import fresh_tenant
 from tests.faults.test_store_loss import accept_loss
 from tests.store.servers import valkey_binary
 
-from .conftest import erase
+from .conftest import erase, finished
 
 PATIENCE_S = 30.0
 
 
 @asynccontextmanager
 async def embedded(data: Path, tenant: str) -> AsyncIterator[Api]:
-    chosen = settings_for(None, tenant, f"{tenant}-other", data_dir=str(data))
+    plain = settings_for(None, tenant, f"{tenant}-other", data_dir=str(data))
+    chosen = msgspec.structs.replace(plain, privacy=PrivacySettings(backup_days=30))
     async with serving.in_process(chosen) as (server, session):
         yield Api(server, session, tenant, f"{tenant}-other")
 
@@ -60,6 +64,8 @@ async def test_erasures_are_repeated_as_soon_as_the_store_takes_writes(tmp_path:
                 api.server.site.erased.set()  # or five seconds later
                 await asyncio.sleep(0.05)
         assert not api.server.store.keys.withheld
+        (job,) = (await api.ok("GET", "/v1/erasures", token="officer"))["erasures"]
+        assert (await finished(api, job["id"]))["receipt"]["backups_forget_at"], "as of the repetition"
         assert (await api.get(f"/v1/customers/{customer}/context")).code == "customer_erased"
         assert (await api.context("user:bert"))["match"] == "one"
         assert (await api.record("m3", occurred_at="2031-01-01T00:00:00Z", text="new words"))["accepted"] == 1

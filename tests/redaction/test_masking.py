@@ -100,6 +100,17 @@ def test_codes_and_tracks_are_known_by_the_name_of_their_member() -> None:
     assert counts["card_code"] == 2
 
 
+def test_the_name_of_a_member_counts_for_what_is_nested_in_it() -> None:
+    nested = {"cvc": {"value": "123", "of": [{"entered": 1234}]}, "track1": {"raw": f"{VISA}=2712"}}
+    shown, counts = masked_value({"card": nested, "order": {"value": "123"}})
+    assert shown["card"]["cvc"] == {"value": "***", "of": [{"entered": "****"}]}
+    assert shown["card"]["track1"] == {"raw": "[track data]"}
+    assert shown["order"] == {"value": "123"}
+    assert counts["card_code"] == 2
+    named = {"security_code": {"cvv": "123", "expires": "12/27"}}
+    assert masked_value(named)[0] == {"security_code": {"cvv": "***", "expires": "12/27"}}
+
+
 def test_an_unchanged_value_is_the_same_object() -> None:
     value = {"order": "12345678", "at": "2026-11-28T01:35:08Z", "n": [1, 2.5, None, True]}
     assert masked_value(value)[0] is value

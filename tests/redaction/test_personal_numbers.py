@@ -123,6 +123,29 @@ def test_the_name_of_a_member_counts_as_the_word_before(masking: NumberMasking) 
     }
 
 
+def test_the_name_of_a_member_counts_for_what_is_nested_in_it(masking: NumberMasking) -> None:
+    """However far from its name the number is."""
+    given = {
+        "ssn": {
+            "issued by": "the authorities of the United States",
+            "checked": "in person",
+            "value": "123456789",
+        },
+        "customerBsn": [{"entered": {"raw": 111222333, "order": "123456"}}],
+        "social_security_number_of_the_account_holder": "123456789",
+        "order": {"value": "123456789"},
+    }
+    assert document(masking, given) == {
+        "ssn": {**given["ssn"], "value": "*" * 9},
+        "customerBsn": [{"entered": {"raw": "*" * 9, "order": "123456"}}],
+        "social_security_number_of_the_account_holder": "*" * 9,
+        "order": {"value": "123456789"},
+    }
+    for one in ({name: it} for name, it in given.items() if name != "order"):
+        assert "123456789" not in str(document(masking, one))
+        assert "111222333" not in str(document(masking, one))
+
+
 def test_names_of_members_are_masked_too(masking: NumberMasking) -> None:
     given = {"131052-308T": 1, "010594Y9021": 2, "******-****": 3, "811228-9874": 4}
     assert document(masking, given) == {

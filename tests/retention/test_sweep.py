@@ -103,6 +103,23 @@ async def check_consistent(store: Store, tenant: str, identity: str) -> None:
                 assert name[1:] in ids or value[16:32] in ids or value[33:] in ids
 
 
+async def test_a_channel_that_is_no_longer_configured_is_still_swept(store: Store) -> None:
+    """The configuration drops a channel long before the last touchpoint on it is outdated."""
+    tenant = fresh_tenant()
+    old = touchpoint("old", channel=DECLARED, at=days_ago(20.5))
+    young = touchpoint("young", channel=DECLARED, at=days_ago(5.5))
+    await record_all(store, tenant, [old, young])
+    rule = RetentionRule(days=10)
+    await swept(store, policy_of(tenant, RetentionRule(days=30)))
+    assert len(await members_of(store, tenant, PEOPLE[0])) == 2
+    without = RetentionPolicy([rule], [tenant], CHANNELS)
+    counted = await Sweeper(store, without, OWNER).sweep(dry_run=True)
+    assert counted.deleted.touchpoints == {f"{DECLARED}/messages": 1}
+    await swept(store, without)
+    (left,) = await members_of(store, tenant, PEOPLE[0])
+    assert left.occurred_at == young.occurred_at
+
+
 ages = st.integers(0, 40).map(lambda day: day + 0.5)
 rule_sets = st.lists(
     st.builds(

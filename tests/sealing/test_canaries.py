@@ -20,6 +20,7 @@ from aiohttp import web
 import handoff
 from handoff.bootstrap.settings import Settings
 from handoff.codec.compression import SEALED
+from handoff.services.context.remembered.keeping import MIN_KEPT
 from handoff.store.connection import Connection
 from handoff.store.keys import META
 from handoff.store.repositories.identities import as_mapping
@@ -161,6 +162,19 @@ async def officers_ways(api: Api, canary: Canaries) -> None:
     await api.ok("DELETE", path, token="officer")
     consent = {"type": "consent.given", "data": {"purpose": "service", "source": canary.word("consent")}}
     await api.record("consent", **consent)
+
+
+async def long_history(api: Api, canary: Canaries) -> None:
+    """A customer of whom a checkpoint is written."""
+    who = ["user:long"]
+    for start in range(0, MIN_KEPT + 10, 55):
+        batch = [
+            message(f"long {number}", identities=who, text=canary.word("long history"))
+            for number in range(start, start + 55)
+        ]
+        await api.ok("POST", "/v1/touchpoints", batch)
+    await api.context(*who)
+    await api.server.store.behind.done()
 
 
 async def vendors_ways(api: Api, canary: Canaries) -> None:
@@ -306,6 +320,7 @@ async def played(api: Api, canary: Canaries, mail: int, hooks: Subscriber) -> No
     await native_ways(api, canary)
     await working_ways(api, canary)
     await officers_ways(api, canary)
+    await long_history(api, canary)
     await vendors_ways(api, canary)
     await asyncio.to_thread(mail_way, mail, canary)
     async with asyncio.timeout(20):
@@ -334,6 +349,7 @@ async def test_nothing_that_came_in_is_in_the_store_in_clear(running_store: Serv
             assert {key: it for key, it in found.items() if it} == {}
             assert in_clear(store) == []
             assert unlisted(store) == set()
+            assert "{n}p" in {inventory_kind(key) for key in store}, "a checkpoint was written"
             assert records_in_clear(store) == []
             assert await entries_in_clear(connection, store) == []
             assert await members_in_clear(connection, store) == 0

@@ -22,6 +22,7 @@ from handoff.store.sealing.store_keys import mark_sealed
 from handoff.store.settings import StoreSettings
 from tests import serving
 from tests.api.conftest import Api, settings_for
+from tests.conftest import fresh_tenant
 
 from .conftest import MASTER, destroy_key, sealing
 from .test_timelines import home_of
@@ -166,6 +167,39 @@ async def test_a_server_starts_on_a_full_store(fresh_valkey: str, tmp_path: Path
     async with served(fresh_valkey, tmp_path, tenant) as api:
         assert (await api.context())["timeline"]["total"] == 1
         assert (await api.get("/readyz")).json["reason"] == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    ("name", "refusing", "allowing", "reason"),
+    [
+        ("maxmemory", "1", "0", "out_of_memory"),
+        ("min-replicas-to-write", "1", "0", "no_replicas"),
+    ],
+)
+async def test_a_new_tenant_gets_its_key_once_the_store_takes_writes(
+    fresh_valkey: str, tmp_path: Path, name: str, refusing: str, allowing: str, reason: str
+) -> None:
+    known, new = fresh_tenant(), fresh_tenant()
+    both = msgspec.structs.replace(
+        settings_for(fresh_valkey, new, known, data_dir=str(tmp_path)),
+        privacy=PrivacySettings(sealing=sealing(tmp_path, MASTER)),
+    )
+    async with served(fresh_valkey, tmp_path, known) as api:
+        await api.record("a")
+        await api.server.store.connection.call("CONFIG", "SET", name, refusing)
+    async with serving.in_process(both) as (server, session):
+        api = Api(server, session, new, known)
+        stored = await api.ok("POST", "/v1/context", {"identities": ["user:anna"]}, token="elsewhere")
+        assert stored["timeline"]["total"] == 1, "the tenants that have a key are readable"
+        await until_ready_is(api, reason)
+        refused = await api.post("/v1/touchpoints", {"id": "b", **stated("user:anna")})
+        assert refused.status == 503
+        await server.store.connection.call("CONFIG", "SET", name, allowing)
+        await until_ready_is(api, None)
+        await api.record("b")
+        handoff = {"identity": "user:anna", "from": {"party": "bot"}, "to": {"queue": "q"}, "reason": "r"}
+        made = await api.ok("POST", "/v1/handoffs", handoff)
+        assert (await api.ok("GET", f"/v1/handoffs/{made['id']}"))["reason"] == "r"
 
 
 async def test_a_server_without_keys_stops_once_another_seals_the_store(

@@ -35,7 +35,8 @@ class Erasures:
         If the store takes no writes, it is withheld meanwhile, and `run` tries again.
         """
         try:
-            repeated = await repeat_all(self._site.store, self._site.journal)
+            site = self._site
+            repeated = await repeat_all(site.store, site.journal, site.privacy.backup_days)
         except ConfigurationError:
             raise
         except HandoffError as error:  # a full store, say: `run` tries again

@@ -79,7 +79,11 @@ def candidates(kinds: Sequence[str] = KINDS) -> str:
         parts.append(rf"{_BEGIN}(?:{COUNTRIES})[0-9]{{2}}(?:{_ESCAPED_GAP}[0-9A-Za-z]){{11}}")
     if NATIONAL_ID in kinds:
         shapes = dict.fromkeys(_re2(it.shape) for it in FORMATS if not it.names)
-        parts += [rf"{_BEGIN}(?:{'|'.join(shapes)}){_END}", rf"(?:{_NAMES})[^0-9]{{0,{NEAR}}}[0-9]"]
+        parts += [
+            rf"{_BEGIN}(?:{'|'.join(shapes)}){_END}",
+            rf"(?:{_NAMES})[^0-9]{{0,{NEAR}}}[0-9]",
+            rf'(?:{_NAMES})[^"]*"\s*:\s*[\[{{]',  # a member with that name, and a number anywhere in it
+        ]
     return "(?i)" + "|".join(parts)
 
 
@@ -96,6 +100,7 @@ _COMPILED = tuple(
     )
     for it in FORMATS
 )
+_NAMED = re.compile(_NAMES, _FLAGS)
 _SIGNS = str.maketrans(dict.fromkeys(" .-+\u2010\u2011\u2012\u2013\u2212\u00a0\u202f"))
 
 
@@ -112,6 +117,11 @@ def numbers(text: str, kinds: Sequence[str] = KINDS) -> Iterator[tuple[str, int,
                 names is None or names.search(text, max(0, match.start() - NEAR), match.start())
             ):
                 yield NATIONAL_ID, *match.span()
+
+
+def naming(member: str) -> str:
+    """The words in a member's name after which digits alone count; empty if there are none."""
+    return " ".join(_NAMED.findall(member))
 
 
 def _plain(format_: NumberFormat, text: str) -> str:

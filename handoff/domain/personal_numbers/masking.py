@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from .formats import IBAN, KINDS, candidates, numbers
+from .formats import IBAN, KINDS, candidates, naming, numbers
 
 Search = Callable[[bytes], object]
 """Finds a pattern in UTF-8 in linear time, and returns None if it is not there."""
@@ -80,6 +80,11 @@ class NumberMasking:
         masked = _Document(kinds, self._searches[kinds]).of(value, "")
         return raw if masked is value else _encode(masked)
 
+    def value(self, tenant: str, value: Any) -> Any:
+        """A value of JSON's types with every number masked; the same object if there is none."""
+        kinds = self._kinds.get(tenant)
+        return value if kinds is None else _Document(kinds, self._searches[kinds]).of(value, "")
+
 
 class _Document:
     """Masks the values of one document. A value without a number stays the same object."""
@@ -92,8 +97,8 @@ class _Document:
         if isinstance(value, str):
             return self._text(value, name)
         if isinstance(value, dict):
-            return self._members(value)
-        if isinstance(value, list):
+            return self._members(value, name)
+        if isinstance(value, list | tuple):
             items = [self.of(it, name) for it in value]
             return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
         if type(value) is int and value >= SMALLEST:
@@ -102,8 +107,9 @@ class _Document:
             return value if masked == plain else masked
         return value
 
-    def _members(self, value: dict[str, Any]) -> dict[str, Any]:
+    def _members(self, value: dict[str, Any], outer: str) -> dict[str, Any]:
         handle, same = value.keys() >= _IDENTITY, True
+        named = bool(_naming(outer))  # `{"ssn": {"value": "…"}}`
         rebuilt: dict[str, Any] = {}
         alike: dict[str, int] = {}
         for name, content in value.items():
@@ -114,18 +120,23 @@ class _Document:
                     number += 1
                     shown = f"{masked} ({number})"
                 alike[masked] = number  # where the next one begins: a thousand alike take linear time
-            rebuilt[shown] = inner = content if handle and name == "value" else self.of(content, name)
+            known = outer if named and not _naming(name) else name
+            rebuilt[shown] = inner = content if handle and name == "value" else self.of(content, known)
             same = same and shown is name and inner is content
         return value if same else rebuilt
 
     def _text(self, text: str, name: str) -> str:
-        """The text, masked. The name of its member counts as the words before it."""
+        """The text, masked. The name of its member, or of one around it, counts as the words before it."""
         if name == "identity" and _HANDLE.match(text):
             return text  # callers look up and link by it
-        before = _CAMEL.sub("_", name)[-30:] + ": "
+        before = _naming(name)[-30:] + ": "
         if self._search((before + text).encode(errors="replace")) is None:
             return text
         return masked_text(before + text, self._kinds)[len(before) :]
+
+
+def _naming(member: str) -> str:
+    return naming(_CAMEL.sub("_", member))
 
 
 def _encode(value: Any) -> bytes:

@@ -84,9 +84,11 @@ class Masking:
 
     def _collect(self, value: object, name: str, skip: Collection[str] = ()) -> None:
         if isinstance(value, dict):
+            outer = name if _forces(name) else ""  # `{"cvv": {"value": "123"}}`
             for key, inner in value.items():
                 if key not in skip:
-                    self._collect(inner, key if isinstance(key, str) else "")
+                    own = key if isinstance(key, str) else ""
+                    self._collect(inner, own if not outer or _forces(own) else outer)
         elif isinstance(value, list | tuple):
             for inner in value:
                 self._collect(inner, name)
@@ -124,6 +126,11 @@ class Masking:
         (masked,), counts = masked_texts([name], self._patterns)
         add(self._counts, counts)
         return masked
+
+
+def _forces(name: str) -> bool:
+    """Whether a member's name decides what is in it, at any depth."""
+    return NAMES.fullmatch(name) is not None or TRACK_NAMES.fullmatch(name) is not None
 
 
 def _is_leaf(value: object) -> bool:

@@ -49,7 +49,7 @@ class RetentionRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Keeps touchpoints for `days`, then deletes them. The first rule that matches a touchpoint applies.
 
     `tenant`, `channels`, and `types` (names of classes) limit the rule; without them it matches everything.
-    `control_days` does the same for ended handoffs, callbacks, and undelivered webhook messages.
+    `control_days` does the same for ended handoffs and callbacks.
     """
 
     days: int | None = None

@@ -127,7 +127,10 @@ def _shows(wanted: ContextSelection, field: str) -> bool:
 
 async def _brief(store: Store, tenant: str, story: rules.Story, summariser: Summariser | None) -> rules.Brief:
     brief = await store.pace.run(tenant, rules.writing_brief(story))
-    return await summariser.add(story.everything, brief) if summariser else brief
+    if summariser is None:
+        return brief
+    mask = partial(store.masking.value, tenant) if store.masking.kinds(tenant) else None
+    return await summariser.add(story.everything, brief, mask)
 
 
 async def _unmatched(

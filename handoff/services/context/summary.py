@@ -1,6 +1,7 @@
 """An optional summariser plug-in: its summary is added to the brief, labelled as machine-made.
 
-There is none by default. It receives the touchpoints and the brief that the rules wrote. If it fails, hangs
+There is none by default. It receives the touchpoints and the brief that the rules wrote, with the numbers
+masked that readers of the tenant get masked: it may send its input to a model elsewhere. If it fails, hangs
 or returns nonsense, the context is still returned, without a summary. Snapshots never contain the summary:
 they hold only the output of the rules, which anyone can check.
 """
@@ -23,6 +24,8 @@ ENTRY_POINTS = "handoff.summarisers"
 """The entry-point group in which another package names one callable `(touchpoints, brief) -> str`."""
 
 Summarise = Callable[[Sequence[TimelineItem], Brief], str]
+Mask = Callable[[Any], Any]
+"""Masks a value of JSON's types; the same object if there is nothing to mask."""
 TIMEOUT_S = 2.0  # an agent who is about to greet the customer waits for the context
 MAX_AT_ONCE = 4  # threads it may hold, including abandoned ones
 MAX_SUMMARY = 2_000  # characters; more cannot be read in ten seconds
@@ -39,14 +42,14 @@ class Summariser:
         self._timeout_s = timeout_s
         self._running = 0
 
-    async def add(self, touchpoints: Sequence[TimelineItem], brief: Brief) -> Brief:
+    async def add(self, touchpoints: Sequence[TimelineItem], brief: Brief, mask: Mask | None = None) -> Brief:
         """The brief with its summary, or unchanged if there is none in time."""
         if self._running >= MAX_AT_ONCE:
             log.warning("summary_skipped", summariser=self.name, why="busy")
             return brief
         try:
             async with asyncio.timeout(self._timeout_s):
-                text = await self._in_thread(touchpoints, brief)
+                text = await self._in_thread(touchpoints, brief, mask)
         except TimeoutError:
             log.warning("summary_skipped", summariser=self.name, why="timeout")
             return brief
@@ -59,7 +62,7 @@ class Summariser:
         shown = plain if len(plain) <= MAX_SUMMARY else plain[: MAX_SUMMARY - 1] + "…"
         return msgspec.structs.replace(brief, summary=Summary(text=shown, by=self.name))
 
-    async def _in_thread(self, touchpoints: Sequence[TimelineItem], brief: Brief) -> Any:
+    async def _in_thread(self, touchpoints: Sequence[TimelineItem], brief: Brief, mask: Mask | None) -> Any:
         """Runs in its own daemon thread: one that hangs neither fills the shared pool nor delays shutdown."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Any] = loop.create_future()
@@ -76,7 +79,8 @@ class Summariser:
         def work() -> None:
             result, failed = None, None
             try:
-                result = self._function(touchpoints, brief)
+                given = _masked(touchpoints, brief, mask) if mask else (touchpoints, brief)
+                result = self._function(*given)
             except Exception as error:  # raised in the waiting coroutine
                 failed = error
             if not loop.is_closed():
@@ -85,6 +89,30 @@ class Summariser:
         self._running += 1
         threading.Thread(target=work, name="summariser", daemon=True).start()
         return await answered
+
+
+def _masked(
+    touchpoints: Sequence[TimelineItem], brief: Brief, mask: Mask
+) -> tuple[list[TimelineItem], Brief]:
+    """The input with the mask applied. Identities stay, as in every answer."""
+    written = mask(msgspec.to_builtins(brief))
+    return [_masked_item(it, mask) for it in touchpoints], msgspec.convert(written, Brief)
+
+
+def _masked_item(item: TimelineItem, mask: Mask) -> TimelineItem:
+    texts = {
+        "subject": item.subject,
+        "text": item.text,
+        "name": item.name,
+        "data": item.data,
+        "traits": item.traits,
+        "attachments": item.attachments,
+    }
+    shown = mask(texts)
+    if shown is texts:
+        return item
+    shown["attachments"] = tuple(shown["attachments"])
+    return msgspec.structs.replace(item, **shown, made=None)  # what was made is of the stored texts
 
 
 def load_summariser() -> Summariser | None:

@@ -30,6 +30,8 @@ from .journal import Journal, JournalEntry
 ERASURE = "er_"
 STEPS = ("bury", "handoffs", "callbacks", "others", "keys", "clear", "sweep", "verify", "done")
 """The steps of a job, in order. Nothing is deleted before the step that needs it is over."""
+REWRITTEN = DAY
+"""By then the append-only file is rewritten; backups of before may still have what was erased."""
 FORMAT = 2  # older releases would record again what was erased
 
 
@@ -161,7 +163,7 @@ async def request_erasure(store: Store, tenant: str, order: ErasureOrder, journa
     return await _begin(store, erasure, job, journal)
 
 
-async def repeat_erasure(store: Store, entry: JournalEntry) -> bool:
+async def repeat_erasure(store: Store, entry: JournalEntry, backup_days: int = 0) -> bool:
     """Erase again what a restored backup brought back, or what an interrupted request left; whether there was
     anything."""
     if await is_erased(store, entry):
@@ -184,6 +186,7 @@ async def repeat_erasure(store: Store, entry: JournalEntry) -> bool:
         requested_by=entry.requested_by,
         reason="repeated from the journal",
         plan=store.seal(entry.tenant).seal(msgspec.msgpack.encode(people), entry.job),
+        backup_days=backup_days,
     )
     await _begin(store, erasure, entry.job, None)
     return True
@@ -275,7 +278,8 @@ def erasure_view(erasure: Erasure) -> ErasureView:
 
 def _receipt(erasure: Erasure) -> Receipt:
     assert erasure.completed_at is not None
-    forget = erasure.erased_at + erasure.backup_days * DAY if erasure.backup_days else None
+    # Until the job is done, a backup has the graves and, in a sealed store, their keys.
+    forget = erasure.completed_at + REWRITTEN + erasure.backup_days * DAY if erasure.backup_days else None
     proved = (erasure.id, erasure.customer_id, erasure.erased_at, sorted(erasure.counts.items()))
     return Receipt(
         counts=erasure.counts,

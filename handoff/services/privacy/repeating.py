@@ -12,13 +12,13 @@ from .erasure import is_erased, repeat_erasure
 from .journal import Journal
 
 
-async def repeat_all(store: Store, journal: Journal) -> int:
+async def repeat_all(store: Store, journal: Journal, backup_days: int = 0) -> int:
     """Erase again everything in the journal that is not erased in the store; how many erasures."""
     repeated, journal.unsettled = 0, False
     try:
         for entry in journal.entries():
             if entry.store == store.hashes(entry.tenant).store():  # the hashes of another store mean nothing
-                repeated += await repeat_erasure(store, entry)
+                repeated += await repeat_erasure(store, entry, backup_days)
     except BaseException:
         journal.unsettled = True
         raise

@@ -24,10 +24,15 @@ class RetentionPolicy:
         self.tenants = tuple(tenants)
         self.channels = tuple(sorted(channels))
 
-    def horizons(self, tenant: str, now: Micros) -> dict[tuple[str, str], Micros]:
-        """Before which time touchpoints of each channel and class are deleted."""
+    def horizons(
+        self, tenant: str, now: Micros, former: Collection[str] = ()
+    ) -> dict[tuple[str, str], Micros]:
+        """Before which time touchpoints of each channel and class are deleted.
+
+        `former` are channels that the configuration may no longer have: their touchpoints are still stored.
+        """
         found: dict[tuple[str, str], Micros] = {}
-        for channel in self.channels:
+        for channel in sorted({*self.channels, *former}):
             for class_ in CLASSES:
                 days = days_of(self.rules, tenant, channel, class_)
                 if days is not None:

@@ -85,6 +85,8 @@ class Sweeper:
     async def sweep(self, *, dry_run: bool = False) -> SweepState:
         """A whole sweep without a pause and without the lease. With `dry_run` it only counts."""
         now = await self._now()
+        if dry_run:
+            await self._store.horizons.refresh()
         state = SweepState(started_at=now) if dry_run else await self._begin(now)
         while state.finished_at is None:
             state = await self._step(state, dry_run=dry_run)
@@ -92,10 +94,9 @@ class Sweeper:
 
     async def _begin(self, now: Micros) -> SweepState:
         """Raise all horizons before anything is deleted, so that nothing deleted comes back."""
-        for tenant in self._policy.tenants:
-            wanted = self._policy.horizons(tenant, now)
-            if wanted:
-                await self._store.horizons.raise_to(tenant, self._policy.channels, wanted)
+        await self._store.horizons.refresh()
+        for tenant, wanted in self._wanted(now).items():
+            await self._store.horizons.raise_to(tenant, wanted)
         await self._store.horizons.refresh()
         log.info("retention_sweep_started")
         return SweepState(started_at=now)
@@ -147,12 +148,13 @@ class Sweeper:
 
     def _planned(self, now: Micros) -> dict[str, TenantHorizons]:
         """The horizons that a sweep now would use, without raising any."""
-        wanted = {it: self._policy.horizons(it, now) for it in self._policy.tenants}
-        return {
-            tenant: TenantHorizons(pack_horizons(self._policy.channels, it))
-            for tenant, it in wanted.items()
-            if it
-        }
+        return {tenant: TenantHorizons(pack_horizons(it)) for tenant, it in self._wanted(now).items()}
+
+    def _wanted(self, now: Micros) -> dict[str, dict[tuple[str, str], Micros]]:
+        """The horizons that the rules ask for, also of channels that had one when they were configured."""
+        known = self._store.horizons
+        wanted = {it: self._policy.horizons(it, now, known.at(it).by_channel) for it in self._policy.tenants}
+        return {tenant: it for tenant, it in wanted.items() if it}
 
     async def _now(self) -> Micros:
         """The earlier time of two clocks, the store's and ours: one that runs ahead deletes nothing."""

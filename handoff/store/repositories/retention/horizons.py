@@ -7,7 +7,7 @@ A value has 8 bytes for each code of a type, as in places; zeros where there is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from handoff.codec.member import OTHER_CHANNEL, channel_code, pack_occurred, type_code, unpack_occurred
@@ -94,12 +94,10 @@ class Horizons:
         self._known = {tenant: TenantHorizons(it) for tenant, it in by_tenant.items()}
         return True
 
-    async def raise_to(
-        self, tenant: str, channels: Sequence[str], wanted: Mapping[tuple[str, str], Micros]
-    ) -> None:
+    async def raise_to(self, tenant: str, wanted: Mapping[tuple[str, str], Micros]) -> None:
         """Raise the horizons of the `wanted` channels and classes, in every partition. They never fall."""
         arguments: list[bytes | int | str] = []
-        for channel, packed in pack_horizons(channels, wanted).items():
+        for channel, packed in pack_horizons(wanted).items():
             arguments += (_field(channel, tenant), packed)
         # The first partition, which workers read, comes last: what they know holds everywhere.
         others = [([self._keys.horizons(it)], arguments) for it in range(1, self._keys.partitions)]
@@ -108,13 +106,13 @@ class Horizons:
         await self.refresh()
 
 
-def pack_horizons(channels: Sequence[str], wanted: Mapping[tuple[str, str], Micros]) -> dict[str, bytes]:
+def pack_horizons(wanted: Mapping[tuple[str, str], Micros]) -> dict[str, bytes]:
     """The horizons of channels and classes by channel, as they are stored."""
     return {
         channel: b"".join(
             [pack_occurred(wanted[channel, it]) if (channel, it) in wanted else NONE for it in TYPE_CLASSES]
         )
-        for channel in channels
+        for channel in dict.fromkeys(channel for channel, _class in wanted)
     }
 
 
