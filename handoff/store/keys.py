@@ -94,6 +94,7 @@ class Keys:
         return self._tags[self.partition(home)] + b"g" + kind + job + home
 
     def erased_ids(self, home: bytes) -> bytes:
+        """Functions build it by themselves: here its name is listed with the others."""
         return self._key(b"D", home)
 
     def horizons(self, partition: int) -> bytes:

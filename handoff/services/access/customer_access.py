@@ -9,7 +9,7 @@ from contextlib import suppress
 from handoff.domain.errors import NotFound, Unprocessable
 from handoff.domain.identity import Assurance, Identity
 from handoff.services.callbacks.callback import read_callback
-from handoff.services.customers.customer import by_id, by_key
+from handoff.services.customers.customer import by_key
 from handoff.services.customers.lookup import LookUp, Match, find
 from handoff.services.handoffs.records import read_handoff, read_of_homes
 from handoff.services.handoffs.targets import home_of, read_conversation_id
@@ -99,13 +99,6 @@ async def check_home(store: Store, principal: Principal, home: bytes) -> None:
     """The same for the customer of one identity, by its hash."""
     if principal.queues is not None:
         customer = await by_key(store, principal.tenant, home)
-        await check_customer(store, principal, customer.group.members)
-
-
-async def check_customer_id(store: Store, principal: Principal, customer_id: str) -> None:
-    """The same for a customer id."""
-    if principal.queues is not None:
-        customer = await by_id(store, principal.tenant, customer_id)
         await check_customer(store, principal, customer.group.members)
 
 

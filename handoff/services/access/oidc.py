@@ -30,7 +30,6 @@ PREFIX = "eyJ"  # how a JWT begins: `{"` in base64
 CREDENTIAL = b"oidc"
 TYPES = frozenset({None, "JWT", "at+jwt", "application/at+jwt"})
 MAX_TOKEN = 8 * 1024  # characters
-MAX_KEYS_BYTES = 256 * 1024
 FRESH_S = 300.0  # an issuer's keys are not fetched again sooner, except for an unknown key
 FAILED_S = 5.0  # between two fetches after a failure
 UNKNOWN_S = 60.0  # between two fetches for unknown keys: anybody can name one

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from handoff.codec.compression import SEALED
 from handoff.codec.data_key import DataKey
-from handoff.codec.member import ORDER, PLACE, Member, pack_occurred, read_member, sealed_at
+from handoff.codec.member import PLACE, Member, pack_occurred, read_member, sealed_at
 from handoff.domain.clock import Micros
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Functions
@@ -162,8 +162,3 @@ class Graves:
         keys = [self._keys.grave(bytes((kind,)), job, home) for home in homes for kind in KINDS]
         replies = await self._connection.answers([(b"EXISTS", key) for key in keys])
         return sum(map(int, replies))
-
-
-def id_at(place: bytes) -> bytes:
-    """The touchpoint's id in a place."""
-    return place[ORDER:PLACE]
