@@ -11,7 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import cast
 
 from handoff.adapter.admission import ArrivalProgress, HeldBytes
@@ -233,14 +233,13 @@ class _Connection(asyncio.Protocol):
         head, self._head, self._busy = self._head, None, False
         self._served += 1
         assert head is not None
-        ending = self._path.ending
-        write = partial(serialize, headers=head.route.headers, request_id=self._request_id, last=ending)
+        ending, headers = self._path.ending, head.route.headers
         try:
             plain = self._error_response(outcome) if isinstance(outcome, Exception) else outcome
-            raw = write(plain)
+            raw = serialize(plain, headers, self._request_id, last=ending)
         except Exception as error:  # a response that cannot be serialised
             plain = self._error_response(error)
-            raw = write(plain)
+            raw = serialize(plain, headers, self._request_id, last=ending)
         self._path.count("POST", head.route.route, plain.status, time.perf_counter() - self._started_at)
         if self._transport.is_closing():
             return

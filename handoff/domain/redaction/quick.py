@@ -27,7 +27,7 @@ _ZEROS = bytes.maketrans(_ASCII, b"0" * 10)
 _NO_DIGITS = bytes(it for it in range(256) if it not in _ASCII)
 _ESCAPED = re.compile(rb"\\[nrtbf]")
 _MEMBER = re.compile(rb'"[^"\\]*+":')
-_NOTHING = re.compile(rb"null|true|false")
+_NOTHING = (b"null", b"true", b"false")
 _TAG = re.compile(r"<(?:/?[A-Za-z][A-Za-z0-9:-]{0,30}[\s/>\\]|!--)")
 _ENTITY = re.compile(r"&(?:#|[A-Za-z]{2,32};)")
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -77,8 +77,8 @@ def _may_hold_number(raw: bytes) -> bool:
     zeros = raw.translate(_ZEROS).decode("latin-1")
     if ':"0' in zeros or ":0" in zeros or "[0" in zeros or '["0' in zeros:  # split over members
         values = _MEMBER.sub(b"", raw)
-        if "null" in text or "true" in text or "false" in text:
-            values = _NOTHING.sub(b"", values)
+        for word in _NOTHING:
+            values = values.replace(word, b" ")
         return _has_row(values) and any(map(_is_card, _RUN.findall(values)))
     return False
 

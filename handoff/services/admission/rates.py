@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from math import ceil
-from typing import TypeVar
+from typing import Never, TypeVar
 
 from handoff.domain.errors import RateLimited
 
@@ -21,29 +21,29 @@ MAX_BUCKETS = 10_000  # sessions come and go: full buckets are forgotten
 class TokenBucket:
     """A bucket that fills at `rate` a second, up to two seconds' worth. Batches may overdraw it."""
 
-    __slots__ = ("_at", "_left", "_rate", "_size")
+    __slots__ = ("_at", "_rate", "_size", "left")
 
     def __init__(self, rate: float, now: float) -> None:
         self._rate = rate
-        self._left = self._size = max(1.0, rate * BURST_S)
+        self.left = self._size = max(1.0, rate * BURST_S)
         self._at = now
 
     def wait_s(self, now: float) -> float:
         """Seconds until it has one request to give; 0 now."""
-        left = self._left
+        left = self.left
         if now > self._at:
             left += (now - self._at) * self._rate
             if left > self._size:
                 left = self._size
-            self._left, self._at = left, now
+            self.left, self._at = left, now
         return 0.0 if left >= 1 else (1 - left) / self._rate
 
     def take(self, count: float) -> None:
-        self._left -= count
+        self.left -= count
 
     def is_full(self, now: float) -> bool:
         self.wait_s(now)
-        return self._left >= self._size
+        return self.left >= self._size
 
 
 class RateLimits:
@@ -59,10 +59,13 @@ class RateLimits:
     def admit_caller(self, tenant: str, credential: bytes) -> None:
         """Take a request of a token from its bucket and its tenant's. RateLimited if one of them is empty."""
         now = self._clock()
-        own, of_tenant = self._of_caller(credential, now), self._of_tenant(tenant, now)
-        _check("token", own.wait_s(now), of_tenant.wait_s(now))
-        own.take(1)
-        of_tenant.take(1)
+        own = self._callers.get(credential) or self._of_caller(credential, now)
+        of_tenant = self._tenants.get(tenant) or self._of_tenant(tenant, now)
+        own_s, tenant_s = own.wait_s(now), of_tenant.wait_s(now)
+        if own_s or tenant_s:
+            _refuse("token", own_s, tenant_s)
+        own.left -= 1
+        of_tenant.left -= 1
 
     def check_source(self, tenant: str, source: str) -> None:
         """RateLimited if a source's or its tenant's bucket is empty.
@@ -71,7 +74,9 @@ class RateLimits:
         """
         now = self._clock()
         own, of_tenant = self._of_source(source, now), self._of_tenant(tenant, now)
-        _check("source", own.wait_s(now), of_tenant.wait_s(now))
+        own_s, tenant_s = own.wait_s(now), of_tenant.wait_s(now)
+        if own_s or tenant_s:
+            _refuse("source", own_s, tenant_s)
 
     def charge(self, tenant: str, credential: bytes, count: int) -> None:
         """Take the further items of an admitted batch: what follows waits for them."""
@@ -105,9 +110,8 @@ def _fill(buckets: dict[Key, TokenBucket], key: Key, rate: float, now: float) ->
     return bucket
 
 
-def _check(kind: str, own_s: float, tenant_s: float) -> None:
-    """RateLimited where the bucket of a caller, or that of its tenant, needs a wait."""
+def _refuse(kind: str, own_s: float, tenant_s: float) -> Never:
+    """Raise RateLimited for the bucket with the longer wait: that of the caller or of its tenant."""
     wait, limit = (tenant_s, "tenant") if tenant_s > own_s else (own_s, kind)
-    if wait > 0:
-        seconds = min(MAX_WAIT_S, ceil(wait))
-        raise RateLimited(f"The {limit} sends too fast", retry_after_s=seconds, limit=limit)
+    seconds = min(MAX_WAIT_S, ceil(wait))
+    raise RateLimited(f"The {limit} sends too fast", retry_after_s=seconds, limit=limit)

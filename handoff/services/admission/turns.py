@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 SEVERAL_S = 1.0  # a tenant counts as calling this long after its last request
 READS = 2  # of a tenant in progress while several call: each may hold the event loop for milliseconds
@@ -43,18 +42,17 @@ class Turns:
         self._running: dict[str, int] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
-    @asynccontextmanager
-    async def turn(self, tenant: str) -> AsyncIterator[None]:
+    def turn(self, tenant: str) -> Turn:
         """Wait for a turn, and hold it."""
+        return Turn(self, tenant)
+
+    async def enter(self, tenant: str) -> None:
         self._neighbours.note(tenant)
-        if self._running.get(tenant, 0) >= READS and self._neighbours.several():
+        running = self._running.get(tenant, 0)
+        if running >= READS and self._neighbours.several():
             await self._wait(tenant)
         else:
-            self._running[tenant] = self._running.get(tenant, 0) + 1
-        try:
-            yield
-        finally:
-            self._leave(tenant)
+            self._running[tenant] = running + 1
 
     async def _wait(self, tenant: str) -> None:
         """Return when a turn was passed on to this request."""
@@ -64,10 +62,10 @@ class Turns:
             await passed
         except asyncio.CancelledError:
             if not passed.cancelled():
-                self._leave(tenant)
+                self.leave(tenant)
             raise
 
-    def _leave(self, tenant: str) -> None:
+    def leave(self, tenant: str) -> None:
         """Pass the turn on; all waiting requests get one once no other tenant calls."""
         self._running[tenant] -= 1
         waiting = self._waiting.get(tenant, ())
@@ -80,3 +78,19 @@ class Turns:
             self._waiting.pop(tenant, None)
         if not self._running[tenant]:
             del self._running[tenant]
+
+
+class Turn:
+    """A turn of a tenant, held inside `async with`. Every read takes one: a generator would cost more."""
+
+    __slots__ = ("_tenant", "_turns")
+
+    def __init__(self, turns: Turns, tenant: str) -> None:
+        self._turns = turns
+        self._tenant = tenant
+
+    async def __aenter__(self) -> None:
+        await self._turns.enter(self._tenant)
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._turns.leave(self._tenant)

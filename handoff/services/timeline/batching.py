@@ -16,11 +16,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import structlog
 
+from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.errors import HandoffError, StoreUnavailable
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.admission.turns import Neighbours
@@ -55,10 +55,9 @@ class Intake:
         `done` is called once: with the results, in order, when all of them are durable, or with the error
         that `read` raised, or with StoreUnavailable or Overloaded as `recording.record` raises them.
         """
-        self._waiting.put(
-            _BatchedRequest(self._store, tenant, read, size, partial(self._settled, tenant, done))
-        )
-        self._schedule()
+        self._waiting.put(_BatchedRequest(self._store, tenant, read, size, done, self._settled))
+        if self._turn is None:
+            self._schedule()
 
     async def record(self, tenant: str, read: Reader, size: int = 0) -> list[Result]:
         """`submit`, and wait for the results."""
@@ -78,14 +77,12 @@ class Intake:
         return await future
 
     def _schedule(self) -> None:
-        if self._turn is None:
-            self._turn = asyncio.get_running_loop().call_soon(self._run_turn)
+        self._turn = asyncio.get_running_loop().call_soon(self._run_turn)
 
-    def _settled(self, tenant: str, done: Done, outcome: list[Result] | Exception) -> None:
+    def _settled(self, tenant: str) -> None:
         self._waiting.settle(tenant)
-        if self._waiting:
+        if self._turn is None and self._waiting:
             self._schedule()
-        done(outcome)
 
     def _run_turn(self) -> None:
         self._turn = None
@@ -98,7 +95,7 @@ class Intake:
             learning.add_done_callback(self._learning.discard)
             readable = [request for request in readable if not request.continued]
         self._record(readable)
-        if batch and self._waiting:  # only now: the store already works on this turn's items
+        if batch and self._turn is None and self._waiting:  # only now: the store works on this turn's items
             self._schedule()
 
     async def _learn(self, requests: Sequence[_BatchedRequest]) -> None:
@@ -160,6 +157,8 @@ class FairQueue(Generic[Queued]):
 
     def take(self) -> list[Queued]:
         """The requests of this turn, up to the limits; none while each tenant has enough in progress."""
+        if len(self._tenants) == 1:
+            return self._take_alone()
         batch: list[Queued] = []
         most, size = SHARED_REQUESTS if self._neighbours.several() else MAX_WAITING, 0
         turns = deque(self._tenants)
@@ -179,6 +178,24 @@ class FairQueue(Generic[Queued]):
                 turns.append(tenant)
         return batch
 
+    def _take_alone(self) -> list[Queued]:
+        """The same where the requests of one tenant wait: nearly always."""
+        ((tenant, waiting),) = self._tenants.items()
+        running = self._running.get(tenant, 0)
+        most = SHARED_REQUESTS if self._neighbours.several() else MAX_WAITING
+        batch: list[Queued] = []
+        room, size = min(len(waiting), MAX_REQUESTS, most - running), 0
+        while len(batch) < room:
+            size += waiting[0].size
+            if batch and size > MAX_BYTES:
+                break
+            batch.append(waiting.popleft())
+        if batch:
+            self._running[tenant] = running + len(batch)
+        if not waiting:
+            del self._tenants[tenant]
+        return batch
+
     def settle(self, tenant: str) -> None:
         """A request of this tenant has its outcome."""
         left = self._running[tenant] - 1
@@ -196,7 +213,9 @@ class _BatchedRequest:
         "_error",
         "_pending",
         "_read",
+        "_settled",
         "continued",
+        "hashes",
         "results",
         "size",
         "store",
@@ -204,7 +223,15 @@ class _BatchedRequest:
         "touchpoints",
     )
 
-    def __init__(self, store: Store, tenant: str, read: Reader, size: int, done: Done) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tenant: str,
+        read: Reader,
+        size: int,
+        done: Done,
+        settled: Callable[[str], None],
+    ) -> None:
         self.store = store
         self.tenant = tenant
         self.size = size
@@ -213,6 +240,8 @@ class _BatchedRequest:
         self.results: list[Result] = []
         self._read = read
         self._done = done
+        self._settled = settled
+        self.hashes: KeyedHash
         self._pending = 0
         self._error: Exception | None = None
 
@@ -236,6 +265,7 @@ class _BatchedRequest:
     def prepare(self) -> Sequence[Entry]:
         """The items for the recorder; none where every touchpoint is rejected, which is reported here."""
         try:
+            self.hashes = self.store.hashes(self.tenant)
             prepared = prepare_or_reject(self.store, self.tenant, self.touchpoints)
         except Exception as error:  # a touchpoint that cannot be prepared fails its own request only
             self._report(error)
@@ -264,6 +294,7 @@ class _BatchedRequest:
 
     def _report(self, outcome: list[Result] | Exception) -> None:
         try:
+            self._settled(self.tenant)
             self._done(outcome)
         except Exception:  # the recorder still has to settle other requests
             log.exception("telling_failed")
@@ -284,8 +315,7 @@ class _PendingItem:
         return self._settled
 
     def set_result(self, recorded: Recorded) -> None:
-        hashes = self._request.store.hashes(self._request.tenant)
-        self._settle(result_of(hashes, self._item, recorded.status))
+        self._settle(result_of(self._request.hashes, self._item, recorded.status))
 
     def set_exception(self, error: Exception) -> None:
         self._settle(error)

@@ -14,7 +14,7 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identities.likeness import likeness
 from handoff.domain.identity import REFERENCE, Handle, weaker
-from handoff.domain.redaction.redaction import storable_identity
+from handoff.domain.redaction.redaction import may_be_card, storable_identity
 from handoff.domain.text.memo import personal
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.timeline.mentions import mentioned
@@ -33,11 +33,15 @@ MAX_PREPARED = 5  # identities: longer lists are rare, and senders choose them
 
 
 class Links(Struct, frozen=True):
-    """The home of a touchpoint, and the evidence that links it with the further identities."""
+    """The home of a touchpoint, and the evidence that links it with the further identities.
+
+    `storable`: none of the identities looks like a card number.
+    """
 
     home: bytes
     timeline: bytes
     plain: bytes
+    storable: bool
     pieces: tuple[EvidenceTemplate, ...]
     pointers: tuple[Pointer, ...]
 
@@ -75,7 +79,8 @@ def _prepare(hashes: KeyedHash, keys: Keys, handles: tuple[Handle, ...], source:
         fields = ((b"v", pack_identity(shown)), (b"f", b""), pack_pointer(piece))
         pointers.append(Pointer(other, keys.record(other), fields, hashes.tenant_bytes))
     plain = pack_identity(storable_identity(first.identity, hashes.pseudonym))
-    return Links(home, keys.timeline(home), plain, tuple(pieces), tuple(pointers))
+    storable = not any(may_be_card(it.identity) for it in handles)
+    return Links(home, keys.timeline(home), plain, storable, tuple(pieces), tuple(pointers))
 
 
 _prepared = personal(lru_cache(PREPARED)(_prepare))

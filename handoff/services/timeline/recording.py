@@ -22,7 +22,7 @@ from handoff.domain.brief.steps import Steps
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.identity_rules import IdentityRules
-from handoff.domain.redaction.redaction import may_be_card, storable_identity
+from handoff.domain.redaction.redaction import storable_identity
 from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.store.keys import Keys
@@ -218,7 +218,8 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
         original_home, amends = _original(touchpoint, hashes, home)
         moved = original_home != home
         home, timeline = original_home, keys.timeline(original_home)
-    stored = _with_storable_identities(touchpoint, hashes)
+    known = links.storable and not touchpoint.participants
+    stored = touchpoint if known else _with_storable_identities(touchpoint, hashes)
     codec, body = encode_body(stored, conversation=touchpoint.conversation, amends=amends or None)
     pointers = () if moved else links.pointers
     if conversation is not None and len(conversation) == SIZE:
@@ -258,8 +259,6 @@ def _thread_pointer(keys: Keys, conversation: bytes, home: bytes) -> Pointer:
 
 def _with_storable_identities(touchpoint: Touchpoint, hashes: KeyedHash) -> Touchpoint:
     """The touchpoint for its body. Hashes are made from the real identities, so that they are still found."""
-    if not (touchpoint.participants or any(may_be_card(it.identity) for it in touchpoint.identities)):
-        return touchpoint
     named = [it.identity for it in touchpoint.identities]
     named += [it.identity for it in touchpoint.participants]
     shown = [storable_identity(it, hashes.pseudonym) for it in named]

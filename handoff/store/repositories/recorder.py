@@ -225,7 +225,7 @@ class Recorder:
                 future.set_result(Recorded(status, place, arrival))
 
     async def _report_refused(self, batch: Sequence[Entry], answers: Sequence[Any]) -> None:
-        refused = [item for (item, _), (status, *_) in zip(batch, answers, strict=True) if status in REFUSED]
+        refused = [item for (item, _), answer in zip(batch, answers, strict=True) if answer[0] in REFUSED]
         if refused and self.on_refused is not None:
             await self.on_refused(refused)
 

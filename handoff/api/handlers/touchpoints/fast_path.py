@@ -16,9 +16,10 @@ from handoff.api.http.plain_requests import (
     refuse_later,
 )
 from handoff.domain.errors import RateLimited
+from handoff.domain.touchpoint import Touchpoint
 from handoff.services.access.access import TENANT_HEADER
 from handoff.services.access.principal import Principal
-from handoff.services.context.feedback import Noted
+from handoff.services.context.feedback import LINE_WRONG, wrong_rule
 from handoff.services.sources.cloudevents import is_binary
 from handoff.services.sources.native import Caller, read_native
 from handoff.services.timeline.recording import Result
@@ -56,21 +57,43 @@ def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, a
     except RateLimited as error:
         refuse_later(error, answer)
         return True
-
-    noted = Noted(partial(read_native, body, caller))
-
-    def respond(outcome: list[Result] | Exception) -> None:
-        if isinstance(outcome, Exception):
-            answer(outcome)
-            return
-        site.measures.count(principal.name, outcome)
-        (result,) = outcome
-        if noted.rule is not None:
-            site.measures.line_wrong(noted.rule, result)
-        if result.ok:
-            answer(PlainAnswer(200, encode(recorded(result)), HEADERS))
-        else:
-            answer(plain_of(rejection(result)))
-
-    site.intake.submit(principal.tenant, noted, len(body), respond)
+    request = _Request(site, principal, caller, body, answer)
+    site.intake.submit(principal.tenant, request.read, len(body), request.respond)
     return True
+
+
+class _Request:
+    """One request until its response. Slots and methods cost less than closures, and each request has one."""
+
+    __slots__ = ("_answer", "_body", "_caller", "_principal", "_rule", "_site")
+
+    def __init__(
+        self, site: AppContext, principal: Principal, caller: Caller, body: bytes, answer: Answer
+    ) -> None:
+        self._site = site
+        self._principal = principal
+        self._caller = caller
+        self._body = body
+        self._answer = answer
+        self._rule: str | None = None
+        """The rule whose line the touchpoint reports as wrong."""
+
+    def read(self) -> tuple[Touchpoint]:
+        touchpoint = read_native(self._body, self._caller)
+        if touchpoint.type == LINE_WRONG:
+            self._rule = wrong_rule(touchpoint)
+        return (touchpoint,)
+
+    def respond(self, outcome: list[Result] | Exception) -> None:
+        if isinstance(outcome, Exception):
+            self._answer(outcome)
+            return
+        measures = self._site.measures
+        measures.count(self._principal.name, outcome)
+        (result,) = outcome
+        if self._rule is not None:
+            measures.line_wrong(self._rule, result)
+        if result.ok:
+            self._answer(PlainAnswer(200, encode(recorded(result)), HEADERS))
+        else:
+            self._answer(plain_of(rejection(result)))
