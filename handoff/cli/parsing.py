@@ -1,4 +1,4 @@
-"""What the parsers of the commands share."""
+"""Arguments and types that the parsers of several commands have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print and ask."""
+"""JSON on standard output, and questions at a terminal."""
 
 from __future__ import annotations
 

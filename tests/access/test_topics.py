@@ -146,7 +146,7 @@ async def newest_reads(callers: Callers) -> int:
     return int(found[1]) if found else 0
 
 
-async def test_a_list_that_is_cut_says_so(callers: Callers) -> None:
+async def test_a_list_that_is_cut_is_marked(callers: Callers) -> None:
     callers.server.site.hub.limits = StreamLimits(listed=2)
     for n in range(2):
         await callers.hand_over(f"user:c{n}", "sales", f"number {n}")
@@ -156,8 +156,8 @@ async def test_a_list_that_is_cut_says_so(callers: Callers) -> None:
     await callers.hand_over("user:c3", "sales", "number 3")
     async with follow(callers, topics("queue:sales", "pending", queue="not-a-position")) as events:
         reset, started, _ready = [it for _name, it in await until(events, "ready")]
-    for it in (reset, started):
-        assert (len(it["data"]["handoffs"]), it["data"]["more"]) == (2, True)
+    for event in (reset, started):
+        assert (len(event["data"]["handoffs"]), event["data"]["more"]) == (2, True)
 
 
 async def test_pending_has_the_handoffs_of_every_queue_and_their_ends(callers: Callers) -> None:

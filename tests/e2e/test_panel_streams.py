@@ -138,7 +138,7 @@ FREEZE = """
 async def test_another_tab_takes_over_from_one_that_is_frozen_and_this_one_follows_it(
     backend: Backend,
 ) -> None:
-    """A frozen tab keeps its lock. What it still had to say comes once it thaws."""
+    """A frozen tab keeps its lock. Its last message arrives once it thaws."""
     browser, streams = await browser_of(backend), Streams()
     await browser.add_init_script(FREEZE)
     url = f"{backend.url}/panel/#token={await backend.token('ville')}&queue=refunds"

@@ -178,7 +178,7 @@ def body_of(route: Route) -> Any:
     return route.request.post_data_json
 
 
-async def test_a_queue_that_is_listed_in_part_says_so_and_is_filled_up(backend: Backend) -> None:
+async def test_a_queue_that_is_listed_in_part_is_marked_and_filled_up(backend: Backend) -> None:
     """A stream that begins with 200 waiting handoffs and more, which other agents then accept."""
     id_ = await backend.hand_over()
     one = await backend.call("GET", f"/v1/handoffs/{id_}")

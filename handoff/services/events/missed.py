@@ -1,4 +1,4 @@
-"""What several topics of one stream have missed, from one read of their tenant's outbox."""
+"""The events that several topics of one stream have missed, from one read of their tenant's outbox."""
 
 from __future__ import annotations
 
