@@ -78,11 +78,7 @@ def _play_blind(names: list[str]) -> None:
     played = _play(chosen)
     for one in played if names else ():
         _print_brief(one.journey, brief_lines(one.context), one.context["brief"]["effort"]["text"])
-    judged = _judged(played)
-    for journey, verdict in judged:
-        if not journey.sealed:
-            print(*(f"{row}\n" for row in details(journey, verdict)), sep="", end="")
-    print(blind_page(judged))
+    print(blind_page(_judged(played)))
 
 
 def _print_brief(journey: Journey, lines: list[dict[str, str]], effort: str) -> None:

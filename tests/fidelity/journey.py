@@ -30,6 +30,10 @@ A journey is a TOML file in `journeys/`, or one that `grammar` makes:
     [[wrong]]                      # what no line of the brief may say
     why = "the edited day"
     pattern = "Wednesday"
+
+The journeys in `blind/` have the same form. Their author had not read the rules of the brief. Those whose
+names begin with `a_` may be looked at; of those with `b_` only the sums are reported, so that no rule is
+made for them. Do not change one after seeing its result.
 """
 
 from __future__ import annotations

@@ -63,10 +63,11 @@ def page(judged: Sequence[Judged], by_hand: int) -> str:
 
 
 def blind_page(judged: Sequence[Judged]) -> str:
-    """The sums of the two halves of the blind journeys."""
+    """The mistakes and gaps of half a, and the sums of both halves."""
     half_a = [it for it in judged if not it[0].sealed]
     half_b = [it for it in judged if it[0].sealed]
-    rows = _summary(half_a, half_b, ("half a", "half b"))
+    rows = [row for journey, verdict in half_a for row in details(journey, verdict)]
+    rows += ["", *_summary(half_a, half_b, ("half a", "half b"))]
     for title, name in (("in the brief", "in_brief"), ("in the context", "in_context")):
         rows += ["", *_kinds(half_a, half_b, f"{title}, half a", "half b", name)]
     return "\n".join(rows)
