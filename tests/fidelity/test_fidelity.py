@@ -89,8 +89,8 @@ def test_the_blind_journeys_come_in_two_equal_halves() -> None:
 
 def test_the_blind_page_sums_the_halves_apart_and_keeps_half_b_to_itself() -> None:
     half_a, half_b = (next(it for it in BLIND_JOURNEYS if it.id.startswith(half)) for half in ("a_", "b_"))
-    told = context(quoted(half_a.facts[1].value), text="")
-    text = blind_page([(it, judge(Played(journey=it, context=told))) for it in (half_a, half_b)])
+    seen = context(quoted(half_a.facts[1].value), text="")
+    text = blind_page([(it, judge(Played(journey=it, context=seen))) for it in (half_a, half_b)])
     assert f"| facts | {len(half_a.facts)} | {len(half_b.facts)} |" in text
     assert f"| facts in the brief | {100 / len(half_a.facts):.1f} % | 0.0 % |" in text
     assert half_a.id in text
