@@ -43,7 +43,7 @@ from handoff.store.store import Store
 
 from . import quarantine
 from .activity import ActivityLog
-from .mentions import named_by, named_in
+from .naming import named_by, named_in
 from .parsing import THREAD_ABOVE, Parsing, parse
 from .quarantine import ITEMS_AT_ONCE, Rejected
 from .settling import depends_on_history, settle

@@ -125,7 +125,7 @@ class QuarantineRecords:
     async def forget_conversations(self, conversations: Sequence[bytes]) -> None:
         """Forget that items name these conversations. One round trip if nothing is in quarantine."""
         for source in await self._sources() if conversations else ():
-            arguments = [source, *_hints(conversations)]
+            arguments: list[bytes | int | str] = [source, *_hints(conversations)]
             await self._functions.call("quarantine_unname", [self._tag], arguments)
 
     async def _sources(self) -> list[str]:
