@@ -4,7 +4,7 @@
  * something newer is shown. A notice is named by a hash, because nothing about customers goes to disk.
  */
 
-const KEY = "handoff.dismissed";
+const KEY = "handoff-dismissed";
 const MOST = 200; // the oldest are forgotten first
 
 /** @type {Map<string, string>} also used where the browser allows no storage */

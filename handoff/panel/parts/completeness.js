@@ -1,5 +1,5 @@
 // @ts-check
-/** What a context may be missing: a banner for what concerns the customer, and a notice for what perhaps does. */
+/** A banner that lists sources with missing data, and a notice of deliveries that may be the customer's. */
 
 import { dismiss, isDismissed } from "../data/dismissed.js";
 import { button, h, userText } from "../dom/dom.js";

@@ -21,8 +21,8 @@ MAX_FAN_OUT_S = 5.0
 PACE_S = 2.5  # of backlog: well under MAX_FAN_OUT_S, above what other workers' saved cursors seem behind
 MAX_PAUSE_S = 5.0  # a fan-out that does not get on slows imports down and never stops them
 AROUND: Micros = HOUR
-"""A delivery that names nobody may concern whoever was active on its source up to this long before, or any
-time after. What arrived up to this long before a conversation may have opened it."""
+"""A delivery that names nobody may concern the customers who were active on its source from this long before
+it on. A delivery up to this long before a conversation may have opened it."""
 _LOOK_S = 0.05
 _ENCODE = msgspec.msgpack.Encoder().encode
 
@@ -82,7 +82,7 @@ class Concern(Struct, frozen=True, kw_only=True):
 
 
 class _Asked(Struct, frozen=True, kw_only=True):
-    """What is asked about one source: `questions` about its quarantine, unless that is empty.
+    """One source, with the `questions` about its quarantine unless that is empty.
 
     Items without a name may concern the customer if they arrived up to `until`. `reached` is whether the
     source's silence concerns them, and None unless it was silent.
@@ -95,9 +95,10 @@ class _Asked(Struct, frozen=True, kw_only=True):
 
 
 class CompletenessBasis(Struct, frozen=True, kw_only=True):
-    """What a completeness was computed from, to see later whether it would be the same.
+    """The basis of a completeness, which shows later whether it would be the same.
 
-    `questions` are the commands whose answers `Monitor.still_by` takes, `still` what it then returns.
+    `questions` are the commands whose answers `Monitor.still_by` takes. It returns `still` unless something
+    has changed.
     """
 
     tenant: str
@@ -191,7 +192,7 @@ class Monitor:
         return [_state_of(it, ConcerningItems(named=it.total), now) for it in judged]
 
     def still_by(self, basis: CompletenessBasis, answers: Sequence[Any], now: Micros) -> bytes:
-        """What `basis.still` would be by the store's answers to its questions now."""
+        """The value of `basis.still` by the store's answers to its questions now."""
         return self._still(self._judged(basis.tenant, basis.asked, answers, now))
 
     def _questions(self, tenant: str, sources: Sequence[SourceFacts], start: Micros) -> tuple[Command, ...]:
@@ -205,7 +206,7 @@ class Monitor:
         answers: Sequence[Any],
         now: Micros,
     ) -> tuple[_Asked, ...]:
-        """What concerns the customer, by the answers to `_questions`."""
+        """The sources, with the questions about those that may concern the customer."""
         activity, records = SourceRecords.decode(answers), self._store.of(tenant).quarantine
         kept = frozenset(it.name for it, count in zip(sources, activity.quarantined, strict=True) if count)
         silent = frozenset(it.name for it in sources if self._silent(it, activity, now))
@@ -213,14 +214,16 @@ class Monitor:
         known = concern.channels is not None
         used = concern.newest(silent, None) if silent and known else {}
         asked = []
-        for it in sources:
-            until = newest[it.name] + AROUND if it.name in newest else None
+        for source in sources:
+            until = newest[source.name] + AROUND if source.name in newest else None
             commands: tuple[Command, ...] = ()
-            if it.name in kept:
-                commands = records.concerning(it.name, concern.hashes, concern.start, until)
-            uses = not known or channel_code(it.channel) in (concern.channels or ()) or it.name in used
-            reached = uses if it.name in silent else None
-            asked.append(_Asked(source=it, questions=commands, until=until, reached=reached))
+            if source.name in kept:
+                commands = records.concerning(source.name, concern.hashes, concern.start, until)
+            uses = (
+                not known or channel_code(source.channel) in (concern.channels or ()) or source.name in used
+            )
+            reached = uses if source.name in silent else None
+            asked.append(_Asked(source=source, questions=commands, until=until, reached=reached))
         return tuple(asked)
 
     def _judged(
@@ -229,16 +232,16 @@ class Monitor:
         """The sources by the answers to `_questions` and to what is asked about each."""
         at = 1 + len(asked)
         activity, judged = SourceRecords.decode(answers[:at]), []
-        for it, total in zip(asked, activity.quarantined, strict=True):
-            found, count = None, len(it.questions)
+        for about, total in zip(asked, activity.quarantined, strict=True):
+            found, count = None, len(about.questions)
             if count:
-                found = QuarantineRecords.decode_concerning(answers[at : at + count], it.until)
+                found = QuarantineRecords.decode_concerning(answers[at : at + count], about.until)
                 at += count
-            silent = self._silent(it.source, activity, now)
-            kept = it.source.secret and found is not None and found.count > 0
-            missing = kept or (silent and it.reached is not False)
-            last = self._last(it.source, activity)
-            judged.append(_Judged(it.source.name, last, silent, total, found, missing))
+            silent = self._silent(about.source, activity, now)
+            kept = about.source.secret and found is not None and found.count > 0
+            missing = kept or (silent and about.reached is not False)
+            last = self._last(about.source, activity)
+            judged.append(_Judged(about.source.name, last, silent, total, found, missing))
         return judged
 
     def _last(self, source: SourceFacts, activity: SourceActivity) -> Micros | None:

@@ -240,10 +240,12 @@ class Inbound:
     async def _malformed(self, source: Source, request: InboundRequest, parsed: Parsed) -> list[Rejected]:
         """The items of a delivery that could not be read, with the people they name."""
         kept, hashes = [], self._store.hashes(source.tenant)
-        for place, it in enumerate(parsed.malformed, 1):
-            alone = msgspec.structs.replace(request, raw=it.item, body=it.item)
+        for place, malformed in enumerate(parsed.malformed, 1):
+            alone = msgspec.structs.replace(request, raw=malformed.item, body=malformed.item)
             named = named_in(source.adapter, alone, hashes)
-            kept.append(Rejected(code=it.code, detail=it.detail, item=it.item, named=named))
+            kept.append(
+                Rejected(code=malformed.code, detail=malformed.detail, item=malformed.item, named=named)
+            )
             if place % ITEMS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return kept

@@ -1,4 +1,4 @@
-"""Whom a quarantined item may concern: the identities and conversations that its bytes name.
+"""The customers that a quarantined item may concern: identities and conversations that its bytes name.
 
 Adapters read them, as far as the bytes allow. Only the keyed hashes are kept, beside the item.
 """
@@ -26,25 +26,25 @@ class NamedPeople(Struct, frozen=True, kw_only=True):
     others: bool = True
 
 
-NOBODY = NamedPeople()
+UNNAMED = NamedPeople()
 
 
 def named_in(adapter: Adapter, request: InboundRequest, hashes: KeyedHash) -> NamedPeople:
-    """Whom a delivery that cannot be recorded names."""
+    """The people that a delivery names although it cannot be recorded."""
     if not isinstance(adapter, MentionReader):
-        return NOBODY
+        return UNNAMED
     try:
         found = adapter.mentions(request)
         return _hashed(found, hashes)
     except HandoffError:
-        return NOBODY
+        return UNNAMED
     except Exception:  # hostile bytes must not do more harm than this
         log.exception("adapter_failed", adapter=adapter.name)
-        return NOBODY
+        return UNNAMED
 
 
 def named_by(touchpoint: Touchpoint, hashes: KeyedHash) -> NamedPeople:
-    """Whom a touchpoint that was rejected names."""
+    """The people that a rejected touchpoint names."""
     threads: tuple[tuple[str, str], ...] = ()
     if touchpoint.thread is not None:
         threads = ((touchpoint.thread_space or touchpoint.id_space, touchpoint.thread),)

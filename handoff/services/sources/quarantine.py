@@ -27,7 +27,7 @@ from handoff.store.repositories.tenant.quarantine_records import (
 from handoff.store.server.memory import OUT_OF_MEMORY
 from handoff.store.store import Store
 
-from .naming import NOBODY, NamedPeople
+from .naming import UNNAMED, NamedPeople
 
 MAX_ITEM = 1024 * 1024  # bytes stored of one item
 LARGE = 64 * 1024  # bytes; masking more would block the event loop for milliseconds
@@ -99,7 +99,7 @@ class Rejected(Struct, frozen=True, kw_only=True):
     code: str
     detail: str
     item: bytes
-    named: NamedPeople = NOBODY
+    named: NamedPeople = UNNAMED
 
 
 class Quarantine:

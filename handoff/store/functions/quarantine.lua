@@ -56,8 +56,8 @@ end
 
 local function note(q, count, bytes)
   if count > 0 then
-    local mark = q.indexed and ' i' or ''
-    redis.call('HSET', q.sizes, q.source, string.format('%d %d%s', math.max(bytes, 0), count, mark))
+    local mark, stated = q.indexed and ' i' or '', math.max(bytes, 0)
+    redis.call('HSET', q.sizes, q.source, string.format('%d %d', stated, count) .. mark)
   else
     redis.call('HDEL', q.sizes, q.source)
     redis.call('DEL', q.index)

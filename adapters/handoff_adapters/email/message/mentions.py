@@ -1,4 +1,4 @@
-"""Whom a mail names in its header and its envelope, also where it cannot be read as a mail."""
+"""The people in the header and envelope of a mail that cannot be read as a whole."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ def mentions_of(raw: bytes, envelope: Envelope, account: Account) -> Mentions:
 
     A report of a mail system names its customer in the body, which is not read: it is not `complete`.
     """
+    if len(raw) > MAX_READ:
+        raw = raw[: raw.rfind(b"\n", 0, MAX_READ) + 1]  # a line that is cut off may end in another address
     try:
-        headers = read_headers(raw[:MAX_READ])
+        headers = read_headers(raw)
     except InvalidPayload:
         headers = Headers()
     named = correspondents(headers)

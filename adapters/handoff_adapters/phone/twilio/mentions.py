@@ -1,4 +1,4 @@
-"""Whom a Twilio webhook names, also where it cannot be read as a call or message."""
+"""The customer and thread of a Twilio webhook that cannot be read as a call or message."""
 
 from __future__ import annotations
 
