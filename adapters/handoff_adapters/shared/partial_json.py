@@ -39,10 +39,10 @@ def readable_part(body: bytes) -> ReadablePart:
         except InvalidPayload:
             pass
     text = body[:MAX_PARTIAL].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    return ReadablePart(_Reader(text).read(), whole=False)
+    return ReadablePart(_PartReader(text).read(), whole=False)
 
 
-class _Reader:
+class _PartReader:
     """Reads values until the text ends or is not JSON. Words that JSON does not know are null."""
 
     def __init__(self, text: str) -> None:
@@ -105,7 +105,7 @@ class _Reader:
 
 def _value(piece: str) -> Any:
     try:
-        value = json.loads(piece, strict=False)
+        value = json.loads(piece, strict=False, parse_constant=lambda _name: None)
     except (ValueError, RecursionError):
         return None
     return clean(value) if isinstance(value, str) else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from handoff.adapter.contract import Mentions
 from handoff.domain.errors import InvalidPayload
-from handoff.domain.identity import Identity
 
 from .message import Account, Envelope
 from .mime import Headers, read_headers
@@ -19,7 +18,7 @@ MAX_THREADS = 4
 def mentions_of(raw: bytes, envelope: Envelope, account: Account) -> Mentions:
     """The external people, the author first, and the thread by its first and last references.
 
-    A report of a mail system names its customer in the body, which is not read: it is not `complete`.
+    It is not `complete` for reports of mail systems, which name the customer in the body.
     """
     if len(raw) > MAX_READ:
         raw = raw[: raw.rfind(b"\n", 0, MAX_READ) + 1]  # a line that is cut off may end in another address
@@ -32,15 +31,16 @@ def mentions_of(raw: bytes, envelope: Envelope, account: Account) -> Mentions:
     stated = [one for people in named.people.values() for one in people] + ([sender] if sender else [])
     people = dict.fromkeys(one.identity for one in stated if _is_customer(one, account))
     threads = tuple((account.id_space, it) for it in _threads(headers))
-    return Mentions(identities=tuple(people), threads=threads, complete=_has_author(people, stated))
+    return Mentions(identities=tuple(people), threads=threads, complete=not _is_report(headers, stated))
 
 
 def _is_customer(one: Person, account: Account) -> bool:
     return not account.ours.holds(one.address) and not is_machine(one.address)
 
 
-def _has_author(people: dict[Identity, None], stated: list[Person]) -> bool:
-    return bool(people) and not any(is_machine(one.address) for one in stated)
+def _is_report(headers: Headers, stated: list[Person]) -> bool:
+    kind = headers.first("content-type").strip().lower()
+    return kind.startswith("multipart/report") or any(is_machine(one.address) for one in stated)
 
 
 def _threads(headers: Headers) -> list[str]:

@@ -136,7 +136,7 @@ class SegmentAdapter:
         return Parsed(touchpoints=tuple(touchpoints), malformed=tuple(bad), ignored=dict(ignored))
 
     def mentions(self, request: InboundRequest) -> Mentions:
-        return people.mentions(request, self.settings, self._handles)
+        return people.mentions(request, self.settings, self._handles, self._own)
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
         """200 exactly: rudder-sdk-python resends a batch after any other 2xx."""

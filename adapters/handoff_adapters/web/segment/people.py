@@ -122,14 +122,16 @@ def merged(
     return tuple(sorted(found, key=lambda it: _MERGE_ORDER.index(it.identity.type)))
 
 
-def mentions(request: InboundRequest, options: SegmentOptions, read: HandleReader) -> Mentions:
+def mentions(
+    request: InboundRequest, options: SegmentOptions, read: HandleReader, own: frozenset[tuple[str, str]]
+) -> Mentions:
     """The people and sessions of all events that can be read."""
     items, whole = _events(request)
     found: dict[Identity, None] = {}
     threads: dict[tuple[str, str], None] = {}
     for item in items[:MAX_EVENTS]:
         tracked = event(item, (text(item.get("type")) or "").lower())
-        for stated in identities(tracked, _FORM, options, read):
+        for stated in (*identities(tracked, _FORM, options, read), *merged(item, options, own)):
             found[stated.identity] = None
         if session := text(tracked.context.get("sessionId")):
             threads[options.space, session] = None
@@ -144,15 +146,16 @@ def _events(request: InboundRequest) -> tuple[list[Mapping[str, Any]], bool]:
         where = route(request.path)
         if where.pixel:
             return [pixel_event(request)], True
-        batch = where.call == BATCH
+        call = where.call
     except HandoffError:
-        batch = True
+        call = BATCH
     part = readable_part(request.body)
     body = mapping(part.value)
-    stated: Iterable[object] = sequence(body.get("batch")) if batch and "batch" in body else (body,)
-    shared = mapping(body.get("context")) if batch else {}
+    stated: Iterable[object] = sequence(body.get("batch")) if call == BATCH and "batch" in body else (body,)
     found = [it for it in map(mapping, stated) if it]
-    if shared:
+    if call != BATCH:
+        found = [{**it, "type": call} for it in found]
+    elif shared := mapping(body.get("context")):
         found = [{**it, "context": {**shared, **mapping(it.get("context"))}} for it in found]
     return found, part.whole
 
