@@ -45,6 +45,8 @@ async def test_an_agent_dismisses_a_notice_until_another_delivery_is_unreadable(
             await expect(notice).to_have_count(0)
             await expect(tab.context.locator(".who-part")).to_be_focused()
             await tab.page.reload()
+            await tab.page.get_by_label("Token").fill(await desk.token("ville"))
+            await tab.page.keyboard.press("Enter")
             await expect(banner).to_be_visible()
             await expect(notice).to_have_count(0)
 
