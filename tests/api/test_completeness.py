@@ -175,6 +175,16 @@ async def test_what_leaves_quarantine_concerns_nobody_at_once(
     assert not await api.server.store.connection.call(b"EXISTS", index)
 
 
+async def test_an_item_that_leaves_takes_only_its_own_names_along(api: Api) -> None:
+    await active(api, "anna", T)
+    await keep(api, b"[", b"(", named=naming(api, "user:anna"))
+    first, second = await quarantined(api)
+    for left, item in ((1, first), (0, second)):
+        await keep(api, b"{", named=naming(api, "user:carl"))
+        assert (await api.call("DELETE", f"/v1/quarantine/{item['id']}")).status == 204
+        assert await counts(api) == (left, 0)
+
+
 async def test_only_the_etags_of_those_concerned_change(api: Api) -> None:
     async def asked(user: str, etag: str = "") -> tuple[int, str]:
         answer = await api.get(f"/v1/context?identity=user:{user}", headers={"If-None-Match": etag})
