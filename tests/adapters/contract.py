@@ -209,9 +209,9 @@ class AdapterContract:
         adapter, one = self.built_for(fixture_path), fixture_request(fixture_path)
         assert isinstance(adapter, MentionReader)
         named = adapter.mentions(one)
-        for it in adapter.parse(one).touchpoints:
-            thread = (it.thread_space or it.id_space, it.thread)
-            assert it.home.identity in named.identities or thread in named.threads or not named.complete
+        for made in adapter.parse(one).touchpoints:
+            thread = (made.thread_space or made.id_space, made.thread)
+            assert made.home.identity in named.identities or thread in named.threads or not named.complete
 
     def test_an_answer_is_a_success(self, fixture_path: Path) -> None:
         adapter = self.built_for(fixture_path)

@@ -83,7 +83,7 @@ def test_segment_names_the_people_and_sessions_of_a_batch() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff\xfe", b'"x"', b'{"batch": [1, null]}'])
-def test_segment_names_nobody_in_bytes_that_name_nobody(body: bytes) -> None:
+def test_segment_names_no_one_in_bytes_without_an_event(body: bytes) -> None:
     assert people(segment().mentions(request("/v1/batch", body=body))) == set()
 
 

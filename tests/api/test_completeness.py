@@ -68,7 +68,7 @@ async def counts(api: Api, identity: str = "user:anna") -> tuple[int, int]:
     return found["quarantined"], found["possible"]
 
 
-async def test_a_delivery_that_names_a_customer_concerns_nobody_else(api: Api) -> None:
+async def test_a_delivery_that_names_a_customer_concerns_no_other(api: Api) -> None:
     await send(api, track("1"), track("2", userId="bert"))
     await send(api, {"type": "track", "userId": "anna"})  # without the name of its event
     assert await counts(api, "user:anna") == (1, 0)
@@ -92,7 +92,7 @@ async def test_a_batch_that_is_cut_off_may_concern_others_too(api: Api) -> None:
     assert await counts(api, "user:bert") == (1, 1)
 
 
-async def test_a_delivery_that_names_nobody_concerns_those_who_were_active_then(api: Api) -> None:
+async def test_an_unnamed_delivery_concerns_those_who_were_active_then(api: Api) -> None:
     await active(api, "before", T - 59 * MINUTE)
     await active(api, "since", T - HOUR)
     await active(api, "since", T + 9 * DAY)
@@ -159,7 +159,7 @@ async def expire(api: Api) -> None:
 @pytest.mark.parametrize(
     "clear", [replay, delete, replay_all, delete_all, expire], ids=lambda it: it.__name__
 )
-async def test_what_leaves_quarantine_concerns_nobody_at_once(
+async def test_what_leaves_quarantine_counts_no_longer(
     api: Api, clear: Callable[[Api], Awaitable[None]]
 ) -> None:
     for name in ("anna", "bert"):

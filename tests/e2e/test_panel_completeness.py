@@ -25,18 +25,18 @@ async def test_an_agent_dismisses_a_notice_until_another_delivery_is_unreadable(
         source = {"name": "shop", "adapter": "web.segment", "secrets": [KEY], "trust": "server"}
         chosen = msgspec.structs.replace(chosen, sources=[{**source, "tenant": token.tenant}])
         async with in_process(chosen) as (server, http):
-            desk = Backend(server.url, token.secret, http, chromium)
+            backend = Backend(server.url, token.secret, http, chromium)
 
             async def unreadable(body: bytes) -> None:
-                await http.post(f"{desk.url}/in/shop/v1/track?writeKey={KEY}", data=body)
+                await http.post(f"{backend.url}/in/shop/v1/track?writeKey={KEY}", data=body)
 
             now = format_time(time.time_ns() // 1000)
             for user in ("anna", "bert", "carl"):
                 shop = {"source": "shop"} if user != "carl" else {}
-                await desk.record(f"of-{user}", identities=[f"user:{user}"], occurred_at=now, **shop)
+                await backend.record(f"of-{user}", identities=[f"user:{user}"], occurred_at=now, **shop)
             await unreadable(b'{"userId": "anna"}')
             await unreadable(b"{")
-            tab = await desk.open_panel("identity=user:anna")
+            tab = await backend.open_panel("identity=user:anna")
             await tab.wait_until_live()
             banner, notice = tab.context.locator(".banner"), tab.context.locator(".notice.possible")
             await expect(banner).to_contain_text("shop: 1 could not be read")
@@ -45,7 +45,7 @@ async def test_an_agent_dismisses_a_notice_until_another_delivery_is_unreadable(
             await expect(notice).to_have_count(0)
             await expect(tab.context.locator(".who-part")).to_be_focused()
             await tab.page.reload()
-            await tab.page.get_by_label("Token").fill(await desk.token("ville"))
+            await tab.page.get_by_label("Token").fill(await backend.token("ville"))
             await tab.page.keyboard.press("Enter")
             await expect(banner).to_be_visible()
             await expect(notice).to_have_count(0)
