@@ -20,7 +20,7 @@ export class ActiveRow {
     lists.addEventListener("pointerdown", () => { this.#pressing = true; });
     lists.addEventListener("pointerover", (event) => { this.pointed = rowOf(event.target); });
     lists.addEventListener("pointerleave", () => { this.pointed = null; });
-    for (const type of ["click", "pointercancel"]) lists.addEventListener(type, () => this.#released());
+    for (const type of ["pointerup", "pointercancel", "pointerleave"]) lists.addEventListener(type, () => setTimeout(() => this.#released()));
     // The second click of a double click may meet a button that the first one has brought there.
     lists.addEventListener("click", (event) => event.detail > 1 && event.stopPropagation(), true);
   }
@@ -91,8 +91,9 @@ export class ActiveRow {
     if (!this.root.activeElement) this.restore(this.#last);
   }
 
-  /** Rows change their height when another becomes active: not while a button of the mouse is down. */
+  /** Rows change their height when another becomes active: not before the click of the pointer has happened. */
   #released() {
+    if (!this.#pressing) return;
     this.#pressing = false;
     const focused = this.focused();
     if (focused) this.mark(focused.id);

@@ -13,6 +13,8 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const SOON_MS = MINUTE;
 const SOON_PART = 0.25;
+/** Up to how far away deadlines within which time count as equally near. */
+const ALIKE = Object.freeze([[10 * MINUTE, 1000], [HOUR, MINUTE], [DAY, HOUR], [Infinity, DAY]]);
 const FALLEN = Object.freeze(["declined", "expired", "failed"]);
 
 /** When somebody has to accept the handoff; null once it is accepted or has ended. @param {Handoff} it @returns {Deadline | null} */
@@ -35,7 +37,8 @@ export function pressureOf({ at, length }, now) {
 
 /**
  * Handoffs by urgency: the nearest deadline first, then the customer who waits longest, then the oldest request.
- * Deadlines count as equal within a minute, and those that are hours away within an hour: there the wait decides.
+ * Deadlines that are minutes away count as equal within a minute, and those hours away within an hour: there the wait
+ * decides.
  * @param {Handoff[]} handoffs @param {WaitingOf} waitingOf @param {number} now
  */
 export function byUrgency(handoffs, waitingOf, now) {
@@ -51,10 +54,10 @@ function rankOf(it, waiting, now) {
 /** @param {Handoff} it @param {number} now @returns {[number, number]} */
 function nearnessOf(it, now) {
   const deadline = deadlineOf(it);
-  if (!deadline) return [3, 0];
+  if (!deadline) return [ALIKE.length, 0];
   const left = deadline.at - now;
-  const [tier, size] = left < HOUR ? [0, MINUTE] : left <= DAY ? [1, HOUR] : [2, DAY];
-  return [tier, Math.floor(deadline.at / size)];
+  const tier = ALIKE.findIndex(([within]) => left <= within);
+  return [tier, Math.floor(deadline.at / ALIKE[tier][1])];
 }
 
 /** @param {(number | string)[]} one @param {(number | string)[]} other */
