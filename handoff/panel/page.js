@@ -101,7 +101,7 @@ const back = h("button", { type: "button", class: "back", onclick: () => {
   show(false);
 } });
 
-/** From the queue to the story by one key. Its target has no address: the fragment says what is shown. */
+/** From the queue to the story by one key. Its target has no address: the fragment has the parameters. */
 const skip = h("a", { class: "skip", href: "#", onclick: (/** @type {Event} */ event) => {
   event.preventDefault();
   context.tabIndex = -1;

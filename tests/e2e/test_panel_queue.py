@@ -151,8 +151,8 @@ async def test_the_focus_stays_in_the_queue_when_another_agent_takes_the_row(bac
     await expect(row(tab, "Taken by another")).to_have_count(0)
     await expect(tab.queue.locator(".status")).to_contain_text("aino accepted it")
     await expect(tab.queue.locator(".group.mine")).to_have_count(0)
-    for it in (await backend.call("GET", "/v1/handoffs?queue=refunds&state=requested"))["handoffs"]:
-        await backend.call("POST", f"/v1/handoffs/{it['id']}/accept", {"version": 1}, token=other)
+    for left in (await backend.call("GET", "/v1/handoffs?queue=refunds&state=requested"))["handoffs"]:
+        await backend.call("POST", f"/v1/handoffs/{left['id']}/accept", {"version": 1}, token=other)
     await expect(tab.queue.locator(".card")).to_have_count(0)
     assert await tab.page.evaluate("document.activeElement.localName") == "handoff-queue"
     assert not tab.errors

@@ -232,7 +232,7 @@ export function reasonOf(error, words) {
   return words.text(error instanceof TimedOut ? "error.timeout" : "error.unreachable");
 }
 
-/** What another did first, and what to do now. @param {Handoff} current @param {import("../text/words.js").Words} words */
+/** Why a move was too late, with the next step. @param {Handoff} current @param {import("../text/words.js").Words} words */
 export function conflictMessage(current, words) {
   const who = current.owner;
   if (current.state !== "accepted" || !who) return words.text("error.changed", { state: words.name("handoff", current.state) });

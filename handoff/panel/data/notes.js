@@ -1,5 +1,5 @@
 // @ts-check
-/** What agents add to a customer's history: notes, promises, and wrap-ups, each as a touchpoint. */
+/** Agents' additions to a customer's history: notes, promises, and wrap-ups, each as a touchpoint. */
 
 import { agentOf } from "./handoffs.js";
 

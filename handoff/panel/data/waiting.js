@@ -1,5 +1,5 @@
 // @ts-check
-/** The handoffs that a queue knows: what the server listed, and what happened since. */
+/** The handoffs that a queue knows: those that the server listed, with every change since. */
 
 import { isListed, isPending } from "./handoffs.js";
 
@@ -66,7 +66,7 @@ export class WaitingHandoffs {
   }
 
   /**
-   * What the agent works on: their own handoffs, those for them alone, and all others that wait. A handoff that moved on
+   * The agent's work: their own handoffs, those for them alone, and all others that wait. A handoff that moved on
    * to a queue that nobody follows here is left out.
    * @param {string} me @param {string[]} queues those that are followed; empty: all
    * @returns {{mine: Handoff[], offered: Handoff[], waiting: Handoff[]}}

@@ -26,7 +26,7 @@ const MAX_WORDS = 2000; // characters of a reason that the server takes
 const MAX_WRAP_UP = 20_000; // like a note's
 
 /**
- * What agents typed and did not send, by handoff and move, and the key of the request. Memory only. It outlives the
+ * Unsent words of agents, by handoff and move, with the key of the request. Memory only. It outlives the
  * dialog, which goes away with an expired session.
  * @type {Map<string, Unsent>}
  */

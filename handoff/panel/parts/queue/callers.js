@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Who the handoffs of a queue are about, and since when they wait: read beside the queue, a few at a time.
+ * The customers of the handoffs of a queue, with their waits: read beside the queue, a few at a time.
  *
  * The list of handoffs does not name its customers; their contexts do, as far as the agent may read them.
  */
@@ -77,7 +77,7 @@ export class Callers {
   }
 }
 
-/** What people call the customer; null for a visitor or a reference. @param {import("../../data/types.js").Context} context */
+/** The name or address of the customer; null for a visitor or a reference. @param {import("../../data/types.js").Context} context */
 function namedBy({ customer }) {
   if (!customer) return null;
   const shown = String(nameOf(customer));

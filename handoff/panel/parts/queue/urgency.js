@@ -36,7 +36,7 @@ export function pressureOf({ at, length }, now) {
 }
 
 /**
- * Handoffs by urgency: the nearest deadline first, then the customer who waits longest, then the oldest request.
+ * Handoffs by urgency: the nearest deadline first, then the longest wait of a customer, then the oldest request.
  * Deadlines that are minutes away count as equal within a minute, and those hours away within an hour: there the wait
  * decides.
  * @param {Handoff[]} handoffs @param {WaitingOf} waitingOf @param {number} now
