@@ -56,14 +56,14 @@ export class Api {
   /**
    * @param {string} path
    * @param {Record<string, string | number | undefined>} [query]
-   * @param {boolean} [keep] whether to keep the answer for revalidation
+   * @param {{keep?: boolean, headers?: Record<string, string>}} [options] `keep`: the answer, for revalidation
    */
-  async get(path, query = {}, keep = true) {
+  async get(path, query = {}, { keep = true, headers = {} } = {}) {
     const params = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) if (value !== undefined) params.append(name, String(value));
     const target = params.size ? `${path}?${params}` : path;
     const cached = this.cache.get(target);
-    const response = await this.#send("GET", target, undefined, cached ? { "If-None-Match": cached.etag } : {});
+    const response = await this.#send("GET", target, undefined, { ...headers, ...(cached ? { "If-None-Match": cached.etag } : {}) });
     if (response.status === 304 && cached) return cached.value;
     const { value } = response;
     const etag = response.headers.get("ETag");

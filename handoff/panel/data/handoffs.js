@@ -171,7 +171,7 @@ async function transfer(api, handoff, { to = {}, reason, context, key }, words) 
 async function keepWrapUp(api, handoff, { wrapUp = "", key }) {
   const session = await api.session();
   if (!may(session, "touchpoints:write") || !may(session, "context:read")) return wrapUp.slice(0, MAX_REASON);
-  const context = await api.get(path`/v1/handoffs/${handoff.id}/context`, { limit: 1, fields: "conversations" }, false);
+  const context = await api.get(path`/v1/handoffs/${handoff.id}/context`, { limit: 1, fields: "conversations" }, { keep: false });
   if (!context.customer) return wrapUp.slice(0, MAX_REASON);
   const id = `panel-${key ?? handoff.id}`;
   await api.post("/v1/touchpoints", touchpointOf(context, handoff, session, { kind: "wrap_up", text: wrapUp, due: null, id }));

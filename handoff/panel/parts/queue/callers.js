@@ -12,7 +12,8 @@ import { nameOf } from "../who.js";
 /** @typedef {{name: string | null, waiting: string | null, version: number, read: number}} Caller */
 
 const AT_ONCE = 2; // requests: a browser has six connections to a server over HTTP/1.1
-const FRESH_MS = 60_000;
+const FRESH_MS = 300_000; // a wait seldom begins or ends without a change of the handoff
+const READING = Object.freeze({ keep: false, headers: { "Handoff-Reason": "queue" } }); // for the audit trail
 const NAMED = Object.freeze(["user", "email", "phone"]);
 
 export class Callers {
@@ -64,12 +65,13 @@ export class Callers {
     this.#reading += 1;
     try {
       const query = { fields: "conversations", limit: 1 };
-      const context = await this.api.get(path`/v1/handoffs/${handoff.id}/context`, query, false);
+      const context = await this.api.get(path`/v1/handoffs/${handoff.id}/context`, query, READING);
       const caller = { ...kept, name: namedBy(context), waiting: waitingIn(context, handoff) };
       if (this.#known.get(handoff.id) === kept) this.#known.set(handoff.id, caller);
       if (!this.#ended && (caller.name !== kept.name || caller.waiting !== kept.waiting)) this.changed();
     } catch (error) {
-      if (!(error instanceof Refused)) kept.read = Date.now(); // the connection is shown elsewhere; try again in a minute
+      // The connection is shown elsewhere. A refusal stays one until the handoff changes.
+      if (error instanceof Refused && error.status < 500 && error.status !== 401 && error.status !== 429) kept.read = Infinity;
     } finally {
       this.#reading -= 1;
       if (!this.#ended) this.want(this.#wanted);
