@@ -97,6 +97,7 @@ export class HandoffQueue extends PanelElement {
     super.stop();
     window.clearInterval(this.#ticking);
     window.clearTimeout(this.#settling);
+    this.#settling = undefined;
     this.#callers?.stop();
     this.#callers = null;
     for (const leave of this.#following) leave();
@@ -263,7 +264,8 @@ export class HandoffQueue extends PanelElement {
 
   /** @param {Handoff[][]} shown @param {Set<string>} longest */
   #arrange(shown, longest) {
-    for (const id of this.#cards.keys()) if (!this.#order.includes(id)) this.#cards.delete(id);
+    const there = new Set(this.#order);
+    for (const id of this.#cards.keys()) if (!there.has(id)) this.#cards.delete(id);
     const sections = GROUPS.map((name, at) => {
       const { section, count, list, empty } = /** @type {Group} */ (this.#groups.get(name));
       count.textContent = String(shown[at].length);
@@ -286,7 +288,7 @@ export class HandoffQueue extends PanelElement {
   #card(it, longest) {
     const caller = this.#callers?.of(it);
     const selected = this.getAttribute("selected") === it.id;
-    const state = { name: caller?.name ?? null, waiting: caller?.waiting ?? null, longest, selected };
+    const state = { name: this.#callers ? caller?.name : null, waiting: caller?.waiting ?? null, longest, selected };
     const signature = JSON.stringify([it.id, it.version, state]);
     const known = this.#cards.get(it.id);
     if (known?.signature === signature) return known.node;

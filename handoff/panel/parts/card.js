@@ -10,7 +10,7 @@ import { deadlineOf, pressureOf } from "./queue/urgency.js";
 /** @typedef {import("../dom/element.js").Locale} Locale */
 /**
  * @typedef {object} CardState what a card shows beside its handoff
- * @property {string | null} name the customer's
+ * @property {string | null | undefined} name the customer's; null for one without, undefined before it was read
  * @property {string | null} waiting since when the customer waits for an answer
  * @property {boolean} longest whether that wait puts it before others
  * @property {boolean} selected
@@ -29,7 +29,8 @@ const SHORT_REASON = 80; // characters of a reason in a button's name
 export function handoffCard(handoff, session, locale, state, { open, move }) {
   const { words } = locale;
   const { id, reason } = handoff;
-  const who = state.name ?? words.text("card.unknown", { party: partyName(handoff.from) });
+  const party = partyName(handoff.from);
+  const who = state.name ?? (state.name === null ? words.text("card.unknown", { party }) : party);
   const opens = (/** @type {Event} */ event) => {
     if (!(/** @type {Element} */ (event.target).closest("button"))) open();
   };

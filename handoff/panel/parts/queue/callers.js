@@ -9,7 +9,7 @@ import { path, Refused } from "../../data/api.js";
 import { nameOf } from "../who.js";
 
 /** @typedef {import("../../data/types.js").Handoff} Handoff */
-/** @typedef {{name: string | null, waiting: string | null, version: number, read: number}} Caller */
+/** @typedef {{name: string | null | undefined, waiting: string | null, version: number, read: number}} Caller */
 
 const AT_ONCE = 2; // requests: a browser has six connections to a server over HTTP/1.1
 const FRESH_MS = 300_000; // a wait seldom begins or ends without a change of the handoff
@@ -17,7 +17,7 @@ const READING = Object.freeze({ keep: false, headers: { "Handoff-Reason": "queue
 const NAMED = Object.freeze(["user", "email", "phone"]);
 
 export class Callers {
-  /** @type {Map<string, Caller>} by handoff */ #known = new Map();
+  /** @type {Map<string, Caller>} by handoff; without a name until it was read */ #known = new Map();
   /** @type {Handoff[]} */ #wanted = [];
   #reading = 0;
   #ended = false;
@@ -60,7 +60,7 @@ export class Callers {
   /** @param {Handoff} handoff */
   async #read(handoff) {
     const before = this.#known.get(handoff.id);
-    const kept = { name: before?.name ?? null, waiting: before?.waiting ?? null, version: handoff.version, read: Date.now() };
+    const kept = { name: before?.name, waiting: before?.waiting ?? null, version: handoff.version, read: Date.now() };
     this.#known.set(handoff.id, kept); // nobody else reads it meanwhile, and a failure is not repeated at once
     this.#reading += 1;
     try {
@@ -71,7 +71,8 @@ export class Callers {
       if (!this.#ended && (caller.name !== kept.name || caller.waiting !== kept.waiting)) this.changed();
     } catch (error) {
       // The connection is shown elsewhere. A refusal stays one until the handoff changes.
-      if (error instanceof Refused && error.status < 500 && error.status !== 401 && error.status !== 429) kept.read = Infinity;
+      if (error instanceof Refused && error.status < 500 && error.status !== 401 && error.status !== 429) Object.assign(kept, { name: kept.name ?? null, read: Infinity });
+      if (!this.#ended && kept.read === Infinity) this.changed();
     } finally {
       this.#reading -= 1;
       if (!this.#ended) this.want(this.#wanted);
