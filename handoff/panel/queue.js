@@ -71,6 +71,11 @@ export class HandoffQueue extends PanelElement {
   #shifted = -Infinity;
   #sound = new Sound();
 
+  constructor() {
+    super();
+    this.root.addEventListener("close", () => this.#rows.comeBack(), true); // of a dialog
+  }
+
   get sheets() {
     return ["queue"];
   }
@@ -83,14 +88,16 @@ export class HandoffQueue extends PanelElement {
   /** @type {(name: string, before: string | null, after: string | null) => void} */
   attributeChangedCallback(name, before, after) {
     if ((before ?? "") === (after ?? "")) return; // starting again would lose the focus
-    if (name === "selected") this.#show();
-    else this.restart();
+    if (name !== "selected") return this.restart();
+    this.#show();
+    if (!this.#rows.focused()) this.#rows.mark(after);
   }
 
   stop() {
     super.stop();
     window.clearInterval(this.#ticking);
     window.clearTimeout(this.#settling);
+    this.#settling = undefined;
     this.#callers?.stop();
     this.#callers = null;
     for (const leave of this.#following) leave();
@@ -248,9 +255,9 @@ export class HandoffQueue extends PanelElement {
     holdingStill(held, () => {
       this.#arrange(shown, longest);
       this.#rows.mark();
+      keepTimes(this.#lists, this.locale);
       return this.#rows.row(held?.dataset.id);
     });
-    keepTimes(this.#lists, this.locale);
     if (focused && !own && !this.#rows.row(focused.id)) this.#left(focused.id);
     this.#rows.restore(focused);
     this.announce("handoff-waiting", groups.offered.length + groups.waiting.length);
@@ -258,7 +265,8 @@ export class HandoffQueue extends PanelElement {
 
   /** @param {Handoff[][]} shown @param {Set<string>} longest */
   #arrange(shown, longest) {
-    for (const id of this.#cards.keys()) if (!this.#order.includes(id)) this.#cards.delete(id);
+    const there = new Set(this.#order);
+    for (const id of this.#cards.keys()) if (!there.has(id)) this.#cards.delete(id);
     const sections = GROUPS.map((name, at) => {
       const { section, count, list, empty } = /** @type {Group} */ (this.#groups.get(name));
       count.textContent = String(shown[at].length);
@@ -281,7 +289,7 @@ export class HandoffQueue extends PanelElement {
   #card(it, longest) {
     const caller = this.#callers?.of(it);
     const selected = this.getAttribute("selected") === it.id;
-    const state = { name: caller?.name ?? null, waiting: caller?.waiting ?? null, longest, selected };
+    const state = { name: this.#callers ? caller?.name : null, waiting: caller?.waiting ?? null, longest, selected };
     const signature = JSON.stringify([it.id, it.version, state]);
     const known = this.#cards.get(it.id);
     if (known?.signature === signature) return known.node;

@@ -85,7 +85,8 @@ export class ActiveRow {
 
   /** A dialog has closed, and the row it was opened from may have left or been built again. */
   comeBack() {
-    if (!this.root.activeElement) this.restore(this.#last);
+    const now = this.root.activeElement;
+    if (!now || now.closest("dialog:not([open])")) this.restore(this.#last);
   }
 
   /** Rows change their height when another becomes active: not before the click of the pointer has happened. */
