@@ -238,7 +238,7 @@ export class HandoffContext extends PanelElement {
     const handoff = this.#handoff;
     if (!handoff || !this.#session) return [];
     const compare = () => button(this.text(this.#snapshot ? "compare.close" : "compare.open"), () => this.#toggleCompare(), { class: "more" });
-    const act = (/** @type {string} */ action, /** @type {string | null} */ reason) => this.#move(action, reason);
+    const act = (/** @type {string} */ action, /** @type {import("./data/handoffs.js").MoveDetails | null} */ details) => this.#move(action, details);
     return [...handoffPart(handoff, this.#session, this.locale, act), handoff.snapshot ? compare() : null];
   }
 
@@ -288,14 +288,14 @@ export class HandoffContext extends PanelElement {
     this.#refreshSoon(this.run);
   }
 
-  /** @param {string} action @param {string | null} reason */
-  async #move(action, reason) {
+  /** @param {string} action @param {import("./data/handoffs.js").MoveDetails | null} details */
+  async #move(action, details) {
     const handoff = this.#handoff;
     if (!handoff || !this.api || this.#moving.has(handoff.id)) return;
     const { run } = this;
     this.#moving.add(handoff.id);
     this.#report("notice", this.text("move.working"));
-    const outcome = await move(this.api, handoff, action, reason, this.locale.words);
+    const outcome = await move(this.api, handoff, action, details, this.locale.words);
     this.#moving.delete(handoff.id);
     if (outcome.handoff) this.announce("handoff-changed", outcome.handoff);
     if (this.ended(run) && this.#handoff?.id !== handoff.id) return; // another story is shown
