@@ -19,7 +19,6 @@ from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, Unprocessable
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
-from handoff.services.context.completeness import SourceFacts
 from handoff.services.events.reactions import Followers
 from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
@@ -39,12 +38,11 @@ log = structlog.get_logger(__name__)
 
 
 class RunningParts(Struct, frozen=True, kw_only=True):
-    """The parts of a running server that a reload changes. `tenants` and `facts` are changed in place."""
+    """The parts of a running server that a reload changes. `tenants` is changed in place."""
 
     site: AppContext
     store: Store
     tenants: list[str]
-    facts: list[SourceFacts]
     followers: Followers
     retention: RetentionPolicy
     admin: Token
@@ -130,7 +128,7 @@ class Reloader:
         site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
         parts.retention.replace(new.retention, names, new.channel_names)
-        parts.facts[:] = facts(sources)
+        site.monitor.replace(facts(sources))
         rules = source_rules(sources)
         parts.store.brief_rules = BriefRules(packs=parts.store.brief_rules.packs, sources=rules)
         parts.store.forget_reads()  # it was read by the rules from before
