@@ -91,6 +91,35 @@ export function icon(name) {
 }
 
 /**
+ * An icon in the colour and shape of its channel.
+ * @param {string} channel
+ * @param {string} [name] of the icon, if it is not the channel's
+ */
+export function badge(channel, name = channel) {
+  return h("span", { class: "badge", "data-channel": channel, "aria-hidden": "true" }, icon(name));
+}
+
+/**
+ * Text that leads somewhere. Unlike a button's, it can be selected and copied.
+ * @param {Child} content
+ * @param {() => void} go
+ * @param {Record<string, any>} [attributes]
+ */
+export function textLink(content, go, attributes = {}) {
+  const act = (/** @type {Event} */ event) => {
+    const selected = window.getSelection();
+    if (event.type === "click" && selected && !selected.isCollapsed) return; // the end of a selection
+    go();
+  };
+  const onkeydown = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Enter" || event.target !== event.currentTarget) return;
+    event.preventDefault();
+    act(event);
+  };
+  return h("span", { role: "link", tabindex: "0", onclick: act, onkeydown, ...attributes }, content);
+}
+
+/**
  * @param {string} label
  * @param {(event: Event) => void} act
  * @param {Record<string, any>} [attributes]
@@ -99,17 +128,20 @@ export function button(label, act, attributes = {}) {
   return h("button", { type: "button", onclick: act, ...attributes }, label);
 }
 
-/**
- * The style sheet of the elements' shadow roots, loaded once.
- * @type {Promise<CSSStyleSheet> | undefined}
- */
-let sheet;
+/** @type {Map<string, Promise<CSSStyleSheet>>} */
+const sheets = new Map();
 
-/** @returns {Promise<CSSStyleSheet>} */
-export function styles() {
-  sheet ??= (async () => {
-    const response = await fetch(new URL("../styles/elements.css", import.meta.url));
-    return new CSSStyleSheet().replace(await response.text());
-  })();
-  return sheet;
+/**
+ * A style sheet of `styles/` for shadow roots, loaded once.
+ * @param {string} name
+ * @returns {Promise<CSSStyleSheet>}
+ */
+export function styleSheet(name) {
+  const known = sheets.get(name);
+  if (known) return known;
+  const loading = fetch(new URL(`../styles/${name}.css`, import.meta.url))
+    .then((response) => response.text())
+    .then((text) => new CSSStyleSheet().replace(text));
+  sheets.set(name, loading);
+  return loading;
 }

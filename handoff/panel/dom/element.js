@@ -5,7 +5,7 @@ import { Api } from "../data/api.js";
 import { isExpired, reasonOf } from "../data/handoffs.js";
 import { Times } from "../text/times.js";
 import { Words } from "../text/words.js";
-import { styles } from "./dom.js";
+import { styleSheet } from "./dom.js";
 
 /** @typedef {{words: Words, times: Times}} Locale the agent's language and time zone */
 
@@ -14,6 +14,9 @@ const SERVER = new URL("../..", import.meta.url).href;
 
 /** Subclasses implement `start` and may extend `stop`. Both run again when an attribute or the token changes. */
 export class PanelElement extends HTMLElement {
+  /** The style sheets of the element, in order. */
+  static sheets = ["elements"];
+
   /** @type {Locale | null} */ #locale = null;
   /** @type {Api | null} */ #api = null;
   /** @type {string | undefined} the token that was announced as expired */ #expired;
@@ -99,10 +102,11 @@ export class PanelElement extends HTMLElement {
   async #begin() {
     this.stop();
     const run = this.#run;
-    const [words, sheet] = await Promise.all([Words.load(this.getAttribute("language")), styles()]);
+    const { sheets } = /** @type {typeof PanelElement} */ (this.constructor);
+    const [words, ...loaded] = await Promise.all([Words.load(this.getAttribute("language")), ...sheets.map(styleSheet)]);
     if (this.ended(run)) return;
     this.#locale = { words, times: new Times(words.tag, this.getAttribute("zone")) };
-    this.root.adoptedStyleSheets = [sheet];
+    this.root.adoptedStyleSheets = loaded;
     await this.start(run);
   }
 

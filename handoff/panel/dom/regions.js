@@ -37,12 +37,26 @@ export class Regions {
     const place = this.places[name];
     const root = /** @type {ShadowRoot} */ (place.getRootNode());
     const focused = /** @type {HTMLElement | null} */ (root.activeElement);
-    const label = focused && place.contains(focused) ? labelOf(focused) : null;
+    const before = focused && place.contains(focused) ? { label: labelOf(focused), at: focusable(place).indexOf(focused) } : null;
     place.replaceChildren(...build().flat().filter(Boolean).map((it) => (it instanceof Node ? it : String(it))));
-    if (label === null) return;
-    const same = [...place.querySelectorAll("a, button, input, select, summary, [tabindex]")].find((it) => labelOf(it) === label);
-    /** @type {HTMLElement | undefined} */ (same)?.focus();
+    if (before) refocus(place, before);
   }
+}
+
+const FOCUSABLE = "a, button, input, select, textarea, summary, [tabindex]";
+
+/** @param {HTMLElement} place */
+function focusable(place) {
+  return /** @type {HTMLElement[]} */ ([...place.querySelectorAll(FOCUSABLE)]);
+}
+
+/** Focus what has the same label, else the text before it, else the place: never a button that does something else.
+ * @param {HTMLElement} place @param {{label: string | null, at: number}} before */
+function refocus(place, { label, at }) {
+  const found = focusable(place);
+  const wanted = found.find((it) => labelOf(it) === label) ?? found.findLast((it, index) => index <= at && it.getAttribute("role") === "link");
+  if (!wanted) place.tabIndex = -1;
+  (wanted ?? place).focus({ preventScroll: true });
 }
 
 /** @param {Element} element */
