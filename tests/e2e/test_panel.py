@@ -58,8 +58,8 @@ async def test_the_demo_journey_is_shown_in_reading_order(tmp_path: Path, chromi
         order = await story.locator(".who-part, .why, .handoff-part, .part.wants, .right").evaluate_all(
             "(all) => all.map((it) => it.className.split(' ').pop().replace('-part', ''))"
         )
-        assert order == ["who", "why", "handoff", "wants", "right"]
-        await story.locator(".part.tried .line", has_text="Refund request").get_by_role("button").click()
+        assert order == ["who", "handoff", "why", "wants", "right"]
+        await story.locator(".part.tried .line", has_text="Refund request").get_by_role("link").click()
         await expect(story.locator(".entry:focus")).to_contain_text("form failed")
         assert not tab.errors
 
@@ -170,7 +170,7 @@ async def test_new_touchpoints_appear_live_and_are_marked(backend: Backend) -> N
     await expect(entry.locator(".mark.late")).to_be_visible()
     await expect(entry.locator(".mark.new")).to_be_visible()
     await expect(tab.context.locator(".part.wants")).to_contain_text("text of new")
-    await tab.context.get_by_role("button", name="What has changed?").click()
+    await tab.context.get_by_role("button", name="Changes since the handoff").click()
     compare = tab.context.locator(".compare")
     await expect(compare).to_contain_text("I had asked before")
     await expect(compare).to_contain_text("text of new")
@@ -190,7 +190,7 @@ async def test_the_comparison_shows_changes_since_the_snapshot(backend: Backend)
     id_ = await backend.hand_over()
     tab = await backend.open_panel(f"handoff={id_}")
     await tab.wait_until_live()
-    await tab.context.get_by_role("button", name="What has changed?").click()
+    await tab.context.get_by_role("button", name="Changes since the handoff").click()
     compare = tab.context.locator(".compare")
     await expect(compare).to_contain_text("The brief has not changed")
     await expect(compare.locator(".line")).to_have_count(0)
@@ -317,7 +317,7 @@ async def test_notes_promises_and_wrap_ups_are_touchpoints(backend: Backend) -> 
     await form.get_by_label("Due").fill((due + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M"))  # Helsinki
     await form.get_by_role("button", name="Add").click()
     await expect(tab.context.locator(".part.promised")).to_contain_text("We refund the 89 euros")
-    await form.get_by_role("button", name="Start from the brief").click()
+    await form.get_by_role("button", name="Insert summary").click()
     await form.get_by_role("button", name="Add").click()
     await expect(tab.entry("Customer wants:")).to_be_visible()
     page = await backend.call("GET", "/v1/context?identity=user:anna")

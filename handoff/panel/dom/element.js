@@ -5,7 +5,7 @@ import { Api } from "../data/api.js";
 import { isExpired, reasonOf } from "../data/handoffs.js";
 import { Times } from "../text/times.js";
 import { Words } from "../text/words.js";
-import { styleSheet } from "./dom.js";
+import { loadIcons, styleSheet } from "./dom.js";
 
 /** @typedef {{words: Words, times: Times}} Locale the agent's language and time zone */
 
@@ -103,10 +103,11 @@ export class PanelElement extends HTMLElement {
     this.stop();
     const run = this.#run;
     const { sheets } = /** @type {typeof PanelElement} */ (this.constructor);
-    const [words, ...loaded] = await Promise.all([Words.load(this.getAttribute("language")), ...sheets.map(styleSheet)]);
+    const loaded = Promise.all(sheets.map(styleSheet));
+    const [words, styles] = await Promise.all([Words.load(this.getAttribute("language")), loaded, loadIcons()]);
     if (this.ended(run)) return;
     this.#locale = { words, times: new Times(words.tag, this.getAttribute("zone")) };
-    this.root.adoptedStyleSheets = loaded;
+    this.root.adoptedStyleSheets = styles;
     await this.start(run);
   }
 

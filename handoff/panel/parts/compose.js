@@ -115,7 +115,7 @@ export function touchpointOf(origin, { kind, text, due, id }) {
 /**
  * A touchpoint by the agent, filed under the customer's surest identity.
  * @param {Origin} origin
- * @param {{id: string, type: string, direction: string, text?: string, data: object}} given
+ * @param {{id: string, type: string, direction: string, visibility?: string, text?: string, data: object}} given
  */
 export function internalTouchpoint({ context, handoff, session }, { data, ...given }) {
   const customer = /** @type {import("../data/types.js").Customer} */ (context.customer);
@@ -124,11 +124,11 @@ export function internalTouchpoint({ context, handoff, session }, { data, ...giv
   const sure = (/** @type {string} */ it) => (it === "verified" ? 0 : 1);
   const [home] = [...customer.identities].sort((one, other) => sure(one.assurance) - sure(other.assurance) || place(one.type) - place(other.type));
   return {
+    visibility: "internal",
     ...given,
     channel: handoff?.to.channel ?? context.timeline?.touchpoints[0]?.channel ?? "chat",
     occurred_at: new Date().toISOString(),
     identities: [{ type: home.type, space: home.space, value: home.value, assurance: home.assurance }],
-    visibility: "internal",
     actor: { type: "agent", id: agentOf(session), name: agentOf(session) },
     data: { ...data, ...(handoff ? { handoff: handoff.id } : {}) },
   };

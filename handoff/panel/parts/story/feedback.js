@@ -28,7 +28,7 @@ export function verdictOf(origin, line, verdict, id) {
     return internalTouchpoint(origin, { id, type: "brief.line_wrong", direction: "internal", data });
   }
   if (line.code === "complaint_candidate") {
-    return internalTouchpoint(origin, { id, type: "complaint.opened", direction: "internal", text: words, data: candidate });
+    return internalTouchpoint(origin, { id, type: "complaint.opened", direction: "internal", visibility: "public", text: words, data: candidate });
   }
   const data = { promise: id, ...(due ? { due } : {}), ...candidate };
   return internalTouchpoint(origin, { id, type: "promise.made", direction: "outbound", text: words, data });

@@ -65,7 +65,7 @@ export function ribbonPart(context, { words, times }, go) {
       " ",
       h("span", { class: "quiet" }, times.element(step.from)),
     );
-    const gap = wait >= SHORTEST_S ? words.text("ribbon.wait", { length: times.lasting(wait) }) : "";
+    const gap = wait >= SHORTEST_S ? times.lasting(wait) : "";
     return h("li", {}, button, next ? h("span", { class: "gap" }, gap) : null);
   });
   const text = shown.map((step) => `${words.name("channel", step.channel)} ${times.short(step.from)}`).join(" → ");
