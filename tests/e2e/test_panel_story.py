@@ -14,44 +14,30 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 UUID = "0b5f3c1e-7a44-4c1f-9d55-6a1f0e2c3d4b"
 
 
+ANNA: dict[str, Any] = {"identities": ["user:anna", "email:anna@example.com"]}
+AINO = {"direction": "outbound", "actor": {"type": "agent", "id": "aino", "name": "Aino Kallio"}}
+MAIL = {"channel": "email", "thread": "mail-1"}
+CALL = {"channel": "phone", "thread": "call-1", "text": None, "data": {"status": "no-answer", "call": UUID}}
+WEB = {"channel": "web", "thread": "web-1"}
+PROMISE = {"promise": "p1", "due": "2026-11-19T12:00:00Z"}
+STORY: dict[str, dict[str, Any]] = {
+    "18T08:00": {"type": "identified", "text": None, "traits": {"name": "Anna Virtanen"}, **WEB},
+    "18T08:05": {"type": "form.failed", "data": {"form": "Refund", "error": "unknown order"}, **WEB},
+    "18T09:00": {"text": "Where is my refund for A-71?"},
+    "18T09:05": {"type": "promise.made", "text": "We refund the 89 euros", "data": PROMISE, **AINO},
+    "19T12:30": {"type": "promise.broken", "text": None, "data": PROMISE, "direction": "internal"},
+    "20T07:00": {"type": "email.received", "text": "Still no refund for A-71, I ask again", **MAIL},
+    "20T07:10": {"type": "complaint.opened", "text": "I want to complain", **MAIL},
+    "20T08:00": {"type": "survey.answered", "text": "Slow", "data": {"score": 1, "out_of": 5}, **WEB},
+    "20T09:00": {"type": "call.started", **CALL},
+    "20T09:01": {"type": "call.ended", **CALL},
+}
+
+
 async def record_refund(backend: Backend) -> None:
-    """A customer who waits for a refund on four channels, with a broken promise, a complaint and a low score."""
-    anna: dict[str, Any] = {"identities": ["user:anna", "email:anna@example.com"]}
-    agent = {"direction": "outbound", "actor": {"type": "agent", "id": "aino", "name": "Aino Kallio"}}
-    await backend.record(
-        "known", occurred_at="2026-11-18T08:00:00Z", channel="web", type="identified", text=None, thread="web-1",
-        traits={"name": "Anna Virtanen"}, **anna,
-    )  # fmt: skip
-    await backend.record(
-        "form", occurred_at="2026-11-18T08:05:00Z", channel="web", type="form.failed", text=None, thread="web-1",
-        data={"form": "Refund request", "error": "unknown order"}, **anna,
-    )  # fmt: skip
-    await backend.record("asked", occurred_at="2026-11-18T09:00:00Z", text="Where is my refund for A-71?", **anna)
-    due = {"promise": "p1", "due": "2026-11-19T12:00:00Z"}
-    await backend.record(
-        "promised", occurred_at="2026-11-18T09:05:00Z", type="promise.made", text="We refund the 89 euros",
-        data=due, **agent, **anna,
-    )  # fmt: skip
-    await backend.record(
-        "broken", occurred_at="2026-11-19T12:30:00Z", type="promise.broken", data={"promise": "p1"}, text=None,
-        direction="internal", **anna,
-    )  # fmt: skip
-    await backend.record(
-        "mail", occurred_at="2026-11-20T07:00:00Z", channel="email", type="email.received", thread="mail-1",
-        subject="Refund A-71", text="Still no refund for A-71, this is the third time I ask", **anna,
-    )  # fmt: skip
-    await backend.record(
-        "complaint", occurred_at="2026-11-20T07:10:00Z", channel="email", type="complaint.opened", thread="mail-1",
-        text="I want to complain", **anna,
-    )  # fmt: skip
-    await backend.record(
-        "score", occurred_at="2026-11-20T08:00:00Z", channel="web", type="survey.answered", thread="web-2",
-        data={"score": 1, "out_of": 5}, text="Nobody answers", **anna,
-    )  # fmt: skip
-    call = {"channel": "phone", "thread": "call-1", "text": None, **anna}
-    for minute, type_ in enumerate(("call.started", "call.ended")):
-        data = {"status": "no-answer", "call": UUID}
-        await backend.record(type_, occurred_at=f"2026-11-20T09:0{minute}:00Z", type=type_, data=data, **call)
+    """A customer on four channels who waits, with a broken promise, a complaint and a low score."""
+    for at, changes in STORY.items():
+        await backend.record(at, occurred_at=f"2026-11-{at}:00Z", **{**ANNA, **changes})
 
 
 def line(tab: AgentTab, text: str) -> Locator:
@@ -79,14 +65,26 @@ async def test_the_top_tells_who_wants_what_since_when_and_what_was_promised(bac
 
 
 async def test_a_line_leads_to_its_evidence_on_an_older_page_and_back(backend: Backend) -> None:
-    await backend.record("form", occurred_at="2026-11-20T08:00:00Z", channel="web", type="form.failed",
-                         data={"form": "Refund request", "error": "unknown order"}, text=None)  # fmt: skip
+    await backend.record(
+        "form",
+        occurred_at="2026-11-20T08:00:00Z",
+        channel="web",
+        type="form.failed",
+        data={"form": "Refund request", "error": "unknown order"},
+        text=None,
+    )
     await backend.record("asked", occurred_at="2026-11-20T08:01:00Z", text="Where is my refund?")
     pages = [
-        {"id": f"p{at}", "channel": "web", "type": "page.viewed", "identities": ["user:anna"],
-         "occurred_at": f"2026-11-20T{9 + at // 60:02}:{at % 60:02}:00Z", "data": {"title": f"Page {at}"}}
+        {
+            "id": f"p{at}",
+            "channel": "web",
+            "type": "page.viewed",
+            "identities": ["user:anna"],
+            "occurred_at": f"2026-11-20T{9 + at // 60:02}:{at % 60:02}:00Z",
+            "data": {"title": f"Page {at}"},
+        }
         for at in range(300)
-    ]  # fmt: skip
+    ]
     await backend.call("POST", "/v1/touchpoints", pages)
     tab = await backend.open_panel("identity=user:anna")
     await tab.wait_until_live()
@@ -148,16 +146,29 @@ async def test_the_journey_is_a_row_of_channels_that_lead_to_their_place(backend
     await expect(journey.get_by_role("listitem").nth(1)).to_contain_text("1 day")
     await expect(journey).to_contain_text("The customer's way through the channels: Web")
     await journey.get_by_role("button", name="Email").click()
-    await expect(tab.context.locator(".entry:focus")).to_contain_text("third time I ask")
+    await expect(tab.context.locator(".entry:focus")).to_contain_text("I ask again")
 
 
 async def test_the_brief_groups_lines_by_matter(backend: Backend) -> None:
     await backend.record("one", text="Where is my refund for order A-71?", thread="c1")
-    await backend.record("two", occurred_at="2026-11-21T10:01:00Z", channel="email", type="email.received",
-                         thread="m1", subject="Invoice IN-55", text="Please correct invoice IN-55")  # fmt: skip
-    await backend.record("seen", occurred_at="2026-11-21T10:02:00Z", thread="c1", type="message.sent",
-                         direction="outbound", text="We are checking order A-71, it left our bank",
-                         actor={"type": "agent", "id": "aino", "name": "Aino"})  # fmt: skip
+    await backend.record(
+        "two",
+        occurred_at="2026-11-21T10:01:00Z",
+        channel="email",
+        type="email.received",
+        thread="m1",
+        subject="Invoice IN-55",
+        text="Please correct invoice IN-55",
+    )
+    await backend.record(
+        "seen",
+        occurred_at="2026-11-21T10:02:00Z",
+        thread="c1",
+        type="message.sent",
+        direction="outbound",
+        text="We are checking order A-71, it left our bank",
+        actor={"type": "agent", "id": "aino", "name": "Aino"},
+    )
     tab = await backend.open_panel("identity=user:anna")
     refund = tab.context.locator(".matter", has_text="Where is my refund")
     invoice = tab.context.locator(".matter", has_text="correct invoice")
@@ -171,8 +182,14 @@ async def test_settled_conversations_and_call_steps_are_folded(backend: Backend)
     settled = {"thread": "old", "occurred_at": "2026-11-10T10:00:00Z"}
     await backend.record("old", text="Change my address", **settled)
     await backend.record("done", type="conversation.resolved", text=None, direction="internal", **settled)
-    await backend.record("hello", actor={"type": "agent", "id": "aino"}, direction="outbound",
-                         type="message.sent", occurred_at="2026-11-20T09:10:00Z", text="Hello again")  # fmt: skip
+    await backend.record(
+        "hello",
+        actor={"type": "agent", "id": "aino"},
+        direction="outbound",
+        type="message.sent",
+        occurred_at="2026-11-20T09:10:00Z",
+        text="Hello again",
+    )
     tab = await backend.open_panel("identity=user:anna")
     await tab.wait_until_live()
     await expect(tab.entry("Change my address")).to_be_hidden()
@@ -226,7 +243,9 @@ async def test_theme_density_and_properties_are_set_from_outside(backend: Backen
 
     assert await style("backgroundColor") == "rgb(18, 22, 27)"
     assert await style("fontSize") == "15px"
-    await tab.context.evaluate("(it) => { it.setAttribute('theme', 'light'); it.removeAttribute('density'); }")
+    await tab.context.evaluate(
+        "(it) => { it.setAttribute('theme', 'light'); it.removeAttribute('density'); }"
+    )
     assert await style("backgroundColor") == "rgb(244, 245, 247)"
     assert await style("fontSize") == "13.5px"
     await tab.context.evaluate("(it) => it.style.setProperty('--handoff-ground', 'rgb(1, 2, 3)')")

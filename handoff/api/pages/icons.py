@@ -1,7 +1,7 @@
 """Icons for the panel: shapes of Lucide's SVG files, taken from an installed package.
 
-The panel may not turn text into markup, so it gets each icon as tags with their attributes. Only the package's
-files are used; no code of it is imported. Without the package the panel draws a dot for every icon.
+The panel may not turn text into markup, so it gets each icon as tags with their attributes. Only the
+package's files are used; no code of it is imported. Without the package the panel draws a dot for every icon.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ def _archive() -> Path | None:
 def _shapes(svg: bytes) -> list[Shape]:
     """The shapes of a file, and nothing else that it may contain."""
     root = ElementTree.fromstring(svg)  # noqa: S314 - a file of an installed package, not from outside
-    shapes = [(it.tag.rpartition("}")[2], it.attrib) for it in root.iter() if it is not root]
-    return [
-        (tag, {name: value for name, value in given.items() if name in _ATTRIBUTES and _SHAPE.fullmatch(value)})
-        for tag, given in shapes
-        if tag in _TAGS
-    ]
+    found = [(it.tag.rpartition("}")[2], it.attrib) for it in root.iter()]
+    return [(tag, _drawn(given)) for tag, given in found if tag in _TAGS]
+
+
+def _drawn(given: Mapping[str, str]) -> dict[str, str]:
+    return {name: it for name, it in given.items() if name in _ATTRIBUTES and _SHAPE.fullmatch(it)}
