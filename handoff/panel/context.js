@@ -13,6 +13,7 @@
 import { Refused } from "./data/api.js";
 import { agentOf, isExpired, isUnreachable, markViewed, may, mayLink, move } from "./data/handoffs.js";
 import { follow } from "./data/live/live.js";
+import { touchpointOf } from "./data/notes.js";
 import { read, targetOf } from "./data/reading.js";
 import { button } from "./dom/dom.js";
 import { PanelElement } from "./dom/element.js";
@@ -20,7 +21,7 @@ import { Regions } from "./dom/regions.js";
 import { wrapUpText } from "./parts/brief.js";
 import { SnapshotComparison } from "./parts/compare.js";
 import { completenessBanner } from "./parts/completeness.js";
-import { composePart, touchpointOf } from "./parts/compose.js";
+import { composePart } from "./parts/compose.js";
 import { draftOf } from "./parts/drafts.js";
 import { handoffPart } from "./parts/handoff.js";
 import { CustomerHistory } from "./parts/history.js";
@@ -38,7 +39,6 @@ const ANSWERS = new Set(["live", "polling"]); // states in which the server answ
 const CLOSED = new Map([["restricted", "story.restricted"], ["customer_erased", "story.erased"], ["erased", "story.erased"]]); // nobody may read on
 
 export class HandoffContext extends PanelElement {
-  static sheets = ["elements", "story"];
   static observedAttributes = ["handoff", "customer", "identity", "server", "language", "zone"];
 
   /** @type {import("./data/api.js").Session | null} */ #session = null;
@@ -54,6 +54,10 @@ export class HandoffContext extends PanelElement {
   #refreshing = false;
   /** @type {Set<string>} handoffs whose move is on its way */ #moving = new Set();
   /** @type {number | undefined} */ #settling;
+
+  get sheets() {
+    return ["story"];
+  }
 
   stop() {
     super.stop();
@@ -246,7 +250,7 @@ export class HandoffContext extends PanelElement {
     const handoff = this.#handoff;
     if (!handoff || !this.#session) return [];
     const compare = () => button(this.text(this.#comparison.isOpen ? "compare.close" : "compare.open"), () => this.#toggleCompare(), { class: "more" });
-    const act = (/** @type {string} */ action, /** @type {string | null} */ reason) => this.#move(action, reason);
+    const act = (/** @type {string} */ action, /** @type {import("./data/handoffs.js").MoveDetails | null} */ details) => this.#move(action, details);
     return [...handoffPart(handoff, this.#session, this.locale, act), handoff.snapshot ? compare() : null];
   }
 
@@ -296,14 +300,14 @@ export class HandoffContext extends PanelElement {
     this.#refreshSoon(this.run);
   }
 
-  /** @param {string} action @param {string | null} reason */
-  async #move(action, reason) {
+  /** @param {string} action @param {import("./data/handoffs.js").MoveDetails | null} details */
+  async #move(action, details) {
     const handoff = this.#handoff;
     if (!handoff || !this.api || this.#moving.has(handoff.id)) return;
     const { run } = this;
     this.#moving.add(handoff.id);
     this.#report("notice", this.text("move.working"));
-    const outcome = await move(this.api, handoff, action, reason, this.locale.words);
+    const outcome = await move(this.api, handoff, action, details, this.locale.words);
     this.#moving.delete(handoff.id);
     if (outcome.handoff) this.announce("handoff-changed", outcome.handoff);
     if (this.ended(run) && this.#handoff?.id !== handoff.id) return; // another story is shown
@@ -320,7 +324,7 @@ export class HandoffContext extends PanelElement {
   async #add(kind, text, due, id) {
     if (!this.#context || !this.#session || !this.api) return this.text("error.unreachable");
     try {
-      await this.api.post("/v1/touchpoints", touchpointOf({ context: this.#context, handoff: this.#handoff, session: this.#session }, { kind, text, due, id }));
+      await this.api.post("/v1/touchpoints", touchpointOf(this.#context, this.#handoff, this.#session, { kind, text, due, id }));
       this.#refreshSoon(this.run);
       return null;
     } catch (error) {

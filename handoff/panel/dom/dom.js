@@ -138,20 +138,21 @@ export function button(label, act, attributes = {}) {
   return h("button", { type: "button", onclick: act, ...attributes }, label);
 }
 
-/** @type {Map<string, Promise<CSSStyleSheet>>} */
+/**
+ * Style sheets of the elements' shadow roots, each loaded once.
+ * @type {Map<string, Promise<CSSStyleSheet>>}
+ */
 const sheets = new Map();
 
-/**
- * A style sheet of `styles/` for shadow roots, loaded once.
- * @param {string} name
- * @returns {Promise<CSSStyleSheet>}
- */
-export function styleSheet(name) {
-  const known = sheets.get(name);
-  if (known) return known;
-  const loading = fetch(new URL(`../styles/${name}.css`, import.meta.url))
-    .then((response) => response.text())
-    .then((text) => new CSSStyleSheet().replace(text));
-  sheets.set(name, loading);
-  return loading;
+/** @param {string} name of a file in `styles` @returns {Promise<CSSStyleSheet>} */
+export function styles(name) {
+  const sheet = sheets.get(name) ?? load(name);
+  sheets.set(name, sheet);
+  return sheet;
+}
+
+/** @param {string} name */
+async function load(name) {
+  const response = await fetch(new URL(`../styles/${name}.css`, import.meta.url));
+  return new CSSStyleSheet().replace(await response.text());
 }

@@ -5,7 +5,7 @@ import { Api } from "../data/api.js";
 import { isExpired, reasonOf } from "../data/handoffs.js";
 import { Times } from "../text/times.js";
 import { Words } from "../text/words.js";
-import { loadIcons, styleSheet } from "./dom.js";
+import { loadIcons, styles } from "./dom.js";
 
 /** @typedef {{words: Words, times: Times}} Locale the agent's language and time zone */
 
@@ -14,9 +14,6 @@ const SERVER = new URL("../..", import.meta.url).href;
 
 /** Subclasses implement `start` and may extend `stop`. Both run again when an attribute or the token changes. */
 export class PanelElement extends HTMLElement {
-  /** The style sheets of the element, in order. */
-  static sheets = ["elements"];
-
   /** @type {Locale | null} */ #locale = null;
   /** @type {Api | null} */ #api = null;
   /** @type {string | undefined} the token that was announced as expired */ #expired;
@@ -27,6 +24,11 @@ export class PanelElement extends HTMLElement {
   constructor() {
     super();
     this.attachShadow({ mode: "open" });
+  }
+
+  /** The names of the element's own style sheets. @returns {string[]} */
+  get sheets() {
+    return [];
   }
 
   get root() {
@@ -102,12 +104,11 @@ export class PanelElement extends HTMLElement {
   async #begin() {
     this.stop();
     const run = this.#run;
-    const { sheets } = /** @type {typeof PanelElement} */ (this.constructor);
-    const loaded = Promise.all(sheets.map(styleSheet));
-    const [words, styles] = await Promise.all([Words.load(this.getAttribute("language")), loaded, loadIcons()]);
+    const loading = Promise.all(["elements", "forms", ...this.sheets].map(styles));
+    const [words, sheets] = await Promise.all([Words.load(this.getAttribute("language")), loading, loadIcons()]);
     if (this.ended(run)) return;
     this.#locale = { words, times: new Times(words.tag, this.getAttribute("zone")) };
-    this.root.adoptedStyleSheets = styles;
+    this.root.adoptedStyleSheets = sheets;
     await this.start(run);
   }
 

@@ -2,7 +2,6 @@
 /** The form for notes, promises with a due time, and wrap-ups. Each becomes a touchpoint. */
 
 import { button, h } from "../dom/dom.js";
-import { agentOf } from "../data/handoffs.js";
 import { clear } from "./drafts.js";
 
 /** @typedef {import("../data/types.js").Context} Context */
@@ -97,39 +96,4 @@ export function composePart(locale, draft, summary, add) {
     }
   });
   return [h("h3", {}, words.text("compose.title")), add ? composer({ locale, draft, summary, add }) : null, h("p", { class: "moves" }, copy, copied)];
-}
-
-/** @typedef {{context: Context, handoff: import("../data/types.js").Handoff | null, session: import("../data/api.js").Session}} Origin */
-
-/**
- * The body of `POST /v1/touchpoints` for the agent's text.
- * @param {Origin} origin
- * @param {{kind: string, text: string, due: string | null, id: string}} given
- */
-export function touchpointOf(origin, { kind, text, due, id }) {
-  const promise = kind === "promise";
-  const data = { ...(kind === "wrap_up" ? { kind: "wrap_up" } : {}), ...(promise ? { promise: id, due } : {}) };
-  return internalTouchpoint(origin, { id, type: promise ? "promise.made" : "note.added", direction: promise ? "outbound" : "internal", text, data });
-}
-
-/**
- * A touchpoint by the agent, filed under the customer's surest identity.
- * @param {Origin} origin
- * @param {{id: string, type: string, direction: string, visibility?: string, text?: string, data: object}} given
- */
-export function internalTouchpoint({ context, handoff, session }, { data, ...given }) {
-  const customer = /** @type {import("../data/types.js").Customer} */ (context.customer);
-  const order = ["user", "email", "phone"];
-  const place = (/** @type {string} */ type) => (order.includes(type) ? order.indexOf(type) : order.length);
-  const sure = (/** @type {string} */ it) => (it === "verified" ? 0 : 1);
-  const [home] = [...customer.identities].sort((one, other) => sure(one.assurance) - sure(other.assurance) || place(one.type) - place(other.type));
-  return {
-    visibility: "internal",
-    ...given,
-    channel: handoff?.to.channel ?? context.timeline?.touchpoints[0]?.channel ?? "chat",
-    occurred_at: new Date().toISOString(),
-    identities: [{ type: home.type, space: home.space, value: home.value, assurance: home.assurance }],
-    actor: { type: "agent", id: agentOf(session), name: agentOf(session) },
-    data: { ...data, ...(handoff ? { handoff: handoff.id } : {}) },
-  };
 }

@@ -30,16 +30,21 @@ export function place(it) {
   return found < 0 ? PEOPLE.length : found;
 }
 
-/** The name that the customer stated, else the surest identity that people can read, else that there is none.
- * @param {Customer} customer @param {Words} words */
-export function customerName({ traits, identities }, words) {
+/** The name that the customer stated, else the surest identity that people can read; null if there is neither.
+ * @param {Customer} customer */
+export function readableName({ traits, identities }) {
   const whole = [traits.first_name ?? traits.firstName, traits.last_name ?? traits.lastName].filter(Boolean).join(" ");
   const stated = [traits.name, traits.full_name, whole].find((it) => typeof it === "string" && it.trim());
   if (stated) return String(stated);
   const sure = (/** @type {Identity} */ it) => (it.assurance === "verified" ? 0 : 10);
   const readable = identities.filter((it) => place(it) < PEOPLE.length && !isGenerated(it.value));
   readable.sort((one, other) => sure(one) + place(one) - sure(other) - place(other));
-  return readable[0]?.value ?? words.text("who.unknown");
+  return readable[0]?.value ?? null;
+}
+
+/** @param {Customer} customer @param {Words} words */
+export function customerName(customer, words) {
+  return readableName(customer) ?? words.text("who.unknown");
 }
 
 /** The names of those who act in a timeline. An actor keeps one name, the newest that was given with its id. */
