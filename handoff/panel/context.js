@@ -26,6 +26,7 @@ import { draftOf } from "./parts/drafts.js";
 import { handoffPart } from "./parts/handoff.js";
 import { CustomerHistory } from "./parts/history.js";
 import { contextLayout, contextPlaces, showConnection } from "./parts/layout.js";
+import { customerName } from "./parts/names.js";
 import { StoryView } from "./parts/story/view.js";
 import { decide, joiningPart, preview, whoPart } from "./parts/who.js";
 
@@ -233,7 +234,7 @@ export class HandoffContext extends PanelElement {
       ...whoPart(context, locale, (id) => this.#open(id), this.#session && mayLink(this.#session) ? (it, yes) => this.#consider(it, yes) : null),
       this.#joining ? joiningPart(this.#joining, locale, () => this.#join(), () => this.#preview(null)) : null,
     ]);
-    r.show("handoff", [this.#handoff, this.#session, this.#comparison.isOpen], () => this.#handoffPart());
+    r.show("handoff", [this.#handoff, this.#session, this.#comparison.isOpen, context.customer?.traits], () => this.#handoffPart());
     this.#brief?.show(context, this.#handoff, this.#session);
     if (this.#history) this.#comparison.show(r, context, this.#handoff, this.#history, locale);
     const writing = allowed("touchpoints:write");
@@ -251,7 +252,9 @@ export class HandoffContext extends PanelElement {
     if (!handoff || !this.#session) return [];
     const compare = () => button(this.text(this.#comparison.isOpen ? "compare.close" : "compare.open"), () => this.#toggleCompare(), { class: "more" });
     const act = (/** @type {string} */ action, /** @type {import("./data/handoffs.js").MoveDetails | null} */ details) => this.#move(action, details);
-    return [...handoffPart(handoff, this.#session, this.locale, act), handoff.snapshot ? compare() : null];
+    const customer = this.#context?.customer;
+    const who = customer ? customerName(customer, this.locale.words) : undefined;
+    return [...handoffPart(handoff, this.#session, this.locale, act, who), handoff.snapshot ? compare() : null];
   }
 
   // --- The agent's actions -------------------------------------------------------------------------

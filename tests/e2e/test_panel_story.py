@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,25 +20,32 @@ AINO = {"direction": "outbound", "actor": {"type": "agent", "id": "aino", "name"
 MAIL = {"channel": "email", "thread": "mail-1"}
 CALL = {"channel": "phone", "thread": "call-1", "text": None, "data": {"status": "no-answer", "call": UUID}}
 WEB = {"channel": "web", "thread": "web-1"}
-PROMISE = {"promise": "p1", "due": "2026-11-19T12:00:00Z"}
-STORY: dict[str, dict[str, Any]] = {
-    "18T08:00": {"type": "identified", "text": None, "traits": {"name": "Anna Virtanen"}, **WEB},
-    "18T08:05": {"type": "form.failed", "data": {"form": "Refund", "error": "unknown order"}, **WEB},
-    "18T09:00": {"text": "Where is my refund for A-71?"},
-    "18T09:05": {"type": "promise.made", "text": "We refund the 89 euros", "data": PROMISE, **AINO},
-    "19T12:30": {"type": "promise.broken", "text": None, "data": PROMISE, "direction": "internal"},
-    "20T07:00": {"type": "email.received", "text": "Still no refund for A-71, I ask again", **MAIL},
-    "20T07:10": {"type": "complaint.opened", "text": "I want to complain", **MAIL},
-    "20T08:00": {"type": "survey.answered", "text": "Slow", "data": {"score": 1, "out_of": 5}, **WEB},
-    "20T09:00": {"type": "call.started", **CALL},
-    "20T09:01": {"type": "call.ended", **CALL},
+
+
+def ago(hours: float) -> str:
+    """A time before now: the brief leaves out what is long answered."""
+    return (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+
+
+PROMISE = {"promise": "p1", "due": ago(48)}
+STORY: dict[float, dict[str, Any]] = {
+    73: {"type": "identified", "text": None, "data": {"traits": {"name": "Anna Virtanen"}}, **WEB},
+    72.9: {"type": "form.failed", "data": {"form": "Refund", "error": "unknown order"}, **WEB},
+    72: {"text": "Where is my refund for A-71?"},
+    71.9: {"type": "promise.made", "text": "We refund the 89 euros", "data": PROMISE, **AINO},
+    47: {"type": "promise.broken", "text": None, "data": PROMISE, "direction": "internal"},
+    26: {"type": "email.received", "text": "Still no refund for A-71, I ask again", **MAIL},
+    25.9: {"type": "complaint.opened", "text": "I want to complain", **MAIL},
+    25: {"type": "survey.answered", "text": "Slow", "data": {"score": 1, "out_of": 5}, **WEB},
+    24: {"type": "call.started", **CALL},
+    23.9: {"type": "call.ended", **CALL},
 }
 
 
 async def record_refund(backend: Backend) -> None:
     """A customer on four channels who waits, with a broken promise, a complaint and a low score."""
-    for at, changes in STORY.items():
-        await backend.record(at, occurred_at=f"2026-11-{at}:00Z", **{**ANNA, **changes})
+    for hours, changes in STORY.items():
+        await backend.record(f"at-{hours}", occurred_at=ago(hours), **{**ANNA, **changes})
 
 
 def line(tab: AgentTab, text: str) -> Locator:
@@ -67,20 +75,20 @@ async def test_the_top_tells_who_wants_what_since_when_and_what_was_promised(bac
 async def test_a_line_leads_to_its_evidence_on_an_older_page_and_back(backend: Backend) -> None:
     await backend.record(
         "form",
-        occurred_at="2026-11-20T08:00:00Z",
+        occurred_at=ago(61),
         channel="web",
         type="form.failed",
         data={"form": "Refund request", "error": "unknown order"},
         text=None,
     )
-    await backend.record("asked", occurred_at="2026-11-20T08:01:00Z", text="Where is my refund?")
+    await backend.record("asked", occurred_at=ago(60.9), text="Where is my refund?")
     pages = [
         {
             "id": f"p{at}",
             "channel": "web",
             "type": "page.viewed",
             "identities": ["user:anna"],
-            "occurred_at": f"2026-11-20T{9 + at // 60:02}:{at % 60:02}:00Z",
+            "occurred_at": ago(60 - at / 300),
             "data": {"title": f"Page {at}"},
         }
         for at in range(300)
@@ -99,18 +107,20 @@ async def test_a_line_leads_to_its_evidence_on_an_older_page_and_back(backend: B
     await tab.page.keyboard.press("Escape")
     await expect(failed).to_be_focused()
     day = tab.context.get_by_label("Jump to a date")
-    await day.fill("2026-11-20")
+    await day.fill(ago(24)[:10])
     await expect(tab.context.locator(".entry:focus")).to_contain_text("Page 299")
     assert not tab.errors
 
 
 async def test_lines_are_reported_and_candidates_are_decided_by_a_key(backend: Backend) -> None:
     agent = {"direction": "outbound", "actor": {"type": "agent", "id": "aino"}, "type": "message.sent"}
-    await backend.record("asked", text="Where is my refund for A-71?")
+    await backend.record("asked", text="Where is my refund for A-71?", occurred_at=ago(2))
     claim = {"type": "email", "value": "anna@example.com", "assurance": "claimed"}
-    await backend.record("claimed", identities=["user:anna", claim], text="My order is A-71", thread="c2")
+    await backend.record(
+        "claimed", identities=["user:anna", claim], text="Is A-71 lost?", occurred_at=ago(1.9)
+    )
     for minute, text in enumerate(("I will send the refund tomorrow.", "I will call you on Friday.")):
-        await backend.record(f"sent{minute}", occurred_at=f"2026-11-21T10:1{minute}:00Z", text=text, **agent)
+        await backend.record(f"sent{minute}", occurred_at=ago(1 - minute / 60), text=text, **agent)
     tab = await backend.open_panel("identity=user:anna")
     await tab.wait_until_live()
     wrong = line(tab, "Where is my refund")
@@ -150,10 +160,10 @@ async def test_the_journey_is_a_row_of_channels_that_lead_to_their_place(backend
 
 
 async def test_the_brief_groups_lines_by_matter(backend: Backend) -> None:
-    await backend.record("one", text="Where is my refund for order A-71?", thread="c1")
+    await backend.record("one", text="Where is my refund for order A-71?", thread="c1", occurred_at=ago(2))
     await backend.record(
         "two",
-        occurred_at="2026-11-21T10:01:00Z",
+        occurred_at=ago(1.9),
         channel="email",
         type="email.received",
         thread="m1",
@@ -162,7 +172,7 @@ async def test_the_brief_groups_lines_by_matter(backend: Backend) -> None:
     )
     await backend.record(
         "seen",
-        occurred_at="2026-11-21T10:02:00Z",
+        occurred_at=ago(1.8),
         thread="c1",
         type="message.sent",
         direction="outbound",
@@ -179,7 +189,7 @@ async def test_the_brief_groups_lines_by_matter(backend: Backend) -> None:
 
 async def test_settled_conversations_and_call_steps_are_folded(backend: Backend) -> None:
     await record_refund(backend)
-    settled = {"thread": "old", "occurred_at": "2026-11-10T10:00:00Z"}
+    settled = {"thread": "old", "occurred_at": ago(240)}
     await backend.record("old", text="Change my address", **settled)
     await backend.record("done", type="conversation.resolved", text=None, direction="internal", **settled)
     await backend.record(
@@ -187,7 +197,7 @@ async def test_settled_conversations_and_call_steps_are_folded(backend: Backend)
         actor={"type": "agent", "id": "aino"},
         direction="outbound",
         type="message.sent",
-        occurred_at="2026-11-20T09:10:00Z",
+        occurred_at=ago(23),
         text="Hello again",
     )
     tab = await backend.open_panel("identity=user:anna")
@@ -200,7 +210,7 @@ async def test_settled_conversations_and_call_steps_are_folded(backend: Backend)
     steps = tab.context.locator(".steps")
     await expect(steps.locator("> summary")).to_contain_text("2 steps")
     await expect(steps.locator(".entry").first).to_be_hidden()
-    await backend.record("more", occurred_at="2026-11-21T12:00:00Z", text="Any news?")
+    await backend.record("more", occurred_at=ago(0.1), text="Any news?")
     await expect(tab.entry("Any news?")).to_be_visible()
     await expect(tab.entry("Change my address")).to_be_visible()  # what the agent opened stays open
     assert await tab.entry("Hello again").locator(".who").text_content() == "Aino Kallio"

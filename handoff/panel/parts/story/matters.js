@@ -9,12 +9,10 @@ import { briefLine, SECTIONS } from "../brief.js";
 /** @typedef {import("../../data/types.js").Line} Line */
 /** @typedef {import("../../dom/element.js").Locale} Locale */
 /** @typedef {import("../brief.js").LineActs} LineActs */
-/** @typedef {{number: number, wants: Line[], others: {section: string, line: Line}[], references: Line[]}} MatterLines */
+/** @typedef {{number: number, wants: Line[], others: {section: string, line: Line}[], references: {name: string, value: string}[]}} MatterLines */
 /** @typedef {{matters: MatterLines[], sections: Record<string, Line[]>}} Grouping `sections` are the lines of no single matter */
 
 const MOVED = Object.freeze(["tried", "answered", "promised", "feelings"]); // sections whose lines may belong to a matter
-const REFERENCE = /^(?=.*\d)[^\s@]{3,24}$/; // a number of an order, a case, a ticket
-const MANY_REFERENCES = 3;
 
 /** @param {Brief} brief @param {string} section @returns {Line[]} */
 function linesOf(brief, section) {
@@ -36,18 +34,15 @@ export function grouping(brief, touchpoints) {
     const number = Number(line.params.matter);
     const matter = matters.get(number) ?? { number, wants: [], others: [], references: [] };
     matter.wants.push(line);
+    matter.references.push(.../** @type {any[]} */ (line.params.references ?? []));
     matters.set(number, matter);
   }
   sections.wants = sections.wants.filter((it) => it.params.matter === undefined);
   const owner = ownerFinder([...matters.values()], new Map(touchpoints.map((it) => [it.id, it.conversation_id])));
-  for (const line of sections.known) {
-    const matter = matters.size > 1 ? owner(line, false) : matters.values().next().value;
-    if (isReference(line) && matter) matter.references.push(line);
-  }
   if (matters.size > 1) {
     for (const section of MOVED) {
       sections[section] = sections[section].filter((line) => {
-        const matter = owner(line, true);
+        const matter = owner(line);
         matter?.others.push({ section, line });
         return !matter;
       });
@@ -56,19 +51,14 @@ export function grouping(brief, touchpoints) {
   return { matters: [...matters.values()], sections };
 }
 
-/** @param {Line} line */
-function isReference({ code, params }) {
-  return code === "fact" && !params.withheld && REFERENCE.test(String(params.value ?? ""));
-}
-
 /** @param {MatterLines[]} matters @param {Map<string, string>} conversations of touchpoints */
 function ownerFinder(matters, conversations) {
   const proofs = matters.map((it) => new Set(it.wants.flatMap((line) => line.touchpoints)));
   const talks = proofs.map((ids) => new Set([...ids].map((id) => conversations.get(id)).filter(Boolean)));
-  /** @param {Line} line @param {boolean} byTalk */
-  return (line, byTalk) => {
+  /** @param {Line} line */
+  return (line) => {
     const shared = matters.filter((_, at) => line.touchpoints.some((id) => proofs[at].has(id)));
-    if (shared.length || !byTalk) return shared.length === 1 ? shared[0] : null;
+    if (shared.length) return shared.length === 1 ? shared[0] : null;
     const about = matters.filter((_, at) => line.touchpoints.some((id) => talks[at].has(conversations.get(id))));
     return about.length === 1 ? about[0] : null;
   };
@@ -117,5 +107,5 @@ function matterPart(matter, locale, acts, titled) {
 
 /** @param {MatterLines} matter */
 function references({ references: found }) {
-  return found.slice(0, MANY_REFERENCES).map(({ params }) => h("span", { class: "reference" }, userText(params.name), " ", h("bdi", {}, params.value)));
+  return found.map(({ name, value }) => h("span", { class: "reference", part: "reference" }, userText(name), name ? " " : "", h("bdi", {}, value)));
 }
