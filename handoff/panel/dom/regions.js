@@ -37,7 +37,7 @@ export class Regions {
     const place = this.places[name];
     const root = /** @type {ShadowRoot} */ (place.getRootNode());
     const focused = /** @type {HTMLElement | null} */ (root.activeElement);
-    const before = focused && place.contains(focused) ? { label: labelOf(focused), at: focusable(place).indexOf(focused) } : null;
+    const before = focused && place.contains(focused) ? { label: labelOf(focused), at: focusable(place).indexOf(focused), link: isLink(focused) } : null;
     place.replaceChildren(...build().flat().filter(Boolean).map((it) => (it instanceof Node ? it : String(it))));
     if (before) refocus(place, before);
   }
@@ -51,12 +51,17 @@ function focusable(place) {
 }
 
 /** Focus what has the same label, else the text before it, else the place: never a button that does something else.
- * @param {HTMLElement} place @param {{label: string | null, at: number}} before */
-function refocus(place, { label, at }) {
+ * @param {HTMLElement} place @param {{label: string | null, at: number, link: boolean}} before */
+function refocus(place, { label, at, link }) {
   const found = focusable(place);
-  const wanted = found.find((it) => labelOf(it) === label) ?? found.findLast((it, index) => index <= at && it.getAttribute("role") === "link");
+  const wanted = found.find((it) => labelOf(it) === label) ?? found.findLast((it, index) => isLink(it) && (link ? index <= at : index < at));
   if (!wanted) place.tabIndex = -1;
   (wanted ?? place).focus({ preventScroll: true });
+}
+
+/** @param {Element} element */
+function isLink(element) {
+  return element.getAttribute("role") === "link";
 }
 
 /** @param {Element} element */

@@ -54,6 +54,7 @@ export function ribbonPart(context, { words, times }, go) {
   const shown = steps.slice(-SHOWN);
   const earlier = steps.length - shown.length;
   const items = shown.map((step, at) => {
+    const sameDay = at > 0 && times.dayKey(step.from) === times.dayKey(shown[at - 1].from);
     const next = shown[at + 1];
     const wait = next ? (Date.parse(next.from) - Date.parse(step.until)) / 1000 : 0;
     const name = words.name("channel", step.channel);
@@ -63,14 +64,13 @@ export function ribbonPart(context, { words, times }, go) {
       badge(step.channel),
       name,
       " ",
-      h("span", { class: "quiet" }, times.element(step.from)),
+      h("span", { class: "quiet" }, times.element(step.from, sameDay ? "clock" : "short")),
     );
     const gap = wait >= SHORTEST_S ? times.lasting(wait) : "";
     return h("li", {}, button, next ? h("span", { class: "gap" }, gap) : null);
   });
   const text = shown.map((step) => `${words.name("channel", step.channel)} ${times.short(step.from)}`).join(" → ");
-  return [
-    h("p", { class: "hidden" }, words.text("ribbon.text", { steps: text })),
-    h("ol", {}, earlier ? h("li", { class: "gap" }, words.text("ribbon.earlier", { count: earlier })) : null, items),
-  ];
+  const row = h("ol", {}, earlier ? h("li", { class: "gap" }, words.text("ribbon.earlier", { count: earlier })) : null, items);
+  window.requestAnimationFrame(() => row.scrollTo({ left: (row.matches(":dir(rtl)") ? -1 : 1) * row.scrollWidth })); // the newest step
+  return [h("p", { class: "hidden" }, words.text("ribbon.text", { steps: text })), row];
 }
