@@ -51,15 +51,15 @@ async def test_the_demo_journey_is_shown_in_reading_order(tmp_path: Path, chromi
         await expect(why).to_contain_text("Our callback was missed")
         await expect(why).to_contain_text(re.compile(r"Waiting for 4\d min"))
         await expect(story.locator(".part.wants .line", has_text="I have tried")).to_contain_text("claimed")
-        await expect(story.locator(".part.tried")).to_contain_text("Returns and refunds")
-        await expect(story.locator(".part.promised")).to_contain_text("missed")
+        await expect(story.locator(".brief .line.read_article")).to_contain_text("Returns and refunds")
+        await expect(story.locator(".brief .line.callback")).to_contain_text("missed")
         for channel in ("web", "chat", "phone", "email"):
             await expect(story.locator(f".entry[data-channel={channel}]").first).to_be_attached()
         order = await story.locator(".who-part, .why, .handoff-part, .part.wants, .right").evaluate_all(
             "(all) => all.map((it) => it.className.split(' ').pop().replace('-part', ''))"
         )
         assert order == ["who", "handoff", "why", "wants", "right"]
-        await story.locator(".part.tried .line", has_text="Refund request").get_by_role("link").click()
+        await story.locator(".brief .line", has_text="Refund request").get_by_role("link").click()
         await expect(story.locator(".entry:focus")).to_contain_text("form failed")
         assert not tab.errors
 

@@ -28,6 +28,7 @@ ICONS: Mapping[str, str] = {
     "clock": "clock",
     "agent": "headset",
     "file": "paperclip",
+    "wrong": "circle-x",
 }
 """The panel's name of each icon, and the package's."""
 _TAGS = frozenset({"path", "circle", "rect", "line", "polyline", "polygon", "ellipse"})

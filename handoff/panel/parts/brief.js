@@ -1,7 +1,7 @@
 // @ts-check
 /** The brief, rendered from its codes and params in the agent's language. */
 
-import { button, h, textLink, userText } from "../dom/dom.js";
+import { h, icon, textLink, userText } from "../dom/dom.js";
 
 /** @typedef {import("../data/types.js").Line} Line */
 /** @typedef {import("../dom/element.js").Locale} Locale */
@@ -67,7 +67,11 @@ function lineActs(line, locale, { report, isReported }) {
   const text = plain(line, locale);
   if (isReported?.(line)) return h("span", { class: "line-acts" }, h("span", { class: "quiet" }, words.text("brief.reported")));
   const act = (/** @type {string} */ key, /** @type {"wrong" | "confirmed" | "dismissed"} */ verdict, /** @type {string} */ kind) =>
-    button(words.text(key), () => report(line, verdict), { class: kind, "aria-label": words.text(`${key}.this`, { line: text }), title: words.text(`${key}.why`) });
+    h(
+      "button",
+      { type: "button", class: kind, "aria-label": words.text(`${key}.this`, { line: text }), title: words.text(`${key}.why`), onclick: () => report(line, verdict) },
+      verdict === "wrong" ? icon("wrong") : words.text(key),
+    );
   return h(
     "span",
     { class: "line-acts" },
