@@ -258,7 +258,8 @@ export class HandoffQueue extends PanelElement {
       keepTimes(this.#lists, this.locale);
       return this.#rows.row(held?.dataset.id);
     });
-    if (this.#rows.restore(focused) && !own && focused) this.#left(focused.id);
+    if (focused && !own && !this.#rows.row(focused.id)) this.#left(focused.id);
+    this.#rows.restore(focused);
     this.announce("handoff-waiting", groups.offered.length + groups.waiting.length);
   }
 

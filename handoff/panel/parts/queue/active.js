@@ -64,19 +64,16 @@ export class ActiveRow {
   /**
    * Focus the same element again, its successor, or the row that took the place of a row that left.
    * @param {Focused | null} focused before the change
-   * @returns {boolean} whether its row has left
    */
   restore(focused) {
-    if (!focused) return false;
+    if (!focused) return;
     const same = this.row(focused.id);
     const next = same ?? this.rows[Math.min(focused.index, this.rows.length - 1)];
     this.mark(next?.dataset.id);
-    if (this.root.activeElement !== focused.element || !same) {
-      const kept = same?.contains(focused.element) ? focused.element : same?.querySelector(`[data-move="${focused.move}"]`);
-      const target = kept ?? next ?? this.lists;
-      /** @type {HTMLElement} */ (target).focus();
-    }
-    return !same;
+    if (same && this.root.activeElement === focused.element) return;
+    const kept = same?.contains(focused.element) ? focused.element : same?.querySelector(`[data-move="${focused.move}"]`);
+    const target = kept ?? next ?? this.lists;
+    /** @type {HTMLElement} */ (target).focus();
   }
 
   /** @param {Event} event */
@@ -88,7 +85,8 @@ export class ActiveRow {
 
   /** A dialog has closed, and the row it was opened from may have left or been built again. */
   comeBack() {
-    if (!this.root.activeElement) this.restore(this.#last);
+    const now = this.root.activeElement;
+    if (!now || now.closest("dialog:not([open])")) this.restore(this.#last);
   }
 
   /** Rows change their height when another becomes active: not before the click of the pointer has happened. */

@@ -14,6 +14,7 @@ import { readableName } from "../names.js";
 const AT_ONCE = 2; // requests: a browser has six connections to a server over HTTP/1.1
 const FRESH_MS = 300_000; // a wait seldom begins or ends without a change of the handoff
 const READING = Object.freeze({ keep: false, headers: { "Handoff-Reason": "queue" } }); // for the audit trail
+const FINAL = Object.freeze([403, 404, 410]); // answers that stay until the handoff changes
 
 export class Callers {
   /** @type {Map<string, Caller>} by handoff; without a name until it was read */ #known = new Map();
@@ -69,9 +70,9 @@ export class Callers {
       if (this.#known.get(handoff.id) === kept) this.#known.set(handoff.id, caller);
       if (!this.#ended && (caller.name !== kept.name || caller.waiting !== kept.waiting)) this.changed();
     } catch (error) {
-      // The connection is shown elsewhere. A refusal stays one until the handoff changes.
-      if (error instanceof Refused && error.status < 500 && error.status !== 401 && error.status !== 429) Object.assign(kept, { name: kept.name ?? null, read: Infinity });
-      if (!this.#ended && kept.read === Infinity) this.changed();
+      if (!(error instanceof Refused) || !FINAL.includes(error.status)) return; // the queue shows the connection
+      Object.assign(kept, { name: kept.name ?? null, read: Infinity });
+      if (!this.#ended) this.changed();
     } finally {
       this.#reading -= 1;
       if (!this.#ended) this.want(this.#wanted);
