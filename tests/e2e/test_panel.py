@@ -40,8 +40,11 @@ async def test_the_demo_journey_is_shown_in_reading_order(tmp_path: Path, chromi
         )
         async for _step in play(targets):
             pass
-        tab = await Backend(server.url, ADMIN, http, chromium).open_panel("identity=phone:+358401234567")
+        tab = await Backend(server.url, ADMIN, http, chromium).open_panel(
+            "queue=refunds&identity=phone:+358401234567", viewport={"width": 1280, "height": 720}
+        )
         await tab.wait_until_live()
+        assert await tab.share_of_lines_in_view() >= 0.9
         assert "token" not in tab.page.url
         story = tab.context
         await expect(story.locator("h2")).to_have_text("Anna Virtanen")
