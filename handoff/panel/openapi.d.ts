@@ -3992,7 +3992,7 @@ export interface components {
                 matter: number;
             };
         };
-        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer. In `wants`. Template: On {channel}: “{words}” */
+        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
         BriefLineSaid: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4005,6 +4005,10 @@ export interface components {
                 at: string;
                 words: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
                 files?: string[];
                 question?: string;
                 nudges?: number;
@@ -4028,6 +4032,10 @@ export interface components {
                 at: string;
                 words: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
                 files?: string[];
                 question?: string;
                 nudges?: number;
@@ -4050,6 +4058,10 @@ export interface components {
                 at: string;
                 words: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
                 files?: string[];
                 question?: string;
                 nudges?: number;

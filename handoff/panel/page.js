@@ -2,7 +2,8 @@
 /**
  * The page `/panel/`: the queue beside a customer's history. The URL or the embedding desktop selects what it shows.
  *
- * `#handoff=…`, `#identity=phone:+358…`, `#customer=…`, `#queue=refunds`, `#language=fi`, `#zone=…`.
+ * `#handoff=…`, `#identity=phone:+358…`, `#customer=…`, `#queue=refunds`, `#language=fi`, `#zone=…`, `#theme=dark`,
+ * `#density=comfortable`.
  * `#token=…` is removed from the URL immediately and kept in memory only.
  */
 
@@ -14,7 +15,7 @@ import { hasDrafts } from "./parts/drafts.js";
 import { Words } from "./text/words.js";
 
 const TARGETS = Object.freeze(["handoff", "customer", "identity"]);
-const NAMES = Object.freeze([...TARGETS, "queue", "language", "zone"]);
+const NAMES = Object.freeze([...TARGETS, "queue", "language", "zone", "theme", "density"]);
 
 /** Origins of desktops that may frame the panel and send it messages. */
 const ORIGINS = new Set((document.querySelector("meta[name=handoff-origins]")?.getAttribute("content") ?? "").split(" ").filter(Boolean));
@@ -74,6 +75,7 @@ function show(again) {
     if (!TARGETS.includes(name)) set(queue, name, asked[name]);
   }
   set(queue, "selected", asked.handoff);
+  document.documentElement.dataset.theme = asked.theme ?? "auto";
   const target = TARGETS.some((name) => asked[name]);
   const alone = target && asked.queue === undefined;
   main.dataset.shown = alone ? "story" : target ? "both" : "queue";

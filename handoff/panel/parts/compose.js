@@ -4,8 +4,6 @@
 import { button, h } from "../dom/dom.js";
 import { clear } from "./drafts.js";
 
-export { touchpointOf } from "../data/notes.js";
-
 /** @typedef {import("../data/types.js").Context} Context */
 
 const KINDS = Object.freeze(["note", "promise", "wrap_up"]);

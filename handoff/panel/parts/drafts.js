@@ -46,7 +46,7 @@ export function hasDrafts() {
 }
 
 /** `crypto.randomUUID` is unavailable over plain HTTP. */
-function freshId() {
+export function freshId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return `panel-${Array.from(bytes, (it) => it.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -6,7 +6,7 @@
  */
 
 import { path, Refused } from "../../data/api.js";
-import { nameOf } from "../who.js";
+import { readableName } from "../names.js";
 
 /** @typedef {import("../../data/types.js").Handoff} Handoff */
 /** @typedef {{name: string | null | undefined, waiting: string | null, version: number, read: number}} Caller */
@@ -15,7 +15,6 @@ const AT_ONCE = 2; // requests: a browser has six connections to a server over H
 const FRESH_MS = 300_000; // a wait seldom begins or ends without a change of the handoff
 const READING = Object.freeze({ keep: false, headers: { "Handoff-Reason": "queue" } }); // for the audit trail
 const FINAL = Object.freeze([403, 404, 410]); // answers that stay until the handoff changes
-const NAMED = Object.freeze(["user", "email", "phone"]);
 
 export class Callers {
   /** @type {Map<string, Caller>} by handoff; without a name until it was read */ #known = new Map();
@@ -67,7 +66,7 @@ export class Callers {
     try {
       const query = { fields: "conversations", limit: 1 };
       const context = await this.api.get(path`/v1/handoffs/${handoff.id}/context`, query, READING);
-      const caller = { ...kept, name: namedBy(context), waiting: waitingIn(context, handoff) };
+      const caller = { ...kept, name: context.customer ? readableName(context.customer) : null, waiting: waitingIn(context, handoff) };
       if (this.#known.get(handoff.id) === kept) this.#known.set(handoff.id, caller);
       if (!this.#ended && (caller.name !== kept.name || caller.waiting !== kept.waiting)) this.changed();
     } catch (error) {
@@ -79,14 +78,6 @@ export class Callers {
       if (!this.#ended) this.want(this.#wanted);
     }
   }
-}
-
-/** The name or address of the customer; null for a visitor or a reference. @param {import("../../data/types.js").Context} context */
-function namedBy({ customer }) {
-  if (!customer) return null;
-  const shown = String(nameOf(customer));
-  const made = customer.identities.every((it) => !NAMED.includes(it.type));
-  return made && [customer.id, ...customer.identities.map((it) => it.value)].includes(shown) ? null : shown;
 }
 
 /** @param {import("../../data/types.js").Context} context @param {Handoff} handoff */
