@@ -1,0 +1,76 @@
+"""The words of a sentence, with their places, in the form in which the rules compare them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+_LETTER = r"(?:[^\W\d_]|[\u0300-\u036f])"
+_TOKEN = re.compile(
+    rf"{_LETTER}+(?=n['’]t(?!{_LETTER}))|n['’]t(?!{_LETTER})"  # do | n't
+    rf"|{_LETTER}+(?=['’](?:ll|re|ve|d|s|m)(?!{_LETTER}))"  # I | 'll
+    rf"|['’](?:ll|re|ve|d|s|m)(?!{_LETTER})"
+    rf"|{_LETTER}+(?:-{_LETTER}+)*['’]?"  # words; j' | enverrai
+    r"|\d+(?:[.:,/\-–]\d+)*\.?"  # 15:00, 4.12., 3-5
+    r"|[,;:()!?…–—]|(?<=\s)[\-/](?=\s)",
+    re.IGNORECASE,
+)
+_TRANSLITERATED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+EXACT = "="
+"""Before a word of a pack: only with the accents as they are written."""
+
+
+class Words(Struct, frozen=True):
+    """The words of a sentence, and where each begins and ends in it."""
+
+    words: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+def joined(words: Sequence[str]) -> str:
+    """Words between single spaces, as templates match them."""
+    return f" {' '.join(words)} "
+
+
+def words_of(sentence: str) -> Words:
+    """The words, numbers, and marks of a sentence."""
+    words, spans = [], []
+    for match in _TOKEN.finditer(sentence):
+        words.append(folded(match[0]))
+        spans.append(match.span())
+    return Words(tuple(words), tuple(spans))
+
+
+def folded(word: str) -> str:
+    """One word as it is compared."""
+    if word.isascii():
+        return "–" if word in "-/" else word.lower()
+    plain = unicodedata.normalize("NFKC", word).replace("’", "'")
+    return unicodedata.normalize("NFC", plain.casefold())
+
+
+def spellings(word: str) -> tuple[str, ...]:
+    """How people write a word of a pack: as it is, without its accents, and with `ae` for `ä`."""
+    if word.startswith(EXACT):
+        return (folded(word[1:]),)
+    plain = folded(word)
+    if plain.isascii():
+        return (plain,)
+    bare = "".join(it for it in unicodedata.normalize("NFD", plain) if not unicodedata.combining(it))
+    written_out = folded(word.lower().translate(_TRANSLITERATED))
+    return tuple(dict.fromkeys((plain, bare, written_out)))
+
+
+def phrase(stated: str) -> Iterable[str]:
+    """The spellings of a phrase of a pack, each as words between single spaces."""
+    exact = stated.startswith(EXACT)
+    parts = words_of(stated.removeprefix(EXACT)).words
+    if exact:
+        return (" ".join(parts),)
+    found = {" ".join(parts)}
+    found.add(" ".join(spellings(it)[min(1, len(spellings(it)) - 1)] for it in parts))
+    found.add(" ".join(spellings(it)[-1] for it in parts))
+    return sorted(found)
