@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 
 from msgspec import Struct
 
@@ -18,6 +19,7 @@ from .words import phrase
 GAP = 7  # words between two parts of a template
 MAX_DEPTH = 3  # lists that name lists
 _WORD_GAP = rf"(?:[^ ,;]+ ){{0,{GAP}}}?"
+_GAP_MARK = "*"
 _NEVER = re.compile(r"(?!)")
 
 
@@ -53,7 +55,7 @@ def compiled(templates: Sequence[str], lists: Mapping[str, Sequence[str]]) -> Te
 
 
 def _element(element: str, lists: Mapping[str, Sequence[str]]) -> str:
-    if element == "*":
+    if element == _GAP_MARK:
         return _WORD_GAP
     if element == "^":
         return r"(?<=\A )"
@@ -66,9 +68,8 @@ def _element(element: str, lists: Mapping[str, Sequence[str]]) -> str:
 
 
 def _literal(words: str) -> str:
-    if words.endswith("~"):
-        return re.escape(words[:-1]).replace("\\ ", " ") + "[^ ]* "
-    return re.escape(words).replace("\\ ", " ") + " "
+    parts = [re.escape(it).replace("\\ ", " ") for it in words.removesuffix("~").split(f" {_GAP_MARK} ")]
+    return f" {_WORD_GAP}".join(parts) + ("[^ ]* " if words.endswith("~") else " ")
 
 
 def _alternatives(element: str, lists: Mapping[str, Sequence[str]], depth: int = 0) -> Iterable[str]:
@@ -88,8 +89,9 @@ def _alternatives(element: str, lists: Mapping[str, Sequence[str]], depth: int =
 
 def _spelled(entry: str) -> Iterable[str]:
     if entry.endswith("~"):
-        return (f"{it}~" for it in phrase(entry[:-1]))
-    return phrase(entry)
+        return [f"{it}~" for it in phrase(entry[:-1])]
+    parts = [list(phrase(it)) for it in entry.split(f" {_GAP_MARK} ")]
+    return [f" {_GAP_MARK} ".join(it) for it in product(*parts)]
 
 
 def _rarest(elements: Sequence[str], lists: Mapping[str, Sequence[str]]) -> set[str]:
