@@ -7,7 +7,6 @@ known ones, and no table of transitions has it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable
 from enum import Enum
 from functools import cache
@@ -36,14 +35,7 @@ _DIRECT = msgspec.msgpack.Encoder(enc_hook=_refuse)
 _PLAIN = msgspec.msgpack.Encoder()
 
 
-def _pattern(value: object) -> str:
-    """A regular expression in a digest: the packs' templates are some."""
-    if isinstance(value, re.Pattern):
-        return str(value.pattern)
-    raise TypeError(f"{type(value)} has no digest")
-
-
-_SORTED = msgspec.msgpack.Encoder(order="deterministic", enc_hook=_pattern)
+_SORTED = msgspec.msgpack.Encoder(order="deterministic")
 
 
 def digest_of(value: Any) -> bytes:

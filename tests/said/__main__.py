@@ -12,14 +12,18 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.said", description=__doc__)
-    parser.add_argument("files", nargs="*", type=Path, help="JSON lines; those beside this module if left out")
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="JSON lines; those beside this module if left out"
+    )
     parser.add_argument("--verbose", action="store_true", help="list the texts that the rules get wrong")
     parser.add_argument("--language")
     options = parser.parse_args()
     files = options.files or sorted(FOLDER.glob("*.jsonl"))
     labels = [it for path in files for it in read_labels(path)]
     counts = measured(it for it in labels if options.language in (None, it.language))
-    print(f"{'':10} {'':4} {'right':>6} {'wrong':>6} {'missed':>6} {'precision':>10} {'recall':>7} {'due':>5}")
+    print(
+        f"{'':10} {'':4} {'right':>6} {'wrong':>6} {'missed':>6} {'precision':>10} {'recall':>7} {'due':>5}"
+    )
     for kind in KINDS:
         for (of, language), it in sorted(counts.items()):
             if of == kind:

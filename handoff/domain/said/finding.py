@@ -12,7 +12,7 @@ from .due import due_of
 from .grammar import Grammar
 from .promising import Commitment, commitments
 from .sentences import own_words, sentences, without_quotations
-from .words import Words, joined, words_of
+from .words import Words, words_of
 
 MAX_FOUND = 5  # candidates of one touchpoint
 MAX_WORDS = 120  # of one sentence: more is a list or a log
@@ -37,14 +37,16 @@ def candidates(utterance: Utterance, zone: ZoneInfo, rules: SaidRules) -> list[C
 
     `zone` is the customer's time zone, in which "tomorrow before noon" is resolved.
     """
-    words = frozenset(words_of(utterance.text).words)
-    known = [it for it in rules.grammars.values() if it.may_match(words, ours=utterance.ours)]
-    if not known:
-        return []
     text = own_words(utterance.text)
-    chosen = _likely(known, rules.grammars, words_of(text).words, utterance.language)
+    words = words_of(text).words
+    unique = frozenset(words)
+    chosen = [
+        it
+        for it in _likely(rules.grammars, words, utterance.language)
+        if not (it.compiled.promising if utterance.ours else it.compiled.complaining).isdisjoint(unique)
+    ]
     found: dict[str, Candidate] = {}
-    for first, last in sentences(text):
+    for first, last in sentences(text) if chosen else ():
         sentence = utterance.text[first:last]
         for made in _of_sentence(utterance, sentence, chosen, zone, rules):
             found.setdefault(made.id, made)
@@ -53,17 +55,14 @@ def candidates(utterance: Utterance, zone: ZoneInfo, rules: SaidRules) -> list[C
     return list(found.values())[:MAX_FOUND]
 
 
-def _likely(
-    known: Sequence[Grammar], every: Mapping[str, Grammar], words: Sequence[str], stated: str | None
-) -> list[Grammar]:
+def _likely(grammars: Mapping[str, Grammar], words: Sequence[str], stated: str | None) -> list[Grammar]:
     """The grammars to read a text with: those whose language has most function words in it."""
-    scores = {name: sum(it in grammar.function_words for it in words) for name, grammar in every.items()}
+    scores = {name: sum(it in grammar.function_words for it in words) for name, grammar in grammars.items()}
     if stated in scores:
         scores[stated] += STATED
-    best = max(scores.values())
-    return sorted(
-        (it for it in known if scores[it.language] >= best - 1), key=lambda it: -scores[it.language]
-    )
+    best = max(scores.values(), default=0)
+    likely = [name for name, score in scores.items() if score >= best - 1]
+    return [grammars[it] for it in sorted(likely, key=lambda name: -scores[name])]
 
 
 def _of_sentence(
@@ -96,7 +95,7 @@ def _promises(
 ) -> Iterator[Candidate]:
     if asks:
         return
-    found = commitments(words.words, grammar, note=utterance.note)
+    found = commitments(words.words, grammar.compiled, note=utterance.note)
     for it in found:
         due = due_of(it.times, utterance.at, zone, rules.day_ends)
         yield _made(
@@ -118,9 +117,10 @@ def _cut(sentence: str, words: Words, part: Commitment) -> str:
 def _complaints(
     utterance: Utterance, sentence: str, words: Words, grammar: Grammar, rules: SaidRules, *, asks: bool
 ) -> Iterator[Candidate]:
-    plain = joined(words.words)
-    templates = grammar.complaining_questions if asks else grammar.complaints
-    if templates.search(plain) and not grammar.praise.search(plain):
+    compiled, count = grammar.compiled, len(words.words)
+    places = compiled.vocabulary.places(words.words)
+    templates = compiled.complaining_questions if asks else compiled.complaints
+    if templates.match(places, count) and not compiled.praise.match(places, count):
         yield _made(utterance, "complaint", sentence, grammar, rules)
 
 

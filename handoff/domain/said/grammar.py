@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct, field
 
 from .date_words import DateLexicon, DateWords, lexicon
-from .templates import Templates, compiled
+from .templates import Places, TemplateBook, Templates, Vocabulary
 from .words import phrase
 
 Act = Literal["call", "write", "refund", "send", "visit", "other"]
@@ -22,7 +23,7 @@ class SaidWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     promises: dict[Act, list[str]] = field(default_factory=dict)
     """By act: sentences that commit us, with a time or without."""
     timed: dict[Act, list[str]] = field(default_factory=dict)
-    """By act: sentences that commit us only if they name a time ("we are sending it tomorrow")."""
+    """By act: sentences that commit us only if they name a time ("it arrives tomorrow")."""
     notes: dict[Act, list[str]] = field(default_factory=dict)
     """By act: what internal notes write of a promise ("promised to call back")."""
     harmless: list[str] = field(default_factory=list)
@@ -44,23 +45,10 @@ class SaidWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """In the same sentence as words of a complaint: it is none ("no complaints")."""
 
 
-class TriggerWords(Struct, frozen=True):
-    """Words of which every match has one; `begun` are beginnings of words."""
+class Compiled(Struct, frozen=True, kw_only=True):
+    """The templates and dates of one language, ready to be matched."""
 
-    whole: frozenset[str]
-    begun: tuple[str, ...]
-
-    def in_any(self, words: frozenset[str]) -> bool:
-        if not self.whole.isdisjoint(words):
-            return True
-        return bool(self.begun) and any(it.startswith(self.begun) for it in words)
-
-
-class Grammar(Struct, frozen=True, kw_only=True):
-    """One language, ready to be matched."""
-
-    language: str
-    function_words: frozenset[str]
+    vocabulary: Vocabulary
     promises: Mapping[Act, Templates]
     timed: Mapping[Act, Templates]
     notes: Mapping[Act, Templates]
@@ -75,54 +63,64 @@ class Grammar(Struct, frozen=True, kw_only=True):
     complaining_questions: Templates
     praise: Templates
     dates: DateLexicon
+    promising: frozenset[str]
+    """Every promise has one of these words."""
+    complaining: frozenset[str]
 
-    promising: TriggerWords
-    complaining: TriggerWords
-
-    def may_match(self, words: frozenset[str], *, ours: bool) -> bool:
-        """A quick look: False where nothing with these words, of ours or of a customer, can match."""
-        return (self.promising if ours else self.complaining).in_any(words)
-
-
-def grammar(language: str, function_words: list[str], said: SaidWords, dates: DateWords) -> Grammar:
-    """The grammar of a pack. ValueError for a template that names a list that the pack lacks."""
-
-    def of(templates: list[str]) -> Templates:
-        return compiled(templates, said.lists)
-
-    def by_act(table: Mapping[Act, list[str]]) -> dict[Act, Templates]:
-        return {act: of(table[act]) for act in ACTS if act in table}
-
-    promises, timed, notes = by_act(said.promises), by_act(said.timed), by_act(said.notes)
-    complaints, questions = of(said.complaints), of(said.complaining_questions)
-    return Grammar(
-        language=language,
-        function_words=frozenset(function_words),
-        promises=promises,
-        timed=timed,
-        notes=notes,
-        harmless=of(said.harmless),
-        blocks=of(said.blocks),
-        conditions=of(said.conditions),
-        reports=of(said.reports),
-        contrasts=_words(said.contrasts),
-        joins=_words(said.joins),
-        subjects=_words(said.lists.get("subjects", [])),
-        complaints=complaints,
-        complaining_questions=questions,
-        praise=of(said.praise),
-        dates=lexicon(dates),
-        promising=_triggers([*promises.values(), *timed.values(), *notes.values()]),
-        complaining=_triggers([complaints, questions]),
-    )
+    def plain(self, words: Sequence[str]) -> tuple[list[str], Places]:
+        """Words without phrases that look like a negation and are none, and what is where in them."""
+        rest = list(words)
+        for _phrase in range(4):
+            places = self.vocabulary.places(rest)
+            span = self.harmless.span(places, len(rest))
+            if span is None or span[0] == span[1]:
+                return rest, places
+            del rest[span[0] : span[1]]
+        return rest, self.vocabulary.places(rest)
 
 
-def _triggers(tables: Sequence[Templates]) -> TriggerWords:
-    return TriggerWords(
-        frozenset().union(*(it.triggers for it in tables)),
-        tuple(sorted({b for it in tables for b in it.begun})),
-    )
+class Grammar(Struct, frozen=True, kw_only=True, dict=True):
+    """One language as its pack states it. It is compiled when the first text in it is read."""
+
+    language: str
+    function_words: frozenset[str]
+    said: SaidWords
+    dates: DateWords
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        """ValueError for a template that names a list that the pack lacks."""
+        said, book = self.said, TemplateBook(self.said.lists)
+        promises, timed, notes = (
+            {act: book.compiled(table[act]) for act in ACTS if act in table}
+            for table in (said.promises, said.timed, said.notes)
+        )
+        complaints, questions = book.compiled(said.complaints), book.compiled(said.complaining_questions)
+        promising = [it for table in (promises, timed, notes) for it in table.values()]
+        return Compiled(
+            promises=promises,
+            timed=timed,
+            notes=notes,
+            harmless=book.compiled(said.harmless),
+            blocks=book.compiled(said.blocks),
+            conditions=book.compiled(said.conditions),
+            reports=book.compiled(said.reports),
+            complaints=complaints,
+            complaining_questions=questions,
+            praise=book.compiled(said.praise),
+            vocabulary=book.vocabulary(),
+            contrasts=_words(said.contrasts),
+            joins=_words(said.joins),
+            subjects=_words(said.lists.get("subjects", [])),
+            dates=lexicon(self.dates),
+            promising=_triggers(promising),
+            complaining=_triggers([complaints, questions]),
+        )
 
 
-def _words(stated: list[str]) -> frozenset[str]:
+def _triggers(tables: Iterable[Templates]) -> frozenset[str]:
+    return frozenset(word for it in tables for word in it.triggers)
+
+
+def _words(stated: Iterable[str]) -> frozenset[str]:
     return frozenset(spelled for it in stated for spelled in phrase(it))

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from .date_reading import Element, elements
-from .grammar import Act, Grammar
-from .templates import Templates
-from .words import joined
+from .grammar import Act, Compiled
+from .templates import Places, Templates
 
 MAX_MORE = 6  # words of a later part that may still name the time: "tomorrow, between 9 and 12"
 _STRONG = frozenset({";", ":", "–", "—", "("})
@@ -34,14 +33,14 @@ class Commitment(Struct, frozen=True):
     times: tuple[Element, ...]
 
 
-def commitments(words: Sequence[str], grammar: Grammar, *, note: bool) -> list[Commitment]:
+def commitments(words: Sequence[str], grammar: Compiled, *, note: bool) -> list[Commitment]:
     """The promises of one sentence, in their order."""
-    if not note and grammar.reports.search(_plain(words, grammar)):
+    if not note and _matches(grammar.reports, words, grammar):
         return []
     timed = bool(elements(words, grammar.dates))
     found = []
     for group in _groups(_parts(words, grammar)):
-        if any(grammar.conditions.search(_plain(words[it.first : it.last], grammar)) for it in group):
+        if any(_matches(grammar.conditions, words[it.first : it.last], grammar) for it in group):
             continue
         for part in group:
             made = _commitment(words, part, grammar, note=note, timed=timed)
@@ -51,29 +50,30 @@ def commitments(words: Sequence[str], grammar: Grammar, *, note: bool) -> list[C
 
 
 def _commitment(
-    words: Sequence[str], part: Part, grammar: Grammar, *, note: bool, timed: bool
+    words: Sequence[str], part: Part, grammar: Compiled, *, note: bool, timed: bool
 ) -> Commitment | None:
     own = words[part.first : part.last]
-    plain = _plain(own, grammar)
-    act = _act(plain, grammar.promises) or (_act(plain, grammar.timed) if timed else None)
-    blocked = act is not None and grammar.blocks.search(plain) is not None
+    plain, places = grammar.plain(own)
+    count = len(plain)
+    act = _act(grammar.promises, places, count) or (_act(grammar.timed, places, count) if timed else None)
+    blocked = act is not None and grammar.blocks.match(places, count)
     if note and (act is None or blocked):
-        act, blocked = _act(plain, grammar.notes), False
+        act, blocked = _act(grammar.notes, places, count), False
     if act is None or blocked:
         return None
     return Commitment(act, part.first, part.last, tuple(elements(own, grammar.dates)))
 
 
-def _act(plain: str, table: Mapping[Act, Templates]) -> Act | None:
-    return next((act for act, templates in table.items() if templates.search(plain)), None)
+def _act(table: Mapping[Act, Templates], places: Places, count: int) -> Act | None:
+    return next((act for act, templates in table.items() if templates.match(places, count)), None)
 
 
-def _plain(words: Sequence[str], grammar: Grammar) -> str:
-    """Words as templates match them, without phrases that look like a negation and are none."""
-    return grammar.harmless.pattern.sub("", joined(words))
+def _matches(templates: Templates, words: Sequence[str], grammar: Compiled) -> bool:
+    plain, places = grammar.plain(words)
+    return templates.match(places, len(plain))
 
 
-def _parts(words: Sequence[str], grammar: Grammar) -> list[Part]:
+def _parts(words: Sequence[str], grammar: Compiled) -> list[Part]:
     found, first, strong = list[Part](), 0, True
     for at, word in enumerate(words):
         contrast = word in grammar.contrasts
@@ -94,7 +94,7 @@ def _breaks(words: Sequence[str], at: int) -> bool:
     return words[at] in _BREAKS and not between_numbers
 
 
-def _joins(words: Sequence[str], at: int, grammar: Grammar) -> bool:
+def _joins(words: Sequence[str], at: int, grammar: Compiled) -> bool:
     return words[at] in grammar.joins and at + 1 < len(words) and words[at + 1] in grammar.subjects
 
 
@@ -109,7 +109,7 @@ def _groups(parts: Sequence[Part]) -> list[list[Part]]:
     return found
 
 
-def _joined(found: Sequence[Commitment], words: Sequence[str], grammar: Grammar) -> list[Commitment]:
+def _joined(found: Sequence[Commitment], words: Sequence[str], grammar: Compiled) -> list[Commitment]:
     """Two promises with a time each are two; otherwise a sentence is one promise, with all its times."""
     own = [it for it in found if it.times]
     if len(own) >= 2:
@@ -121,7 +121,7 @@ def _joined(found: Sequence[Commitment], words: Sequence[str], grammar: Grammar)
     return [Commitment(chosen.act if own else found[0].act, 0, len(words), times)]
 
 
-def _with_more(chosen: Commitment, words: Sequence[str], grammar: Grammar) -> tuple[Element, ...]:
+def _with_more(chosen: Commitment, words: Sequence[str], grammar: Compiled) -> tuple[Element, ...]:
     """The times of a promise, with those of the short parts right after it."""
     last = chosen.last
     for part in _parts(words, grammar):

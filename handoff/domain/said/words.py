@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -28,11 +28,6 @@ class Words(Struct, frozen=True):
 
     words: tuple[str, ...]
     spans: tuple[tuple[int, int], ...]
-
-
-def joined(words: Sequence[str]) -> str:
-    """Words between single spaces, as templates match them."""
-    return f" {' '.join(words)} "
 
 
 def words_of(sentence: str) -> Words:
@@ -66,11 +61,11 @@ def spellings(word: str) -> tuple[str, ...]:
 
 def phrase(stated: str) -> Iterable[str]:
     """The spellings of a phrase of a pack, each as words between single spaces."""
-    exact = stated.startswith(EXACT)
+    if stated.isascii() and stated.replace(" ", "").isalpha():
+        return (stated.lower(),)
     parts = words_of(stated.removeprefix(EXACT)).words
-    if exact:
+    if stated.startswith(EXACT):
         return (" ".join(parts),)
-    found = {" ".join(parts)}
-    found.add(" ".join(spellings(it)[min(1, len(spellings(it)) - 1)] for it in parts))
-    found.add(" ".join(spellings(it)[-1] for it in parts))
-    return sorted(found)
+    forms = [spellings(it) for it in parts]
+    bare = " ".join(it[min(1, len(it) - 1)] for it in forms)
+    return sorted({" ".join(parts), bare, " ".join(it[-1] for it in forms)})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct, field
 
 from handoff.domain.said.date_words import DateWords
-from handoff.domain.said.grammar import Grammar, SaidWords, grammar
+from handoff.domain.said.grammar import Grammar, SaidWords
 
 from .tokens import tokens_of
 
@@ -131,7 +131,12 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
         number_words=frozenset(label for it in stated for label in it.references.number),
         languages_of={token: tuple(names) for token, names in languages.items()},
         grammars={
-            it.language: grammar(it.language, it.function_words, it.said, it.dates)
+            it.language: Grammar(
+                language=it.language,
+                function_words=frozenset(it.function_words),
+                said=it.said,
+                dates=it.dates,
+            )
             for it in stated
             if it.said.promises or it.said.complaints
         },

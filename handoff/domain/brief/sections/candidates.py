@@ -93,7 +93,9 @@ def _promise(made: Candidate, item: TimelineItem) -> BriefLine:
         "act": made.act,
         "due_rule": made.due_rule,
     }
-    text = f"Perhaps promised by {who}: “{words}”" + (f" by {clock(made.due)}" if made.due is not None else "")
+    text = f"Perhaps promised by {who}: “{words}”" + (
+        f" by {clock(made.due)}" if made.due is not None else ""
+    )
     return _candidate("promise_candidate", params, item, made.id, text)
 
 
