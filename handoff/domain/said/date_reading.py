@@ -129,6 +129,9 @@ class _Reader:
             return 0, []
         unit = self.at(place + used)
         name = unit.value("unit")
+        span = unit.value("span")
+        if isinstance(span, str) and span.startswith("1 "):  # "kahden | tunnin sisällä"
+            name = span.removeprefix("1 ")
         if not isinstance(name, str) or not 0 < number <= MAX_LENGTH:
             return 0, []
         if unit.has("oclock") and not self._within(place) and number < 24:
@@ -300,7 +303,7 @@ class _Reader:
         hour = self._hour(place)
         if hour is None:
             return 0, []
-        if self._marked(place, place + 1):
+        if term.has("hour") or self._marked(place, place + 1):
             return self._clock(place, 1, hour * 60, certain=False)
         return self._range_of_hours(place, hour)
 
@@ -319,16 +322,20 @@ class _Reader:
         if any(following.has(it) for it in ("oclock", "am", "pm", "shift_after")):
             return True
         before = self.at(place - 1)
-        if before.has("between"):  # between 9 and 12: the first is marked
-            return self.at(place - 3).has("clock") or self.at(place - 2).has("oclock")
-        return before.has("clock")
+        if following.has("counted"):
+            return False
+        if before.has("clock"):
+            return True
+        if before.has("range_starts"):
+            return following.has("between") and self._hour(after + 1) is not None
+        return before.has("between") and self.at(place - 3).has("range_starts")
 
     def _hour(self, place: int) -> int | None:
         term = self.at(place)
         text = term.text.rstrip(".")
         if text.isdigit() and len(text) <= 2 and int(text) <= 24:
             return int(text)
-        value = term.value("number")
+        value = term.value("number") or term.value("hour")
         return value if isinstance(value, int) and 0 < value <= 24 else None
 
     def _clock(self, place: int, used: int, minutes: int, *, certain: bool) -> tuple[int, list[Element]]:
@@ -337,8 +344,9 @@ class _Reader:
         if after.has("oclock"):
             used += 1
             after = self.at(place + used)
-            if after.text.isdigit() and len(after.text) == 2 and int(after.text) < 60:  # 15 h 30
-                minutes, certain = minutes + int(after.text), True
+            minute = after.text.rstrip(".")
+            if minute.isdigit() and len(minute) == 2 and int(minute) < 60:  # 15 h 30
+                minutes, certain = minutes + int(minute), True
                 used += 1
                 after = self.at(place + used)
         shift = after.value("shift_after")

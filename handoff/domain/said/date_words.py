@@ -28,6 +28,8 @@ class DateWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A day and a part, such as `today evening` -> phrases for both: "tonight"."""
     glued: list[str] = field(default_factory=list)
     """Endings that name a part, such as `nachmittag:afternoon`, as in "Freitagnachmittag"."""
+    hours: dict[str, int] = field(default_factory=dict)
+    """Words that are a time of day by themselves: "kolmelta"."""
     numbers: dict[str, int] = field(default_factory=dict)
     units: dict[str, list[str]] = field(default_factory=dict)
     """`minute`, `hour`, `day`, `working_day`, `week`, `month` -> their forms."""
@@ -52,6 +54,10 @@ class DateWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The same for words after the hour: "y media"."""
     between: list[str] = field(default_factory=list)
     """Between the ends of a range: "to", "bis"."""
+    range_starts: list[str] = field(default_factory=list)
+    """Before the first of two times of day: "from", "zwischen"."""
+    counted: list[str] = field(default_factory=list)
+    """After a number that is no time: "euros"."""
     day_marks: list[str] = field(default_factory=list)
     """Before a bare number that is a day of the month: "le 4"."""
     day_ends: list[str] = field(default_factory=list)
@@ -114,13 +120,15 @@ def _entries(words: DateWords) -> Iterator[tuple[str, Meaning]]:
             yield from _listed(stated, (kind, value))
     for word, number in words.numbers.items():
         yield word, ("number", number)
+    for word, hour in words.hours.items():
+        yield word, ("hour", hour)
     for kind in _MARKS:
         yield from _listed(getattr(words, kind), (kind, True))
     yield from _compounds(words)
 
 
 _MARKS = (
-    *("next", "within", "clock", "oclock", "am", "pm", "between", "day_marks", "day_ends"),
+    *("next", "within", "clock", "oclock", "am", "pm", "between", "range_starts", "counted", "day_marks", "day_ends"),
     *("ago_before", "ago_after", "past_before", "past_after", "topic", "keep"),
 )
 

@@ -15,6 +15,7 @@ _TOKEN = re.compile(
     rf"|['’](?:ll|re|ve|d|s|m)(?!{_LETTER})"
     rf"|{_LETTER}+(?:-{_LETTER}+)*['’]?"  # words; j' | enverrai
     r"|\d+(?:[.:,/\-–]\d+)*\.?"  # 15:00, 4.12., 3-5
+    r"|[€$£%\u2600-\u27bf\U0001f300-\U0001faff]"  # signs of money, emoji
     r"|[,;:()!?…–—]|(?<=\s)[\-/](?=\s)",
     re.IGNORECASE,
 )
