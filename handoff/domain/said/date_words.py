@@ -128,7 +128,19 @@ def _entries(words: DateWords) -> Iterator[tuple[str, Meaning]]:
 
 
 _MARKS = (
-    *("next", "within", "clock", "oclock", "am", "pm", "between", "range_starts", "counted", "day_marks", "day_ends"),
+    *(
+        "next",
+        "within",
+        "clock",
+        "oclock",
+        "am",
+        "pm",
+        "between",
+        "range_starts",
+        "counted",
+        "day_marks",
+        "day_ends",
+    ),
     *("ago_before", "ago_after", "past_before", "past_after", "topic", "keep"),
 )
 

@@ -10,13 +10,13 @@ from msgspec import Struct, field
 from .candidate import Candidate, Kind, Utterance, candidate_id
 from .due import due_of
 from .grammar import Grammar
+from .language import likely
 from .promising import Commitment, commitments
 from .sentences import own_words, sentences, without_quotations
 from .words import Words, words_of
 
 MAX_FOUND = 5  # candidates of one touchpoint
 MAX_WORDS = 120  # of one sentence: more is a list or a log
-STATED = 2  # function words that the stated language is worth
 
 _QUESTION = ("?", "？", "؟")
 
@@ -42,7 +42,7 @@ def candidates(utterance: Utterance, zone: ZoneInfo, rules: SaidRules) -> list[C
     unique = frozenset(words)
     chosen = [
         it
-        for it in _likely(rules.grammars, words, utterance.language)
+        for it in likely(rules.grammars, words, utterance.language)
         if not (it.compiled.promising if utterance.ours else it.compiled.complaining).isdisjoint(unique)
     ]
     found: dict[str, Candidate] = {}
@@ -53,16 +53,6 @@ def candidates(utterance: Utterance, zone: ZoneInfo, rules: SaidRules) -> list[C
         if len(found) >= MAX_FOUND:
             break
     return list(found.values())[:MAX_FOUND]
-
-
-def _likely(grammars: Mapping[str, Grammar], words: Sequence[str], stated: str | None) -> list[Grammar]:
-    """The grammars to read a text with: those whose language has most function words in it."""
-    scores = {name: sum(it in grammar.function_words for it in words) for name, grammar in grammars.items()}
-    if stated in scores:
-        scores[stated] += STATED
-    best = max(scores.values(), default=0)
-    likely = [name for name, score in scores.items() if score >= best - 1]
-    return [grammars[it] for it in sorted(likely, key=lambda name: -scores[name])]
 
 
 def _of_sentence(

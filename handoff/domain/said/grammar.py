@@ -43,6 +43,15 @@ class SaidWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Questions that complain: "why does nobody call me back"."""
     praise: list[str] = field(default_factory=list)
     """In the same sentence as words of a complaint: it is none ("no complaints")."""
+    settled: list[str] = field(default_factory=list)
+    """A customer's matter is settled: "it works now", "no need to call"."""
+    ends: list[str] = field(default_factory=list)
+    """A conversation ends: "that was all"."""
+    goodbyes: list[str] = field(default_factory=list)
+    """They end a conversation together with `thanks`."""
+    thanks: list[str] = field(default_factory=list)
+    reopens: list[str] = field(default_factory=list)
+    """Anywhere in a message: it ends nothing ("but", "please send")."""
 
 
 class Compiled(Struct, frozen=True, kw_only=True):
@@ -62,10 +71,16 @@ class Compiled(Struct, frozen=True, kw_only=True):
     complaints: Templates
     complaining_questions: Templates
     praise: Templates
+    settled: Templates
+    ends: Templates
+    goodbyes: Templates
+    thanks: Templates
+    reopens: Templates
     dates: DateLexicon
     promising: frozenset[str]
     """Every promise has one of these words."""
     complaining: frozenset[str]
+    closing: frozenset[str]
 
     def plain(self, words: Sequence[str]) -> tuple[list[str], Places]:
         """Words without phrases that look like a negation and are none, and what is where in them."""
@@ -96,6 +111,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             for table in (said.promises, said.timed, said.notes)
         )
         complaints, questions = book.compiled(said.complaints), book.compiled(said.complaining_questions)
+        settled, ends, goodbyes = map(book.compiled, (said.settled, said.ends, said.goodbyes))
         promising = [it for table in (promises, timed, notes) for it in table.values()]
         return Compiled(
             promises=promises,
@@ -108,6 +124,11 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             complaints=complaints,
             complaining_questions=questions,
             praise=book.compiled(said.praise),
+            settled=settled,
+            ends=ends,
+            goodbyes=goodbyes,
+            thanks=book.compiled(said.thanks),
+            reopens=book.compiled(said.reopens),
             vocabulary=book.vocabulary(),
             contrasts=_words(said.contrasts),
             joins=_words(said.joins),
@@ -115,6 +136,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             dates=lexicon(self.dates),
             promising=_triggers(promising),
             complaining=_triggers([complaints, questions]),
+            closing=_triggers([settled, ends, goodbyes]),
         )
 
 

@@ -1,6 +1,7 @@
 """Templates of sentences, as packs state them, and matching them.
 
     "{we} {will} * {call}"     lists of the pack, and a gap of up to seven words
+    "great ** {trouble}"       a gap of up to fourteen words that commas do not end
     "you|u {will} get [back]"  alternatives, and a word that may be left out
     "^ will {call}"            at the beginning of a part of a sentence
 
@@ -19,7 +20,9 @@ from .words import phrase
 
 GAP = 7  # words between two parts of a template
 MAX_DEPTH = 3  # lists that name lists
-_GAP_MARK, _START = "*", "^"
+WIDE_GAP = 14
+_GAP_MARK, _WIDE_MARK, _START = "*", "**", "^"
+_NO_WORDS = frozenset({_GAP_MARK, _WIDE_MARK, _START})
 _GAP_ENDS = frozenset({",", ";"})
 
 Phrase = tuple[tuple[str, ...], ...]
@@ -65,12 +68,13 @@ def _end(template: Template, at: int, place: int, places: Places, count: int, st
     element = elements[at]
     if element == _START:
         return _end(template, at + 1, place, places, count, start) if place == 0 else None
-    if element == _GAP_MARK:
-        for further in range(place, min(place + GAP, count) + 1):
+    if element in (_GAP_MARK, _WIDE_MARK):
+        longest = GAP if element == _GAP_MARK else WIDE_GAP
+        for further in range(place, min(place + longest, count) + 1):
             end = _end(template, at + 1, further, places, count, start)
             if end is not None:
                 return end
-            if further < count and places[_GAP_MARK].get(further):
+            if element == _GAP_MARK and further < count and places[_GAP_MARK].get(further):
                 return None
         return None
     for end in places.get(element, {}).get(place, ()):
@@ -128,11 +132,9 @@ class TemplateBook:
             optional = frozenset(at for at, it in enumerate(parts) if it.startswith("["))
             elements = tuple(it.strip("[]") for it in parts)
             for element in elements:
-                if element not in (_GAP_MARK, _START):
+                if element not in _NO_WORDS:
                     self._add(element)
-            needed = tuple(
-                it for at, it in enumerate(elements) if at not in optional and it not in (_GAP_MARK, _START)
-            )
+            needed = tuple(it for at, it in enumerate(elements) if at not in optional and it not in _NO_WORDS)
             made.append(Template(elements, optional, needed))
             triggers |= self._rarest(needed)
         return Templates(tuple(made), frozenset(triggers))
