@@ -14,6 +14,7 @@ MAX_CLOSING = 500  # characters of a message: what is longer has content
 MAX_CLOSING_WORDS = 60
 
 Closing = Literal["settled", "goodbye"]
+_Read = Literal["settled", "goodbye", "open"]
 _QUESTIONS = ("?", "？", "؟")
 
 
@@ -29,13 +30,13 @@ def closing_of(text: str, grammars: Mapping[str, Grammar], language: str | None 
         return None
     for grammar in likely(grammars, words, language):
         if not grammar.compiled.closing.isdisjoint(words):
-            found = _closing(own, grammar)
+            found = _read(own, grammar)
             if found is not None:
-                return found
+                return None if found == "open" else found
     return None
 
 
-def _closing(text: str, grammar: Grammar) -> Closing | None:
+def _read(text: str, grammar: Grammar) -> _Read | None:
     compiled = grammar.compiled
     settled = goodbye = thanked = False
     for first, last in sentences(text):
@@ -46,7 +47,7 @@ def _closing(text: str, grammar: Grammar) -> Closing | None:
         goodbye = goodbye or compiled.goodbyes.match(places, count)
         thanked = thanked or compiled.thanks.match(places, count)
         if compiled.reopens.match(places, count) or compiled.complaints.match(places, count):
-            return None
+            return "open"
     if settled:
         return "settled"
     return "goodbye" if goodbye and thanked or compiled.ends.match(*_places(text, grammar)) else None
