@@ -13,6 +13,7 @@ from .templates import Places, TemplateBook, Templates, Vocabulary
 from .words import phrase
 
 Act = Literal["call", "write", "refund", "send", "visit", "other"]
+MAX_HARMLESS = 4  # phrases of one sentence
 ACTS: tuple[Act, ...] = ("call", "write", "refund", "send", "visit", "other")
 
 
@@ -82,16 +83,18 @@ class Compiled(Struct, frozen=True, kw_only=True):
     complaining: frozenset[str]
     closing: frozenset[str]
 
-    def plain(self, words: Sequence[str]) -> tuple[list[str], Places]:
-        """Words without phrases that look like a negation and are none, and what is where in them."""
-        rest = list(words)
-        for _phrase in range(4):
+    def plain(self, words: Sequence[str]) -> tuple[list[int], Places]:
+        """The places of the words without phrases that look like a negation and are none, and what is where
+        among those words."""
+        kept = list(range(len(words)))
+        for _phrase in range(MAX_HARMLESS):
+            rest = [words[it] for it in kept]
             places = self.vocabulary.places(rest)
             span = self.harmless.span(places, len(rest))
             if span is None or span[0] == span[1]:
-                return rest, places
-            del rest[span[0] : span[1]]
-        return rest, self.vocabulary.places(rest)
+                return kept, places
+            del kept[span[0] : span[1]]
+        return kept, self.vocabulary.places([words[it] for it in kept])
 
 
 class Grammar(Struct, frozen=True, kw_only=True, dict=True):
