@@ -12,20 +12,20 @@ from .date_words import DateLexicon, DateWords, lexicon
 from .templates import Places, TemplateBook, Templates, Vocabulary
 from .words import phrase
 
-Act = Literal["call", "write", "refund", "send", "visit", "other"]
+PromisedAct = Literal["call", "write", "refund", "send", "visit", "other"]
 MAX_HARMLESS = 4  # phrases of one sentence
-ACTS: tuple[Act, ...] = ("call", "write", "refund", "send", "visit", "other")
+ACTS: tuple[PromisedAct, ...] = ("call", "write", "refund", "send", "visit", "other")
 
 
 class SaidWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Templates by what they show, and the lists of words that they name (`templates`)."""
 
     lists: dict[str, list[str]] = field(default_factory=dict)
-    promises: dict[Act, list[str]] = field(default_factory=dict)
+    promises: dict[PromisedAct, list[str]] = field(default_factory=dict)
     """By act: sentences that commit us, with a time or without."""
-    timed: dict[Act, list[str]] = field(default_factory=dict)
+    timed: dict[PromisedAct, list[str]] = field(default_factory=dict)
     """By act: sentences that commit us only if they name a time ("it arrives tomorrow")."""
-    notes: dict[Act, list[str]] = field(default_factory=dict)
+    notes: dict[PromisedAct, list[str]] = field(default_factory=dict)
     """By act: what internal notes write of a promise ("promised to call back")."""
     harmless: list[str] = field(default_factory=list)
     """Phrases that would block and do not: "don't worry", "no later than"."""
@@ -59,9 +59,9 @@ class Compiled(Struct, frozen=True, kw_only=True):
     """The templates and dates of one language, ready to be matched."""
 
     vocabulary: Vocabulary
-    promises: Mapping[Act, Templates]
-    timed: Mapping[Act, Templates]
-    notes: Mapping[Act, Templates]
+    promises: Mapping[PromisedAct, Templates]
+    timed: Mapping[PromisedAct, Templates]
+    notes: Mapping[PromisedAct, Templates]
     harmless: Templates
     blocks: Templates
     conditions: Templates

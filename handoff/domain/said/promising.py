@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from .date_reading import Element, elements
-from .grammar import Act, Compiled
+from .grammar import Compiled, PromisedAct
 from .templates import Places, Templates
 
 MAX_MORE = 6  # words of a later part that may still name the time: "tomorrow, between 9 and 12"
@@ -15,7 +15,7 @@ _STRONG = frozenset({";", ":", "–", "—", "("})
 _BREAKS = _STRONG | {",", ")", "…", "!", "?"}
 
 
-class Part(Struct, frozen=True):
+class SentencePart(Struct, frozen=True):
     """The words `first` up to `last` of a sentence, a part with a subject of its own."""
 
     first: int
@@ -27,7 +27,7 @@ class Part(Struct, frozen=True):
 class Commitment(Struct, frozen=True):
     """A promise in the words `first` up to `last` of a sentence, and the times that it names."""
 
-    act: Act
+    act: PromisedAct
     first: int
     last: int
     times: tuple[Element, ...]
@@ -60,7 +60,7 @@ def _possible(grammar: Compiled, places: Places, *, note: bool) -> bool:
     return any(it.possible(places) for table in tables for it in table.values())
 
 
-def _act_of(grammar: Compiled, places: Places, count: int, *, note: bool, timed: bool) -> Act | None:
+def _act_of(grammar: Compiled, places: Places, count: int, *, note: bool, timed: bool) -> PromisedAct | None:
     """What a part of a sentence promises."""
     act = _act(grammar.promises, places, count) or (_act(grammar.timed, places, count) if timed else None)
     if act is not None and not grammar.blocks.match(places, count):
@@ -68,23 +68,23 @@ def _act_of(grammar: Compiled, places: Places, count: int, *, note: bool, timed:
     return _act(grammar.notes, places, count) if note else None
 
 
-def _act(table: Mapping[Act, Templates], places: Places, count: int) -> Act | None:
+def _act(table: Mapping[PromisedAct, Templates], places: Places, count: int) -> PromisedAct | None:
     return next((act for act, templates in table.items() if templates.match(places, count)), None)
 
 
-def _parts(words: Sequence[str], grammar: Compiled) -> list[Part]:
-    found, first, strong = list[Part](), 0, True
+def _parts(words: Sequence[str], grammar: Compiled) -> list[SentencePart]:
+    found, first, strong = list[SentencePart](), 0, True
     for at, word in enumerate(words):
         contrast = word in grammar.contrasts
         if not (contrast or _breaks(words, at) or _joins(words, at, grammar)):
             continue
         if at > first:
-            found.append(Part(first, at, strong))
+            found.append(SentencePart(first, at, strong))
             strong = False
         strong = strong or contrast or word in _STRONG
         first = at + 1
     if len(words) > first:
-        found.append(Part(first, len(words), strong))
+        found.append(SentencePart(first, len(words), strong))
     return found
 
 
@@ -97,9 +97,9 @@ def _joins(words: Sequence[str], at: int, grammar: Compiled) -> bool:
     return words[at] in grammar.joins and at + 1 < len(words) and words[at + 1] in grammar.subjects
 
 
-def _groups(parts: Sequence[Part]) -> list[list[Part]]:
+def _groups(parts: Sequence[SentencePart]) -> list[list[SentencePart]]:
     """Parts that a condition in one of them reaches together."""
-    found: list[list[Part]] = []
+    found: list[list[SentencePart]] = []
     for part in parts:
         if part.strong or not found:
             found.append([part])
