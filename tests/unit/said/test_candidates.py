@@ -7,7 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handoff.domain.clock import from_datetime, to_datetime
@@ -83,7 +83,7 @@ def test_notes_promise_in_the_past() -> None:
         ("I will write to you next Wednesday.", "2026-12-02 17:00"),
         ("I will write to you next Friday.", "2026-12-04 17:00"),
         ("I will write to you by 12 January.", "2027-01-12 17:00"),
-        ("We will reduce it by 20 euros.", "none"),
+        ("We will refund you between 10 and 20 euros.", "none"),
         ("I will call you in the next few days.", "none"),
     ],
 )
@@ -107,10 +107,11 @@ def test_the_zone_is_the_traits_then_the_numbers_then_the_tenants() -> None:
     assert customer_zone([], ["nobody"], "../etc") == ZoneInfo("UTC")
 
 
-@given(
-    st.text(max_size=400) | st.lists(st.sampled_from(SENTENCES), max_size=4).map("\n> ".join), st.booleans()
-)
-@examples(100)
+TEXTS = st.text(max_size=400) | st.lists(st.sampled_from(SENTENCES), max_size=4).map("\n> ".join)
+
+
+@settings(max_examples=examples(100))
+@given(TEXTS, st.booleans())
 def test_any_text_is_read_and_sentences_are_word_for_word(text: str, ours: bool) -> None:
     for made in found(text, ours=ours, at=0):
         assert made.sentence in text
@@ -140,9 +141,7 @@ def test_the_work_grows_with_the_text_and_not_faster() -> None:
 def test_the_brief_marks_candidates_and_the_language() -> None:
     brief = brief_of(
         [
-            item(
-                "message.received", 1, text="Das ist jetzt das dritte Mal, eine Frechheit. Wo ist das Paket?"
-            ),
+            item("message.received", 1, text="Das ist das dritte Mal, eine Frechheit. Wo ist das Paket?"),
             item("message.sent", 2, text="Ich rufe Sie morgen um 10 Uhr zurück.", by="bot"),
             item("note.added", 3, text="Promised to call back on Friday."),
         ]
