@@ -66,7 +66,7 @@ def measured(labels: Iterable[LabelledSentence]) -> Counts:
         found = candidates_of(label, rules)
         _count_promise(counts["promise", label.language], label, [it for it in found if it.kind == "promise"])
         complains = any(it.kind == "complaint" for it in found)
-        _count(counts["complaint", label.language], label, complains, label.complaint, found)
+        _count(counts["complaint", label.language], label, complains, label.complaint)
         if label.speaker == "customer":
             _count(
                 counts["closing", label.language], label, closes(label.text, label.medium), label.closing, ()

@@ -29,7 +29,7 @@ def test_the_goals_are_reached_on_the_half_that_was_set_aside() -> None:
     """Over all languages: one mistake moves the rate of a language by more than ten points."""
     path = FOLDER / "held_out.jsonl"
     if not path.exists():
-        pytest.skip("no tests/said/held_out.jsonl")
+        pytest.skip("held_out.jsonl is not there")
     total = over_all_languages(measure.measured(measure.read_labels(path)))
     assert {kind: rates(count) for kind, count in total.items() if not reached(kind, count)} == {}
 
