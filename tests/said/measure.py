@@ -120,9 +120,7 @@ def _overlap(found: str, stated: str) -> bool:
     return one in other or other in one
 
 
-def _count(
-    count: Count, label: LabelledSentence, found: bool, stated: bool, candidates: Sequence[Candidate]
-) -> None:
+def _count(count: Count, label: LabelledSentence, found: bool, stated: bool) -> None:
     if found and stated:
         count.right += 1
     elif found:
