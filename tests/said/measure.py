@@ -68,9 +68,7 @@ def measured(labels: Iterable[LabelledSentence]) -> Counts:
         complains = any(it.kind == "complaint" for it in found)
         _count(counts["complaint", label.language], label, complains, label.complaint)
         if label.speaker == "customer":
-            _count(
-                counts["closing", label.language], label, closes(label.text, label.medium), label.closing, ()
-            )
+            _count(counts["closing", label.language], label, closes(label.text, label.medium), label.closing)
     return counts
 
 
