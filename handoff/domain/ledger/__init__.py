@@ -1,1 +1,1 @@
-"""The ledger: what we owe to customers, and which complaints are open, as their touchpoints leave it. Pure."""
+"""The ledger: what we owe to customers, and which complaints are open, by pure rules."""

@@ -43,7 +43,8 @@ class LedgerEntry(OpenRecord, frozen=True, kw_only=True):
     """A promise or a complaint: ids, times, and states, and none of anybody's words.
 
     `id` is the touchpoint that it began with, `home` the identity that this is filed under, `homes` are the
-    customer's identities as of the last look. `made_at` is when it was said. `alarm` is the last alarm that
+    customer's identities as of the last look. `made_at` is when it was said, `filed_at` when the touchpoint
+    occurred. `alarm` is the last alarm that
     was sent. `given_up` is set if our side reported that a promise is broken.
     """
 
@@ -53,6 +54,7 @@ class LedgerEntry(OpenRecord, frozen=True, kw_only=True):
     homes: tuple[bytes, ...]
     state: EntryState
     version: int
+    filed_at: Micros
     made_at: Micros
     renewed_at: Micros
     conversation: str
@@ -114,7 +116,6 @@ def with_promise(entry: LedgerEntry, fact: PromiseFact, now: Micros) -> LedgerEn
         return after
     if state is EntryState.BROKEN and after.given_up:
         return after
-    by_timer = state is EntryState.BROKEN and after.state is EntryState.BROKEN
     return msgspec.structs.replace(
         after,
         state=state,
@@ -122,7 +123,7 @@ def with_promise(entry: LedgerEntry, fact: PromiseFact, now: Micros) -> LedgerEn
         ended_at=fact.ended_at,
         proof=fact.proof or None,
         late=state is EntryState.KEPT and after.due is not None and fact.ended_at > after.due,
-        given_up=state is EntryState.BROKEN and not by_timer,
+        given_up=state is EntryState.BROKEN,
     )
 
 

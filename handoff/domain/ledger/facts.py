@@ -19,19 +19,23 @@ from handoff.domain.touchpoint import LATEST
 
 from .proof import PROOFS, ProofRule, matter_of, proof_of
 
+SOURCE = "ledger"
+"""The source of touchpoints that the ledger records. Its own report of a break is no statement of ours."""
 KEPT, BROKEN, RESOLVED = "kept", "broken", "resolved"
 
 
 class PromiseFact(Struct, frozen=True, kw_only=True):
     """A promise. `id` is the touchpoint that made it; `renewed_at` is when it was last promised.
 
-    `ended` is `kept`, `broken`, `dismissed`, or empty. `proof` is the touchpoint that shows it, and
-    `unrecorded` is set if no touchpoint says so yet: it was found by a rule.
+    `ended` is `kept`, `broken` (somebody said so), `dismissed`, or empty. `proof` is the touchpoint that
+    shows it, and `unrecorded` is set if no touchpoint says so yet: it was found by a rule.
     """
 
     id: str
     conversation: str
     channel: str
+    filed_at: Micros
+    """When its touchpoint occurred: somebody may have confirmed it later than it was said."""
     made_at: Micros
     renewed_at: Micros
     due: Micros | None
@@ -53,6 +57,7 @@ class ComplaintFact(Struct, frozen=True, kw_only=True):
     """Further complaints about the same matter."""
     conversation: str
     channel: str
+    filed_at: Micros
     since: Micros
     ended: str = ""
     ended_at: Micros = 0
@@ -81,6 +86,7 @@ def _promise(story: Story, promise: Promise, rules: Mapping[str, ProofRule]) -> 
         id=made.id,
         conversation=made.conversation,
         channel=made.channel,
+        filed_at=made.occurred_at,
         made_at=said_at(made),
         renewed_at=max(said_at(it) for it in steps if it.type == "promise.made"),
         due=stated_time(promise.due),
@@ -92,7 +98,8 @@ def _promise(story: Story, promise: Promise, rules: Mapping[str, ProofRule]) -> 
     proof = proof_of(story, made, fact.renewed_at, rules.get(act))
     if proof is not None:
         return msgspec.structs.replace(_ended(fact, KEPT, proof, proof.id), unrecorded=proof)
-    return _ended(fact, BROKEN, ends[-1], "") if promise.state == BROKEN and ends else fact
+    given_up = [it for it in ends if promise.state == BROKEN and it.source != SOURCE]
+    return _ended(fact, BROKEN, given_up[-1], "") if given_up else fact
 
 
 def _ended(fact: PromiseFact, how: str, item: TimelineItem, proof: str) -> PromiseFact:
@@ -106,6 +113,7 @@ def _withdrawn(item: TimelineItem) -> PromiseFact:
         id=item.id,
         conversation=item.conversation,
         channel=item.channel,
+        filed_at=at,
         made_at=at,
         renewed_at=at,
         due=None,
@@ -154,6 +162,7 @@ def _complaint(
         others=tuple(it.id for it in group if it.id != first.id),
         conversation=first.conversation,
         channel=first.channel,
+        filed_at=first.occurred_at,
         since=min(said_at(it) for it in ours),
         ended="" if last is None else (RESOLVED if standing else DISMISSED),
         ended_at=last.occurred_at if last is not None else 0,

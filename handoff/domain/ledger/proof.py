@@ -9,12 +9,15 @@ from msgspec import Struct
 from handoff.domain.brief.lines import word
 from handoff.domain.brief.matters import Matter
 from handoff.domain.brief.shapes import TimelineItem
-from handoff.domain.brief.signals import Acts
+from handoff.domain.brief.signals import MOVING, Acts
 from handoff.domain.brief.signals.references import references_of
 from handoff.domain.brief.story import Story
 from handoff.domain.clock import MINUTE, Micros
 
 TRACKED = "event.tracked"
+_STEPS = frozenset({"article.viewed", "search.performed", "page.viewed", "handoff.completed"})
+CHANGING = (MOVING - _STEPS) | {TRACKED, "message.deleted", "identity.linked", "identity.unlinked"}
+"""Types of touchpoints that may prove a promise, or show that a complaint is not settled."""
 
 
 class ProofRule(Struct, frozen=True, kw_only=True):

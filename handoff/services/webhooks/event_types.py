@@ -15,6 +15,7 @@ EVENT_TYPES = frozenset(
         "webhook.test",
         "customer.erased",
         "operator.clock_jumped",
+        "promise.due_soon",
     }
 )
 """Every touchpoint type is one, and what the server itself reports. `/asyncapi.json` describes each."""

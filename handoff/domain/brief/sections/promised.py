@@ -152,9 +152,9 @@ def _known_promise(found: Sequence[Promise], key: str, item: TimelineItem) -> Pr
     for known in reversed(found):
         if key and key in (known.key, known.proof[0].id):
             return known
-        if not (key and known.key) and item.text and known.proof[0].text == item.text:
-            if known.state not in _ENDED:
-                return known
+        same_words = not (key and known.key) and item.text and known.proof[0].text == item.text
+        if same_words and known.state not in _ENDED:
+            return known
     if item.type == "promise.made":
         return None
     here = [known for known in found if known.conversation == item.conversation and known.state == "open"]
