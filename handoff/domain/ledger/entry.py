@@ -93,10 +93,14 @@ class LedgerEntry(OpenRecord, frozen=True, kw_only=True):
             return self.ended_at + REOPENABLE
         return None
 
+    @property
+    def owed(self) -> bool:
+        """Whether it is still to be done, perhaps late."""
+        return self.state in OWED or (self.state is EntryState.BROKEN and not self.given_up)
+
     def overdue(self, now: Micros) -> bool:
         """Whether the promise is still owed after its time."""
-        owed = self.state in OWED or (self.state is EntryState.BROKEN and not self.given_up)
-        return self.kind == PROMISE and owed and self.due is not None and self.due < now
+        return self.kind == PROMISE and self.owed and self.due is not None and self.due < now
 
 
 def opened(entry: LedgerEntry, now: Micros, *, quiet: bool) -> LedgerEntry:

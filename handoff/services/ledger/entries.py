@@ -21,7 +21,13 @@ def public_entry_id(hashes: KeyedHash, entry: LedgerEntry) -> str:
 def place_of(entry: LedgerEntry) -> LedgerPlace:
     alarm = entry.next_alarm
     return LedgerPlace(
-        entry.kind, entry.state, entry.home, entry.made_at, entry.watched_until, alarm[1] if alarm else None
+        kind=entry.kind,
+        state=entry.state,
+        home=entry.home,
+        made_at=entry.made_at,
+        until=entry.watched_until,
+        alarm=alarm[1] if alarm else None,
+        owed=entry.owed,
     )
 
 

@@ -12,10 +12,13 @@ from handoff.store.repositories.control import Change, ControlReads
 
 from .listed import RecordList
 
+OWED_LIST = "owed"
+"""The name, beside those of states, of the list of what is still owed, whether or not its time has passed."""
+
 
 class LedgerPlace(Struct, frozen=True):
     """The fields of an entry that decide which lists it is in. `until` is how long it is watched, `alarm` the
-    time of its timer; None: not."""
+    time of its timer; None: not. `owed`: it is still to be done."""
 
     kind: str
     state: str
@@ -23,6 +26,7 @@ class LedgerPlace(Struct, frozen=True):
     made_at: int
     until: int | None
     alarm: int | None
+    owed: bool
 
 
 class LedgerRecords:
@@ -97,6 +101,8 @@ class LedgerRecords:
             self.listed(place.kind, place.state).key: place.made_at,
             self._keys.set("ledger-home:", place.home): place.made_at,
         }
+        if place.owed:
+            scores[self.listed(place.kind, OWED_LIST).key] = place.made_at
         if place.until is not None:
             scores[self.watched.key] = place.until
         if place.alarm is not None:
