@@ -132,8 +132,8 @@ _LISTS = (
         tag=TAG,
         summary="List promises",
         text="By the time at which they were made. `open`: owed, and not late. `due`: four fifths of the "
-        "time have passed. `overdue`: still owed after its time. `broken`: its time has passed, or somebody said "
-        "that it will not be kept. `kept`: also late; see `late`.",
+        "time have passed. `overdue`: still owed after its time. `broken`: its time has passed, or "
+        "somebody said that it will not be kept. `kept`: also late; see `late`.",
         queues=True,
         scopes=("context:read",),
         parameters=(

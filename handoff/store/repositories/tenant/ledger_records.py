@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from handoff.store.connection import Connection
-from handoff.store.repositories.control import Change, ControlReads
+from handoff.store.repositories.control import Change, ControlReads, decode_record
 
 from .listed import RecordList
 
@@ -93,6 +93,19 @@ class LedgerRecords:
             change.remove(self.timers.key, id_)
         else:
             change.add(self.timers.key, at, id_)
+
+    async def read_progress(self) -> bytes | None:
+        """How far a rebuild is, None if none was interrupted; one round trip."""
+        (found,) = await self._control.read([self._keys.named("ledger-rebuild")])
+        return decode_record(found, bytes) if found is not None else None
+
+    def keep_progress(self, change: Change, state: bytes | None) -> None:
+        """Keep how far a rebuild is, or that it has ended."""
+        key = self._keys.named("ledger-rebuild")
+        if state is None:
+            change.drop(key)
+        else:
+            change.put(key, 1, state)
 
     def _scores(self, place: LedgerPlace) -> dict[bytes, int]:
         """The lists of an entry, with its score in each."""
