@@ -116,9 +116,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, known_facts, credentials, url, health)
         stack.callback(site.inbound.close)
-        timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies, site.ledger)
-        alarms = PromiseAlarms(store, names, site.handoffs.clock_guard, site.ledger)
         retention = RetentionPolicy(settings.retention, names, settings.channel_names)
         parts = RunningParts(
             site=site,
@@ -135,7 +133,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         erasures = Erasures(site, names)
         health.append(erasures.ready)
         await erasures.repeat()
-        await stack.enter_async_context(_background(site, (timers, alarms), delivery, erasures))
+        await stack.enter_async_context(_background(site, _timing(site, names), delivery, erasures))
         await stack.enter_async_context(_deleting_old(site, retention, settings, sources))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
@@ -174,6 +172,12 @@ def _delivery(
         connectors=settings.connectors,
         clock_guard=site.handoffs.clock_guard,
     )
+
+
+def _timing(site: AppContext, tenants: list[str]) -> tuple[Timers, PromiseAlarms]:
+    """What acts by the store's clock. Both hear of the same jumps."""
+    timers = Timers(site.store, site.handoffs, tenants)
+    return timers, PromiseAlarms(site.store, tenants, site.handoffs.clock_guard, site.ledger)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 from handoff.cli.parsing import add_actions, add_admin_options, add_command, add_store_options, page_size
 
-_RUN = "promises.commands"
+_RUN = "promises.actions"
 PROMISES_EXAMPLES = """\
 examples:
   handoff promises list --state overdue

@@ -35,7 +35,6 @@ TICK_S = 0.5  # a promise is a matter of minutes and more
 AT_ONCE = 100  # timers of a tenant that are read at once
 ROUNDS = 10  # reads of a tenant's timers before others have their turn
 SIDE_BY_SIDE = 8  # alarms of a tenant under way
-EVENTS = {Alarm.SOON: "promise.due_soon", Alarm.BROKEN: "promise.broken"}
 STATES = {Alarm.SOON: EntryState.DUE, Alarm.BROKEN: EntryState.BROKEN}
 POSTPONED: Micros = HOUR  # before a restricted customer is looked at again
 FAILED: Micros = MINUTE  # before an alarm that cannot be sent is tried again
@@ -169,9 +168,9 @@ class PromiseAlarms:
     ) -> Event:
         hashes, (owner, queues) = self._store.hashes(tenant), owned
         id_ = public_entry_id(hashes, entry)
-        return Event(
+        event = Event(
             key=f"promise/{id_}/{entry.renewed_at}/{entry.due}/{alarm}",
-            type=EVENTS[alarm],
+            type="promise.due_soon",
             subject=id_,
             at=now,
             data=PromiseAlarm(
@@ -190,6 +189,7 @@ class PromiseAlarms:
             channels=(entry.channel,),
             queues=queues,
         )
+        return event if alarm is Alarm.SOON else msgspec.structs.replace(event, type="promise.broken")
 
     async def _drop(self, tenant: str, entry: LedgerEntry) -> bool:
         """The customer was erased: the promise is no longer anybody's."""

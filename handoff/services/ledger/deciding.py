@@ -39,6 +39,7 @@ from .settling import LedgerRules, read_customer_story, settle
 
 ID_SPACE = "said"
 SOURCE = "decisions"
+ALREADY = {CONFIRMED: "already_confirmed", DISMISSED: "already_dismissed"}
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -121,7 +122,7 @@ def _agreeing(decision: Decision, view: DecisionView) -> DecisionView:
     """The earlier decision. Conflict if it was another one."""
     if view.state != decision.state:
         detail = f"the {decision.kind} was {view.state} already"
-        raise Conflict(detail, code=f"already_{view.state}", current=view)
+        raise Conflict(detail, code=ALREADY[view.state], current=view)
     return view
 
 
