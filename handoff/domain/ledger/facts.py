@@ -74,13 +74,16 @@ def said_at(item: TimelineItem) -> Micros:
 def promises_of(story: Story, rules: Mapping[str, ProofRule] = PROOFS) -> list[PromiseFact]:
     """The promises that were made; what is only reported as kept or broken is none."""
     found = stated_promises(story.of(PROMISES))
-    facts = [_promise(story, it, rules) for it in found if it.proof[0].type == "promise.made"]
+    facts = [made for it in found if (made := _promise(story, it, rules)) is not None]
     deleted = [it for it in story.everything if it.deleted and it.type == "promise.made"]
     return facts + [_withdrawn(it) for it in deleted]
 
 
-def _promise(story: Story, promise: Promise, rules: Mapping[str, ProofRule]) -> PromiseFact:
-    made, steps = promise.proof[0], promise.proof
+def _promise(story: Story, promise: Promise, rules: Mapping[str, ProofRule]) -> PromiseFact | None:
+    steps = promise.proof
+    made = next((it for it in steps if it.type == "promise.made"), None)
+    if made is None:
+        return None
     act = next((name for it in steps if (name := word(it.data.get("act")))), "other")
     fact = PromiseFact(
         id=made.id,
