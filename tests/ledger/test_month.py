@@ -203,3 +203,21 @@ async def test_every_alarm_comes_before_the_break_and_none_twice(own_store: Stor
     kept = sum(it.proved_at is not None for it in month.plans)
     assert await ledger.listed(PROMISE, "kept").count() == kept
     assert await ledger.listed(PROMISE, "broken").count() == PROMISES - kept
+
+
+async def test_a_proof_that_arrives_while_the_promise_is_opened_counts(own_store: Store, tenant: str) -> None:
+    """The relay of another partition passes the proof on before, while, or after the entry is written."""
+    hashes, chance = own_store.hashes(tenant), random.Random(7)
+    plans = [Plan(it, NOON, NOON + 90 * DAY, NOON + HOUR) for it in range(40)]
+    await record_all(own_store, tenant, [it.made() for it in plans])
+
+    async def proved(plan: Plan, home: bytes) -> None:
+        for _ in range(chance.randrange(40)):
+            await asyncio.sleep(0)
+        await record_all(own_store, tenant, [plan.proof()])
+        await settle(own_store, tenant, home, RULES, known_only=True)
+
+    for plan in plans:
+        home = hashes.identity(plan.made().home.identity)
+        await asyncio.gather(settle(own_store, tenant, home, RULES), proved(plan, home))
+    assert await own_store.of(tenant).ledger.listed(PROMISE, "kept").count() == len(plans)

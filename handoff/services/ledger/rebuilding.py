@@ -14,7 +14,7 @@ from handoff.domain.errors import NotFound, Restricted
 from handoff.domain.identity import Identity
 from handoff.store.repositories.control import Change
 from handoff.store.repositories.identities import recorded_types
-from handoff.store.repositories.retention.scan import ScannedRecord, ScanPlace
+from handoff.store.repositories.retention.scan import AT_ONCE, ScannedRecord, ScanPlace
 from handoff.store.store import Store
 
 from .settling import LedgerRules, settle
@@ -31,7 +31,9 @@ class RebuildState(Struct, frozen=True, kw_only=True):
     changed: int = 0
 
 
-async def rebuild(store: Store, tenants: Sequence[str], rules: LedgerRules) -> AsyncIterator[RebuildState]:
+async def rebuild(
+    store: Store, tenants: Sequence[str], rules: LedgerRules, *, at_once: int = AT_ONCE
+) -> AsyncIterator[RebuildState]:
     """Settle every customer who has promises or complaints, without alarms for what is past.
 
     Continues a rebuild that was interrupted. Yields the state after each step, which is stored then.
@@ -40,7 +42,7 @@ async def rebuild(store: Store, tenants: Sequence[str], rules: LedgerRules) -> A
     keeper = store.of(tenants[0])
     state = _read(await keeper.ledger.read_progress())
     while state.place is not None:
-        step = await store.identities.step(state.place)
+        step = await store.identities.step(state.place, at_once)
         counts = [await _settle(store, tenants, it, rules) for it in step.records]
         state = RebuildState(
             place=step.next,
