@@ -1,4 +1,4 @@
-"""Alarms of promises: by webhook and on the streams of whoever owns the customer, without anybody's words."""
+"""Alarms of promises: by webhook and on the streams of the owner of the customer, without anybody's words."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def alarms(events: asyncio.Queue[tuple[str, Any]], count: int) -> list[tup
     return found
 
 
-async def test_the_owner_of_the_customer_is_warned_and_told(ledger: Ledger) -> None:
+async def test_the_owner_of_the_customer_gets_both_alarms(ledger: Ledger) -> None:
     """A broken promise is reported once by webhook, though a touchpoint records it too."""
     handoff = await hand_over(ledger)
     bearer = secret("desk", ledger.tenant)

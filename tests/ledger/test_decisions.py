@@ -19,7 +19,7 @@ async def candidate(ledger: Ledger, section: str = "promised") -> dict[str, Any]
     return dict(line)
 
 
-async def said(ledger: Ledger) -> dict[str, Any]:
+async def spoken(ledger: Ledger) -> dict[str, Any]:
     await ledger.happened("message.received", 120, text="My cellar is wet, when do you come?")
     await ledger.happened("message.sent", 60, text=SENTENCE, **AGENT)
     return await candidate(ledger)
@@ -31,12 +31,12 @@ async def decide(api: Api, customer: str, kind: str, id_: str, action: str, **gi
 
 
 async def test_a_confirmed_candidate_is_a_promise(ledger: Ledger) -> None:
-    line = await said(ledger)
+    line = await spoken(ledger)
     customer = await ledger.customer()
-    answer = await decide(ledger, customer, "promise", line["id"], "confirm", reason="he said so")
+    answer = await decide(ledger, customer, "promise", line["id"], "confirm", reason="he wrote so")
     assert answer.status == 200, answer.raw
     decision = answer.json
-    assert (decision["state"], decision["id"], decision["reason"]) == ("confirmed", line["id"], "he said so")
+    assert (decision["state"], decision["id"], decision["reason"]) == ("confirmed", line["id"], "he wrote so")
     assert decision["due"] == line["params"]["due"]
     (promise,) = await ledger.promises()  # at once, without waiting for the relay
     assert promise["id"] == decision["touchpoint"]
@@ -52,7 +52,7 @@ async def test_a_confirmed_candidate_is_a_promise(ledger: Ledger) -> None:
 
 
 async def test_a_due_time_of_ones_own(ledger: Ledger) -> None:
-    line = await said(ledger)
+    line = await spoken(ledger)
     due = times(await ledger.now(), due=7200)
     answer = await decide(ledger, await ledger.customer(), "promise", line["id"], "confirm", **due)
     assert answer.json["due"] == due["due"]
@@ -63,7 +63,7 @@ async def test_a_due_time_of_ones_own(ledger: Ledger) -> None:
 
 
 async def test_a_dismissed_candidate_is_shown_no_longer(ledger: Ledger) -> None:
-    line = await said(ledger)
+    line = await spoken(ledger)
     customer = await ledger.customer()
     answer = await decide(ledger, customer, "promise", line["id"], "dismiss")
     assert answer.json["state"] == "dismissed"
@@ -75,7 +75,7 @@ async def test_a_dismissed_candidate_is_shown_no_longer(ledger: Ledger) -> None:
 
 
 async def test_of_two_who_decide_at_the_same_time_one_wins(ledger: Ledger) -> None:
-    line = await said(ledger)
+    line = await spoken(ledger)
     customer = await ledger.customer()
     actions = ["confirm", "dismiss"] * 4
     answers = await asyncio.gather(
@@ -89,7 +89,7 @@ async def test_of_two_who_decide_at_the_same_time_one_wins(ledger: Ledger) -> No
 
 
 async def test_unknown_foreign_and_erased(ledger: Ledger) -> None:
-    line = await said(ledger)
+    line = await spoken(ledger)
     customer = await ledger.customer()
     for id_ in ("pc_AAAAAAAAAAAAAAAAAAAAAA", "x", "tp_x"):
         assert (await decide(ledger, customer, "promise", id_, "confirm")).status == 404
@@ -128,4 +128,4 @@ async def test_a_confirmed_complaint_has_a_clock_from_its_first_words(ledger: Le
     feelings = (await ledger.context())["brief"]["feelings"]
     assert [it["code"] for it in feelings] == ["complaint"]
     effort = (await ledger.context())["brief"]["effort"]
-    assert effort["contacts"] == 1  # our own record of it is no contact of theirs
+    assert effort["contacts"] == 1  # our own record of it is not a contact of theirs

@@ -124,7 +124,7 @@ async def test_a_rebuild_finds_what_was_missed_and_continues(own_store: Store, t
     assert interrupted.place is not None
     states = [it async for it in rebuild(own_store, [tenant], RULES)]
     assert states[-1].place is None
-    assert states[-1].seen > interrupted.seen  # continued, not begun again
+    assert states[-1].seen > interrupted.seen  # continued, not started again
     assert states[-1].changed == 20
     assert (await keys_of(own_store, tenant))[b"records"] == 20
     again = [it async for it in rebuild(own_store, [tenant], RULES)]

@@ -1,4 +1,4 @@
-"""Any order of confirming, dismissing, keeping, and breaking leaves what a simple model says."""
+"""Any order of confirming, dismissing, keeping, and breaking leaves the state of a simple model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Promises(RuleBasedStateMachine):
-    """One customer to whom three things were said."""
+    """One customer with three sentences of ours."""
 
     store: ClassVar[Store]
     runner: ClassVar[asyncio.Runner]
@@ -102,7 +102,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule(number=which, state=st.sampled_from(["kept", "broken"]))
     def report(self, number: int, state: str) -> None:
-        """Somebody says so, perhaps before anybody confirmed that it was promised at all."""
+        """A report, perhaps before anybody confirmed the promise."""
         self.count += 1
 
         async def run() -> None:

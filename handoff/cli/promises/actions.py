@@ -30,7 +30,7 @@ def confirm_promise(options: argparse.Namespace) -> int:
 
 
 def dismiss_promise(options: argparse.Namespace) -> int:
-    """Dismiss a sentence that is no promise."""
+    """Dismiss the candidate of a promise."""
     return _decide(options, "promises", "dismiss", {})
 
 
@@ -40,7 +40,7 @@ def confirm_complaint(options: argparse.Namespace) -> int:
 
 
 def dismiss_complaint(options: argparse.Namespace) -> int:
-    """Dismiss a sentence that is no complaint."""
+    """Dismiss the candidate of a complaint."""
     return _decide(options, "complaints", "dismiss", {})
 
 

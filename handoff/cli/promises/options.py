@@ -61,7 +61,7 @@ def _add_list(actions: Any, name: str, states: str) -> None:
 def _add_decisions(actions: Any, kind: str) -> None:
     for name, summary in (
         ("confirm", f"confirm that a sentence is a {kind}"),
-        ("dismiss", f"dismiss a sentence that is no {kind}"),
+        ("dismiss", f"dismiss the candidate of a {kind}"),
     ):
         change: argparse.ArgumentParser = add_command(actions, name, summary)
         change.add_argument("identity", help="type:value, or a customer id")

@@ -43,9 +43,8 @@ class LedgerEntry(OpenRecord, frozen=True, kw_only=True):
     """A promise or a complaint: ids, times, and states, and none of anybody's words.
 
     `id` is the touchpoint that it began with, `home` the identity that this is filed under, `homes` are the
-    customer's identities as of the last look. `made_at` is when it was said, `filed_at` when the touchpoint
-    occurred. `alarm` is the last alarm that
-    was sent. `given_up` is set if our side reported that a promise is broken.
+    customer's identities as of the last look. `made_at` is the time of the words, `filed_at` that of the
+    touchpoint. `alarm` is the last alarm that was sent. `given_up` is set if our side reported that a promise is broken.
     """
 
     id: bytes
@@ -113,7 +112,7 @@ def opened(entry: LedgerEntry, now: Micros, *, quiet: bool) -> LedgerEntry:
 
 
 def with_promise(entry: LedgerEntry, fact: PromiseFact, now: Micros) -> LedgerEntry:
-    """The entry after what the touchpoints say; the same if they say nothing new."""
+    """The entry after these touchpoints; the same if they are known."""
     after = _renewed(entry, fact, now)
     state = EntryState(fact.ended) if fact.ended else None
     if state is None or after.state in (EntryState.KEPT, EntryState.DISMISSED):
@@ -153,7 +152,7 @@ def _renewed(entry: LedgerEntry, fact: PromiseFact, now: Micros) -> LedgerEntry:
 
 
 def with_complaint(entry: LedgerEntry, fact: ComplaintFact) -> LedgerEntry:
-    """The entry after what the touchpoints say; the same if they say nothing new."""
+    """The entry after these touchpoints; the same if they are known."""
     state = EntryState(fact.ended) if fact.ended else EntryState.OPEN
     return msgspec.structs.replace(
         entry,

@@ -20,22 +20,22 @@ from handoff.domain.touchpoint import LATEST
 from .proof import PROOFS, ProofRule, matter_of, proof_of
 
 SOURCE = "ledger"
-"""The source of touchpoints that the ledger records. Its own report of a break is no statement of ours."""
+"""The source of touchpoints that the ledger records. Its report of a break is not one of ours."""
 KEPT, BROKEN, RESOLVED = "kept", "broken", "resolved"
 
 
 class PromiseFact(Struct, frozen=True, kw_only=True):
     """A promise. `id` is the touchpoint that made it; `renewed_at` is when it was last promised.
 
-    `ended` is `kept`, `broken` (somebody said so), `dismissed`, or empty. `proof` is the touchpoint that
-    shows it, and `unrecorded` is set if no touchpoint says so yet: it was found by a rule.
+    `ended` is `kept`, `broken` (if reported), `dismissed`, or empty. `proof` is the touchpoint that
+    shows it, and `unrecorded` is set if a rule found it and no touchpoint reports it yet.
     """
 
     id: str
     conversation: str
     channel: str
     filed_at: Micros
-    """When its touchpoint occurred: somebody may have confirmed it later than it was said."""
+    """When its touchpoint occurred, which is later than the words if somebody confirmed them."""
     made_at: Micros
     renewed_at: Micros
     due: Micros | None
@@ -65,8 +65,8 @@ class ComplaintFact(Struct, frozen=True, kw_only=True):
     reopened: int = 0
 
 
-def said_at(item: TimelineItem) -> Micros:
-    """When a promise or a complaint was said, which may be before somebody confirmed it."""
+def spoken_at(item: TimelineItem) -> Micros:
+    """The time of the words, which may be before somebody confirmed them."""
     stated = stated_time(item.data.get("said_at"))
     return item.occurred_at if stated is None else min(stated, item.occurred_at)
 
@@ -90,8 +90,8 @@ def _promise(story: Story, promise: Promise, rules: Mapping[str, ProofRule]) -> 
         conversation=made.conversation,
         channel=made.channel,
         filed_at=made.occurred_at,
-        made_at=said_at(made),
-        renewed_at=max(said_at(it) for it in steps if it.type == "promise.made"),
+        made_at=spoken_at(made),
+        renewed_at=max(spoken_at(it) for it in steps if it.type == "promise.made"),
         due=stated_time(promise.due),
         act=act,
     )
@@ -149,7 +149,7 @@ def _complaint(
     dismissals = story.of(_DISMISSING)
     standing = [it for it in group if not any(answers_complaint(end, it) for end in dismissals)]
     ours = standing or group
-    first = next((it for it in ours if it.id in known), min(ours, key=lambda it: (said_at(it), it.id)))
+    first = next((it for it in ours if it.id in known), min(ours, key=lambda it: (spoken_at(it), it.id)))
     ends = [
         end
         for end in (story.of(_RESOLVING) if standing else dismissals)
@@ -166,7 +166,7 @@ def _complaint(
         conversation=first.conversation,
         channel=first.channel,
         filed_at=first.occurred_at,
-        since=min(said_at(it) for it in ours),
+        since=min(spoken_at(it) for it in ours),
         ended="" if last is None else (RESOLVED if standing else DISMISSED),
         ended_at=last.occurred_at if last is not None else 0,
         proof=last.id if last is not None else "",
@@ -177,5 +177,5 @@ def _complaint(
 def _asked_again(complaints: Sequence[TimelineItem], matter: Matter | None) -> list[Micros]:
     """When the customer spoke of it: later complaints, and what they asked in the same matter."""
     times = [it.occurred_at for it in complaints if it.direction == "inbound"]
-    times += [said_at(it) for it in complaints if it.direction != "inbound"]
+    times += [spoken_at(it) for it in complaints if it.direction != "inbound"]
     return times + ([ask.signal.at for ask in matter.asks] if matter is not None else [])

@@ -1,4 +1,4 @@
-"""What proves that a promise was kept, as data: by what was promised, on any channel."""
+"""The proof that a promise was kept, as data: by what was promised, on any channel."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PROOFS: Mapping[str, ProofRule] = {
     "send": ProofRule(events=frozenset({"order.shipped", "order.delivered", "shipment.sent"})),
     "visit": ProofRule(events=frozenset({"visit.completed", "appointment.completed"})),
 }
-"""By what was promised. A promise of another kind is kept only if somebody says so."""
+"""By what was promised. A promise of another kind needs a report."""
 
 
 def with_events(events: Mapping[str, frozenset[str]]) -> Mapping[str, ProofRule]:

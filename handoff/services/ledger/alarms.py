@@ -199,7 +199,7 @@ class PromiseAlarms:
         return False
 
     async def _move_timer(self, tenant: str, id_: bytes, at: Micros | None = None) -> None:
-        """Move a timer to a time, or to where its entry says; remove it if the entry has no alarm ahead."""
+        """Move a timer to a time, or to that of its entry; remove it if the entry has no alarm ahead."""
         part, change = self._store.of(tenant), Change()
         (raw,) = await part.ledger.read([id_])
         entry = decode_record(raw, LedgerEntry) if raw is not None else None

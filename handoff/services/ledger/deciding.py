@@ -1,7 +1,7 @@
 """Confirming and dismissing: a decision is a touchpoint at the candidate's home.
 
 Both decisions about a candidate have one event id, made from the candidate's id: the store keeps the first
-and refuses the second, whoever is faster.
+and refuses the second.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ALREADY = {CONFIRMED: "already_confirmed", DISMISSED: "already_dismissed"}
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """What somebody decides about a candidate. `due` overrides the candidate's own."""
+    """A decision about a candidate. `due` overrides the candidate's own."""
 
     kind: str
     confirm: bool
@@ -144,10 +144,10 @@ async def _take_back(
     rules: LedgerRules,
     now: Micros,
 ) -> DecisionView:
-    """Dismiss what a platform recorded. What was confirmed here stays: delete its touchpoint to undo it."""
+    """Dismiss a promise of a platform. A confirmed candidate stays: delete its touchpoint to undo it."""
     if decision.confirm or item.data.get("candidate"):
         return _repeated(customer, item.id, decision, Decided(state=CONFIRMED, item=item))
-    found = FoundCandidate(id=item.id, item=item, sentence=item.text or "", said_by=item.name)
+    found = FoundCandidate(id=item.id, item=item, sentence=item.text or "", spoken_by=item.name)
     return await _record(store, tenant, customer, found, decision, rules, now)
 
 
@@ -177,7 +177,7 @@ async def _record(
         text=candidate.sentence or None,
         language=item.language,
         conversation=read_conversation_id(hashes, item.conversation),
-        actor={"name": candidate.said_by} if candidate.said_by and decision.confirm else None,
+        actor={"name": candidate.spoken_by} if candidate.spoken_by and decision.confirm else None,
         data=_data(candidate, decision, due),
     )
     (result,) = await record(store, tenant, [touchpoint])

@@ -26,11 +26,11 @@ class FoundCandidate(Struct, frozen=True, kw_only=True):
     due: Micros | None = None
     due_rule: str | None = None
     act: str | None = None
-    said_by: str | None = None
+    spoken_by: str | None = None
 
 
 class Decided(Struct, frozen=True, kw_only=True):
-    """What was decided about a candidate, and the touchpoint that says so."""
+    """The decision about a candidate, and its touchpoint."""
 
     state: str
     item: TimelineItem
@@ -63,5 +63,5 @@ def candidate_in(story: Story, kind: str, id_: str) -> FoundCandidate | None:
         sentence=str(line.params.get("words") or item.text or ""),
         due=stated_time(line.params.get("due")),
         act=word(line.params.get("act")) or None,
-        said_by=item.name,
+        spoken_by=item.name,
     )

@@ -17,7 +17,7 @@ from handoff.store.repositories.timelines import read_places
 from handoff.store.store import Store
 
 from .entries import public_entry_id, read_entries
-from .owners import NOBODY, LedgerOwner, owners_of
+from .owners import NO_OWNER, LedgerOwner, owners_of
 
 MAX_SCANNED = 5_000  # entries read for one filtered page; the answer states where it stopped
 OVERDUE = "overdue"
@@ -120,7 +120,7 @@ async def list_entries(
             entry = entries.get(place[0])
             if entry is None or not matches(entry, wanted.state, now):
                 continue
-            owner = owned.get(entry.id, (NOBODY, ()))[0]
+            owner = owned.get(entry.id, (NO_OWNER, ()))[0]
             if wanted.owner is not None and not owner.matches(wanted.owner):
                 continue
             if readable is None or await readable(entry):
@@ -152,7 +152,7 @@ def shown_state(entry: LedgerEntry, now: Micros) -> str:
 
 
 async def words_of(store: Store, tenant: str, entries: Sequence[LedgerEntry]) -> dict[bytes, str]:
-    """What was said, by the entry's id, where it may be shown. Four round trips."""
+    """The words of entries by the entries' ids, where they may be shown. Four round trips."""
     hashes = store.hashes(tenant)
     found = await read_places(store.connection, store.keys, [(it.home, it.id) for it in entries])
     records = await read_records(store.connection, store.keys, list({it.home for it in entries}))

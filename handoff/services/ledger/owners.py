@@ -1,4 +1,4 @@
-"""Who owns a customer now: the agent of the newest accepted handoff, else the newest pending one's queue."""
+"""The current owner of a customer: an agent with an accepted handoff, else the queue of a pending one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LedgerOwner(Struct, frozen=True, kw_only=True):
         return name in (self.agent, self.queue)
 
 
-NOBODY = LedgerOwner()
+NO_OWNER = LedgerOwner()
 
 
 def owner_of(handoffs: Iterable[Handoff]) -> tuple[LedgerOwner, tuple[str, ...]]:
@@ -33,7 +33,7 @@ def owner_of(handoffs: Iterable[Handoff]) -> tuple[LedgerOwner, tuple[str, ...]]
     newest = sorted(handoffs, key=lambda it: (it.requested_at, it.id), reverse=True)
     chosen = next((it for it in newest if it.owning), None) or next((it for it in newest if it.pending), None)
     if chosen is None:
-        return NOBODY, ()
+        return NO_OWNER, ()
     queue = chosen.to.queue
     agent = chosen.owner if chosen.owning else (None if queue else chosen.to.agent)
     owner = LedgerOwner(agent=agent, queue=None if agent else queue, handoff=chosen.id)

@@ -29,7 +29,7 @@ class PromiseSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Promises and their proof.
 
     `agents_confirm` names the tenants where what an agent writes counts as promised without confirmation.
-    What a bot writes never does.
+    That of a bot never does.
     """
 
     agents_confirm: list[str] = field(default_factory=list)

@@ -117,7 +117,7 @@ async def settle(
 
 
 async def read_customer_story(store: Store, tenant: str, customer: Customer, now: Micros) -> Story:
-    """What the rules read: the customer's newest touchpoints, with their signals and matters."""
+    """The customer's newest touchpoints as the rules read them, with signals and matters."""
     everything = ContextSelection()
     history = await read_history(store, tenant, customer, everything)
     return await story_of(store, history, now, None, (), everything)
