@@ -1,0 +1,148 @@
+"""The grammar of promises and complaints in one language: as its pack states it, and ready to be matched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Literal
+
+from msgspec import Struct, field
+
+from .date_words import DateLexicon, DateWords, lexicon
+from .templates import Places, TemplateBook, Templates, Vocabulary
+from .words import phrase
+
+Act = Literal["call", "write", "refund", "send", "visit", "other"]
+ACTS: tuple[Act, ...] = ("call", "write", "refund", "send", "visit", "other")
+
+
+class SaidWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Templates by what they show, and the lists of words that they name (`templates`)."""
+
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    promises: dict[Act, list[str]] = field(default_factory=dict)
+    """By act: sentences that commit us, with a time or without."""
+    timed: dict[Act, list[str]] = field(default_factory=dict)
+    """By act: sentences that commit us only if they name a time ("it arrives tomorrow")."""
+    notes: dict[Act, list[str]] = field(default_factory=dict)
+    """By act: what internal notes write of a promise ("promised to call back")."""
+    harmless: list[str] = field(default_factory=list)
+    """Phrases that would block and do not: "don't worry", "no later than"."""
+    blocks: list[str] = field(default_factory=list)
+    """In the same part of the sentence: negations, modals, the past, hedges."""
+    conditions: list[str] = field(default_factory=list)
+    """Anywhere in the sentence: "if", "unless", "as soon as you"."""
+    reports: list[str] = field(default_factory=list)
+    """Anywhere in the sentence: what others said, or what was said before."""
+    contrasts: list[str] = field(default_factory=list)
+    """Words that begin a new part: "but"."""
+    joins: list[str] = field(default_factory=list)
+    """Words that begin a new part where one of `{subjects}` follows: "and"."""
+    complaints: list[str] = field(default_factory=list)
+    complaining_questions: list[str] = field(default_factory=list)
+    """Questions that complain: "why does nobody call me back"."""
+    praise: list[str] = field(default_factory=list)
+    """In the same sentence as words of a complaint: it is none ("no complaints")."""
+    settled: list[str] = field(default_factory=list)
+    """A customer's matter is settled: "it works now", "no need to call"."""
+    ends: list[str] = field(default_factory=list)
+    """A conversation ends: "that was all"."""
+    goodbyes: list[str] = field(default_factory=list)
+    """They end a conversation together with `thanks`."""
+    thanks: list[str] = field(default_factory=list)
+    reopens: list[str] = field(default_factory=list)
+    """Anywhere in a message: it ends nothing ("but", "please send")."""
+
+
+class Compiled(Struct, frozen=True, kw_only=True):
+    """The templates and dates of one language, ready to be matched."""
+
+    vocabulary: Vocabulary
+    promises: Mapping[Act, Templates]
+    timed: Mapping[Act, Templates]
+    notes: Mapping[Act, Templates]
+    harmless: Templates
+    blocks: Templates
+    conditions: Templates
+    reports: Templates
+    contrasts: frozenset[str]
+    joins: frozenset[str]
+    subjects: frozenset[str]
+    complaints: Templates
+    complaining_questions: Templates
+    praise: Templates
+    settled: Templates
+    ends: Templates
+    goodbyes: Templates
+    thanks: Templates
+    reopens: Templates
+    dates: DateLexicon
+    promising: frozenset[str]
+    """Every promise has one of these words."""
+    complaining: frozenset[str]
+    closing: frozenset[str]
+
+    def plain(self, words: Sequence[str]) -> tuple[list[str], Places]:
+        """Words without phrases that look like a negation and are none, and what is where in them."""
+        rest = list(words)
+        for _phrase in range(4):
+            places = self.vocabulary.places(rest)
+            span = self.harmless.span(places, len(rest))
+            if span is None or span[0] == span[1]:
+                return rest, places
+            del rest[span[0] : span[1]]
+        return rest, self.vocabulary.places(rest)
+
+
+class Grammar(Struct, frozen=True, kw_only=True, dict=True):
+    """One language as its pack states it. It is compiled when the first text in it is read."""
+
+    language: str
+    function_words: frozenset[str]
+    said: SaidWords
+    dates: DateWords
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        """ValueError for a template that names a list that the pack lacks."""
+        said, book = self.said, TemplateBook(self.said.lists)
+        promises, timed, notes = (
+            {act: book.compiled(table[act]) for act in ACTS if act in table}
+            for table in (said.promises, said.timed, said.notes)
+        )
+        complaints, questions = book.compiled(said.complaints), book.compiled(said.complaining_questions)
+        settled, ends, goodbyes = map(book.compiled, (said.settled, said.ends, said.goodbyes))
+        promising = [it for table in (promises, timed, notes) for it in table.values()]
+        return Compiled(
+            promises=promises,
+            timed=timed,
+            notes=notes,
+            harmless=book.compiled(said.harmless),
+            blocks=book.compiled(said.blocks),
+            conditions=book.compiled(said.conditions),
+            reports=book.compiled(said.reports),
+            complaints=complaints,
+            complaining_questions=questions,
+            praise=book.compiled(said.praise),
+            settled=settled,
+            ends=ends,
+            goodbyes=goodbyes,
+            thanks=book.compiled(said.thanks),
+            reopens=book.compiled(said.reopens),
+            vocabulary=book.vocabulary(),
+            contrasts=_words(said.contrasts),
+            joins=_words(said.joins),
+            subjects=_words(said.lists.get("subjects", [])),
+            dates=lexicon(self.dates),
+            promising=_triggers(promising),
+            complaining=_triggers([complaints, questions]),
+            closing=_triggers([settled, ends, goodbyes]),
+        )
+
+
+def _triggers(tables: Iterable[Templates]) -> frozenset[str]:
+    return frozenset(word for it in tables for word in it.triggers)
+
+
+def _words(stated: Iterable[str]) -> frozenset[str]:
+    return frozenset(spelled for it in stated for spelled in phrase(it))
