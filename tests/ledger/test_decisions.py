@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.access.conftest import Api
 
-from .conftest import Ledger, times
+from .conftest import Ledger, opened, times
 
 SENTENCE = "I will call you back tomorrow."
 AGENT = {"direction": "outbound", "actor": {"type": "agent", "name": "Mia"}}
@@ -129,3 +129,21 @@ async def test_a_confirmed_complaint_has_a_clock_from_its_first_words(ledger: Le
     assert [it["code"] for it in feelings] == ["complaint"]
     effort = (await ledger.context())["brief"]["effort"]
     assert effort["contacts"] == 1  # our own record of it is not a contact of theirs
+
+
+async def test_by_policy_a_sentence_that_an_agent_typed_needs_no_confirmation(valkey: str) -> None:
+    async with opened(valkey, promises=lambda tenant: {"agents_confirm": [tenant]}) as ledger:
+        await ledger.happened("message.received", 120, text="My cellar is wet, when do you come?")
+        bot = {"direction": "outbound", "actor": {"type": "bot"}}
+        await ledger.happened("message.sent", 90, text="We will send you a contract today.", **bot)
+        await ledger.happened("message.sent", 60, text=SENTENCE, **AGENT)
+
+        async def listed() -> list[tuple[str, str]]:
+            return [(it["text"], it["state"]) for it in await ledger.promises()]
+
+        await ledger.until([(SENTENCE, "open")], listed)
+        (promise,) = await ledger.promises()
+        assert promise["due"] is not None
+        path = f"/v1/touchpoints/{promise['id']}"
+        made = await ledger.ok("GET", path)
+        assert made["data"]["automatic"] is True

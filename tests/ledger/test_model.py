@@ -27,7 +27,7 @@ from tests.examples import examples
 from tests.packs import packs
 from tests.samples import record_all, touchpoint
 
-SENTENCES = ("I will call you back.", "I will send you the contract.", "We will pay for the damage.")
+SENTENCES = ("I will call you back.", "I will send you the contract.", "I will write to you tomorrow.")
 RULES = LedgerRules()
 which = st.integers(0, len(SENTENCES) - 1)
 T = TypeVar("T")
@@ -152,7 +152,7 @@ def machine(valkey: str) -> Iterator[type[Promises]]:
 
 def test_decisions_and_reports_in_any_order(machine: type[Promises]) -> None:
     chosen = settings(
-        max_examples=examples(40),
+        max_examples=examples(30),
         stateful_step_count=10,
         suppress_health_check=list(HealthCheck),
         deadline=None,

@@ -25,9 +25,9 @@ from handoff.services.ledger.settling import LedgerRules, settle
 from handoff.store.store import Store
 from tests.samples import NOON, record_all, touchpoint
 
-PROMISES = int(os.environ.get("HANDOFF_PROMISES", "200"))
+PROMISES = int(os.environ.get("HANDOFF_PROMISES", "120"))
 WORKERS = 3
-STEP = 4 * HOUR
+STEP = 6 * HOUR
 MONTH = 31 * DAY
 RULES = LedgerRules()
 

@@ -50,7 +50,7 @@ def _read(text: str, grammar: Grammar) -> _Read | None:
             return "open"
     if settled:
         return "settled"
-    return "goodbye" if goodbye and thanked or compiled.ends.match(*_places(text, grammar)) else None
+    return "goodbye" if (goodbye and thanked) or compiled.ends.match(*_places(text, grammar)) else None
 
 
 def _places(text: str, grammar: Grammar) -> tuple[dict[str, dict[int, list[int]]], int]:

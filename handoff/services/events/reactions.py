@@ -107,7 +107,8 @@ class Followers:
         """Run all reactions to a touchpoint. Raises an error only if the reactions should be tried again."""
         if touchpoint.participants:
             await refer(self._store, touchpoint.tenant, touchpoint.home, touchpoint.id)
-        await self._ledger.follow(touchpoint.tenant, touchpoint.home, touchpoint.type, quiet=touchpoint.quiet)
+        place = (touchpoint.home, touchpoint.id)
+        await self._ledger.follow(touchpoint.tenant, place, touchpoint.type, quiet=touchpoint.quiet)
         if touchpoint.quiet or touchpoint.type.startswith(OURS):
             return
         detecting = any(policy.tenant == touchpoint.tenant for policy in self._policies)

@@ -15,8 +15,9 @@ from handoff.domain.brief.lines import stated_time
 from handoff.domain.brief.shapes import TimelineItem
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import Conflict, Gone, HandoffError, NotFound
+from handoff.domain.ledger.entry import PROMISE
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
-from handoff.services.customers.customer import Customer
+from handoff.services.customers.customer import Customer, by_key
 from handoff.services.handoffs.targets import read_conversation_id
 from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.timeline.recording import record
@@ -32,6 +33,7 @@ from .finding import (
     FoundCandidate,
     candidate_in,
     decided_in,
+    promised_by_agent,
     recorded_in,
 )
 from .recording import REUSED, home_handle_of
@@ -39,6 +41,7 @@ from .settling import LedgerRules, read_customer_story, settle
 
 ID_SPACE = "said"
 SOURCE = "decisions"
+POLICY = "policy:agents_confirm"
 ALREADY = {CONFIRMED: "already_confirmed", DISMISSED: "already_dismissed"}
 
 
@@ -100,6 +103,23 @@ async def decide(
     if candidate is None:
         raise NotFound(f"the customer has no such {decision.kind}")
     return await _record(store, tenant, customer, candidate, decision, rules, now)
+
+
+async def confirm_typed(store: Store, tenant: str, place: tuple[bytes, bytes], rules: LedgerRules) -> None:
+    """Confirm the promises that an agent typed in the message at this home and with this id, by policy.
+
+    Raises NotFound if the customer was erased in the meantime.
+    """
+    now = await store.of(tenant).clock()
+    customer = await by_key(store, tenant, place[0])
+    story = await read_customer_story(store, tenant, customer, now)
+    item = story.by_id.get(store.hashes(tenant).public(TOUCHPOINT, *place))
+    for id_ in promised_by_agent(story, item) if item is not None else ():
+        decision = Decision(kind=PROMISE, confirm=True, by=POLICY, automatic=True)
+        try:
+            await decide(store, tenant, customer, id_, decision, rules, now)
+        except Conflict:  # somebody dismissed it at the same time
+            continue
 
 
 def _repeated(customer: Customer, id_: str, decision: Decision, decided: Decided) -> DecisionView:

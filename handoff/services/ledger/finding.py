@@ -5,12 +5,13 @@ from __future__ import annotations
 from msgspec import Struct
 
 from handoff.domain.brief import Story
-from handoff.domain.brief.lines import stated_time, word
-from handoff.domain.brief.sections.candidates import complaint_candidates, promise_candidates
+from handoff.domain.brief.lines import word
+from handoff.domain.brief.sections.candidates import said_of
 from handoff.domain.brief.sections.decided import DECIDING
 from handoff.domain.brief.shapes import TimelineItem
 from handoff.domain.clock import Micros
 from handoff.domain.ledger.entry import PROMISE
+from handoff.domain.said import Candidate
 
 CONFIRMED, DISMISSED = "confirmed", "dismissed"
 OPENING = {"promise": "promise.made", "complaint": "complaint.opened"}
@@ -52,16 +53,26 @@ def recorded_in(story: Story, kind: str, id_: str) -> TimelineItem | None:
 
 def candidate_in(story: Story, kind: str, id_: str) -> FoundCandidate | None:
     """The candidate with this id."""
-    lines = promise_candidates(story) if kind == PROMISE else complaint_candidates(story)
-    line = next((it for it in lines if it.id == id_), None)
-    item = story.by_id.get(line.touchpoints[-1]) if line is not None else None
-    if line is None or item is None:
-        return None
+    for item in story.items:
+        for made in said_of(story, item):
+            if made.id == id_ and made.kind == kind:
+                return found_candidate(made, item)
+    return None
+
+
+def found_candidate(made: Candidate, item: TimelineItem) -> FoundCandidate:
     return FoundCandidate(
-        id=id_,
+        id=made.id,
         item=item,
-        sentence=str(line.params.get("words") or item.text or ""),
-        due=stated_time(line.params.get("due")),
-        act=word(line.params.get("act")) or None,
-        spoken_by=item.name,
+        sentence=made.sentence,
+        due=made.due,
+        due_rule=made.due_rule,
+        act=made.act,
+        spoken_by=made.speaker_name,
     )
+
+
+def promised_by_agent(story: Story, item: TimelineItem) -> list[str]:
+    """The ids of the promises that a person of ours typed in a message, if nobody decided about them."""
+    made = [it for it in said_of(story, item) if it.kind == PROMISE and it.speaker == "person"]
+    return [it.id for it in made if decided_in(story, PROMISE, it.id) is None]
