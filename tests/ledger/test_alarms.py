@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from handoff.domain.clock import MINUTE
 from tests.access.conftest import stream_of
 from tests.api.conftest import secret
 from tests.delivery.subscribers import subscriber, until
@@ -79,3 +80,24 @@ async def test_a_promise_that_is_kept_in_time_raises_no_second_alarm(ledger: Led
     await ledger.until({id_: "kept"}, ledger.states)
     timers = ledger.server.store.of(ledger.tenant).ledger.timers
     assert await timers.count() == 0
+
+
+async def test_a_restricted_customer_causes_no_alarms(ledger: Ledger) -> None:
+    """Until the restriction is lifted: the timer is put off."""
+    id_ = await ledger.promised(3, data={"act": "call"})
+    await ledger.until({id_: "open"}, ledger.states)
+    officer = {"token": "desk", "headers": {}}
+    path = f"/v1/customers/{await ledger.customer()}/restriction"
+    await ledger.ok("PUT", path, {"reason": "a dispute"}, **officer)
+    timers = ledger.server.store.of(ledger.tenant).ledger.timers
+
+    async def put_off() -> bool:
+        ((_id, due),) = await timers.entries(limit=1)
+        return due > await ledger.now() + 30 * MINUTE
+
+    await ledger.until(True, put_off)
+    entries = await ledger.server.store.of(ledger.tenant).outbox.after("0-0", 100)
+    assert entries is None or not [it for it in entries.entries if b"promise.due_soon" in it.payload]
+    (promise,) = await ledger.promises()
+    assert promise["text"] is None
+    assert promise["state"] in ("open", "overdue")

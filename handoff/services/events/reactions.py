@@ -5,6 +5,7 @@ The outbox drives them, so that none is lost and any may be repeated: each step 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 import structlog
@@ -74,15 +75,14 @@ class Followers:
         self._policies = [it for it in policies if it.when.transfers is None]
 
     async def look(self, tenants: Iterable[str]) -> None:
-        """Find out in which tenants a handoff has an owner, and which the ledger watches; two round trips.
+        """Find out in which tenants a handoff has an owner, and which the ledger watches; one round trip.
 
         Called after entries are read and before their reactions run, so that no acceptance that precedes a
         touchpoint is missed.
         """
         names = list(tenants)
-        await self._ledger.look(names)
         lists = [self._store.of(it).handoffs.accepted for it in names]
-        sizes = await count_each(self._store.connection, lists)
+        sizes, _ = await asyncio.gather(count_each(self._store.connection, lists), self._ledger.look(names))
         self._owning |= {it: size != 0 for it, size in zip(names, sizes, strict=True)}
 
     def concerns(self, touchpoint: StoredTouchpoint) -> bool:

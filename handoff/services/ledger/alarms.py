@@ -24,6 +24,7 @@ from handoff.services.events.payloads import PromiseAlarm
 from handoff.services.events.publishing import Event, encode_event
 from handoff.services.handoffs.records import read_of_homes
 from handoff.store.repositories.control import Change, Changed, decode_record
+from handoff.store.repositories.tenant.ledger_records import due_timers
 from handoff.store.store import Store
 
 from .entries import forget_entry, public_entry_id, write_entry
@@ -33,7 +34,7 @@ from .settling import LedgerRules, settle
 
 TICK_S = 0.5  # a promise is a matter of minutes and more
 AT_ONCE = 100  # timers of a tenant that are read at once
-ROUNDS = 10  # reads of a tenant's timers before others have their turn
+ROUNDS = 10  # reads of the timers before the next look at the clock
 SIDE_BY_SIDE = 8  # alarms of a tenant under way
 STATES = {Alarm.SOON: EntryState.DUE, Alarm.BROKEN: EntryState.BROKEN}
 POSTPONED: Micros = HOUR  # before a restricted customer is looked at again
@@ -84,14 +85,19 @@ class PromiseAlarms:
         now = await self._clocks.now(self._store, self._tenants[0])
         if not self._guard.trusts(now, self._clocks.monotonic()):
             return 0
-        sent = 0
-        for tenant in list(self._tenants):
-            for _round in range(ROUNDS):
-                ids = await self._store.of(tenant).ledger.timers.up_to(now, start=0, limit=AT_ONCE)
-                done = await self._send_each(tenant, ids, now)
+        sent, waiting = 0, list(self._tenants)
+        for _round in range(ROUNDS):
+            timers = [self._store.of(it).ledger.timers for it in waiting]
+            due = await due_timers(self._store.connection, timers, now, AT_ONCE)
+            more: list[str] = []
+            for tenant, ids in zip(waiting, due, strict=True):
+                done = await self._send_each(tenant, ids, now) if ids else 0
                 sent += done
-                if len(ids) < AT_ONCE or not done:
-                    break
+                if done and len(ids) == AT_ONCE:
+                    more.append(tenant)
+            waiting = more
+            if not waiting:
+                break
         return sent
 
     async def _send_each(self, tenant: str, ids: Sequence[bytes], now: Micros) -> int:

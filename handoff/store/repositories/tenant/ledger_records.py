@@ -123,6 +123,17 @@ class LedgerRecords:
         return scores
 
 
+async def due_timers(
+    connection: Connection, lists: Sequence[RecordList], now: int, limit: int
+) -> list[list[bytes]]:
+    """The entries of each list of timers that are due, of any tenants, at most `limit` of each. None where a
+    list could not be read: its turn comes again. One round trip."""
+    found = await connection.pipeline(
+        [(b"ZRANGE", it.key, b"-inf", now, b"BYSCORE", b"LIMIT", 0, limit) for it in lists]
+    )
+    return [list(ids) if isinstance(ids, list) else [] for ids in found]
+
+
 async def count_watched(connection: Connection, lists: Sequence[RecordList], now: int) -> list[int | None]:
     """How many entries of each list are watched after `now`, of any tenants; None where one could not be
     read. One round trip."""
