@@ -1,4 +1,4 @@
-"""`python -m tests.fidelity [--write] [NAME …]`: play the journeys, measure, write the page."""
+"""`python -m tests.fidelity [--write | --blind] [NAME …]`: play the journeys, measure, write the page."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.store.servers import free_port
 
 from . import wire
 from .grammar import made_journeys
-from .journey import Journey, read_journeys
-from .measure import brief_lines, judge
+from .journey import BLIND, Journey, Played, read_journeys
+from .measure import Verdict, brief_lines, judge
 from .player import play_all
-from .report import details, page
+from .report import blind_page, details, page
 
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 
@@ -37,14 +37,17 @@ def server() -> Iterator[tuple[str, int]]:
 def main() -> None:
     ask = argparse.ArgumentParser(description="Measure how much of a customer's history reaches the agent.")
     ask.add_argument("--write", action="store_true", help="write docs/fidelity.md")
+    ask.add_argument("--blind", action="store_true", help="play the blind journeys; of half b only the sums")
     ask.add_argument("names", nargs="*", help="play these journeys only, and print their briefs")
     given = ask.parse_args()
+    if given.blind:
+        _play_blind(given.names)
+        return
     by_hand, made = read_journeys(), made_journeys()
     chosen = [it for it in (*by_hand, *made) if not given.names or it.id in given.names]
     started = time.monotonic()
-    with server() as (url, mail_port):
-        played = asyncio.run(play_all(url, mail_port, chosen))
-    judged = sorted(((it.journey, judge(it)) for it in played), key=lambda it: it[0].id)
+    played = _play(chosen)
+    judged = _judged(played)
     for one_played in played if given.names else ():
         _print_brief(
             one_played.journey, brief_lines(one_played.context), one_played.context["brief"]["effort"]["text"]
@@ -58,6 +61,24 @@ def main() -> None:
     elif not given.names:
         print(text[: text.index("## How to read it")])
     print(f"{len(judged)} journeys in {time.monotonic() - started:.0f} s")
+
+
+def _play(journeys: list[Journey]) -> list[Played]:
+    with server() as (url, mail_port):
+        return asyncio.run(play_all(url, mail_port, journeys))
+
+
+def _judged(played: list[Played]) -> list[tuple[Journey, Verdict]]:
+    return sorted(((it.journey, judge(it)) for it in played), key=lambda it: it[0].id)
+
+
+def _play_blind(names: list[str]) -> None:
+    """The details of half a, and the sums of both halves. With names: those of half a, with their briefs."""
+    chosen = [it for it in read_journeys(BLIND) if not names or (it.id in names and not it.sealed)]
+    played = _play(chosen)
+    for one in played if names else ():
+        _print_brief(one.journey, brief_lines(one.context), one.context["brief"]["effort"]["text"])
+    print(blind_page(_judged(played)))
 
 
 def _print_brief(journey: Journey, lines: list[dict[str, str]], effort: str) -> None:
