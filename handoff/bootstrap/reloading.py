@@ -15,7 +15,6 @@ from msgspec import Struct
 from handoff.adapter.contract import Listener
 from handoff.api.http.app_keys import AppContext, Reloaded
 from handoff.delivery.settings import subscriptions_of
-from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, Unprocessable
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
@@ -31,7 +30,7 @@ from handoff.store.store import Store
 
 from .redaction import build_patterns, masked_kinds
 from .settings import Settings
-from .sources import build_sources, facts, source_rules, spaces, tenants
+from .sources import brief_rules, build_sources, facts, spaces, tenants
 
 _FIXED = ("server", "store", "identity", "panel", "audit", "limits")
 """Sections that only a restart applies."""
@@ -134,8 +133,7 @@ class Reloader:
         site.ledger.replace(ledger_rules(new.promises))
         parts.retention.replace(new.retention, names, new.channel_names)
         parts.facts[:] = facts(sources)
-        rules = source_rules(sources)
-        parts.store.brief_rules = BriefRules(packs=parts.store.brief_rules.packs, sources=rules)
+        parts.store.use_rules(brief_rules(new, sources, parts.store.brief_rules.packs))
         parts.store.forget_reads()  # it was read by the rules from before
         site.recent.clear()
         for use in site.on_reload:

@@ -64,7 +64,7 @@ from .redaction import build_masking, build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .shown_settings import shown_settings
-from .sources import build_sources, facts, regions, source_rules, spaces, tenants
+from .sources import brief_rules, build_sources, facts, regions, spaces, tenants
 from .store_probe import wait_for_store
 
 __all__ = ["Options", "Server", "running", "running_in"]
@@ -109,7 +109,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, bound.listening.getsockname()[1])
-        briefs = BriefRules(packs=options.packs or load_packs(), sources=source_rules(sources))
+        briefs = brief_rules(settings, sources, options.packs or load_packs())
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         health = await stack.enter_async_context(keys_open(store, names))
         known_facts = facts(sources)

@@ -720,7 +720,7 @@ export interface paths {
         put?: never;
         /**
          * Confirm that a sentence is a promise
-         * @description Records `promise.made` where the sentence was said. With a due time, it raises alarms.
+         * @description Records `promise.made` in the conversation of the sentence. With a due time, it raises alarms.
          *
          *     Needs the scope `handoffs:write`.
          */
@@ -741,7 +741,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Dismiss a sentence that is no promise, or take a recorded promise back
+         * Dismiss the candidate of a promise, or take a recorded promise back
          * @description Records `promise.dismissed`. It is no longer shown, and raises no alarms.
          *
          *     Needs the scope `handoffs:write`.
@@ -764,7 +764,7 @@ export interface paths {
         put?: never;
         /**
          * Confirm that a sentence is a complaint
-         * @description Records `complaint.opened`. The clock of the complaint runs since the sentence was said.
+         * @description Records `complaint.opened`. The clock of the complaint starts at the sentence.
          *
          *     Needs the scope `handoffs:write`.
          */
@@ -785,7 +785,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Dismiss a sentence that is no complaint
+         * Dismiss the candidate of a complaint
          * @description Records `complaint.dismissed`. It is no longer shown.
          *
          *     Needs the scope `handoffs:write`.
@@ -806,7 +806,7 @@ export interface paths {
         };
         /**
          * List promises
-         * @description By the time at which they were made. `open`: owed, and not late. `due`: four fifths of the time have passed. `overdue`: still owed after its time. `broken`: its time has passed, or somebody said that it will not be kept. `kept`: also late; see `late`.
+         * @description By the time at which they were made. `open`: owed, and not late. `due`: four fifths of the time have passed. `overdue`: still owed after its time. `broken`: its time has passed, or our side reported that it will not be kept. `kept`: also late; see `late`.
          *
          *     Needs the scope `context:read`.
          */
@@ -1000,7 +1000,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of a queue
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -1022,7 +1022,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of an agent
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -2001,6 +2001,7 @@ export interface components {
             left_out: {
                 [key: string]: number;
             };
+            language: components["schemas"]["CustomerLanguage"] | null;
             summary: components["schemas"]["Summary"] | null;
         };
         /**
@@ -2353,6 +2354,15 @@ export interface components {
             consents?: components["schemas"]["Consent"][];
         };
         /**
+         * CustomerLanguage
+         * @description The customer's language: `stated` by a trait, or `recognised` in what they wrote.
+         */
+        CustomerLanguage: {
+            language: string;
+            /** @enum {unknown} */
+            source: "recognised" | "stated";
+        };
+        /**
          * Decision
          * @description A decision. `id` is what was decided about, `touchpoint` what records it.
          */
@@ -2599,6 +2609,7 @@ export interface components {
             candidates?: components["schemas"]["HandoffCandidate"][];
             question?: string;
             consent_missing?: string;
+            language?: components["schemas"]["HandoffLanguage"];
         };
         /**
          * HandoffCandidate
@@ -2638,6 +2649,15 @@ export interface components {
              * @default []
              */
             fallback?: components["schemas"]["FallbackInput"][];
+        };
+        /**
+         * HandoffLanguage
+         * @description The language of a handoff's customer, and whether it was `stated` or `recognised` in what they wrote.
+         *         Platforms route by it.
+         */
+        HandoffLanguage: {
+            language: string;
+            source: string;
         };
         /**
          * HandoffList

@@ -31,7 +31,7 @@ def said_in(
     language: str | None = None,
     matter: str | None = None,
 ) -> list[Candidate]:
-    """The candidates in one touchpoint: promises in what we sent or noted, complaints in what a customer wrote.
+    """The candidates in one touchpoint: promises in what we sent or noted, complaints in what they wrote.
 
     `language` is the conversation's, `matter` the reference of what it is about.
     """

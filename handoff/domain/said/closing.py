@@ -1,4 +1,4 @@
-"""Whether a customer's message ends a conversation: "it works now, no need to call", "that's all, thanks, bye"."""
+"""Whether a customer's message ends a conversation: "it works now, no need to call", "that's all, bye"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from .grammar import Grammar
 from .language import likely
 from .sentences import own_words, sentences
-from .words import words_of
+from .words import SENTENCE_END, quick_words
 
 MAX_CLOSING = 500  # characters of a message: what is longer has content
 MAX_CLOSING_WORDS = 60
@@ -25,7 +25,7 @@ def closing_of(text: str, grammars: Mapping[str, Grammar], language: str | None 
     own = own_words(text)
     if any(it in own for it in _QUESTIONS):
         return None
-    words = words_of(own).words
+    words = quick_words(own)
     if not 0 < len(words) <= MAX_CLOSING_WORDS:
         return None
     for grammar in likely(grammars, words, language):
@@ -38,21 +38,17 @@ def closing_of(text: str, grammars: Mapping[str, Grammar], language: str | None 
 
 def _read(text: str, grammar: Grammar) -> _Read | None:
     compiled = grammar.compiled
-    settled = goodbye = thanked = False
+    stated: list[str] = []
     for first, last in sentences(text):
-        words = words_of(text[first:last]).words
-        rest, places = compiled.plain(words)
-        count = len(rest)
-        settled = settled or compiled.settled.match(places, count)
-        goodbye = goodbye or compiled.goodbyes.match(places, count)
-        thanked = thanked or compiled.thanks.match(places, count)
-        if compiled.reopens.match(places, count) or compiled.complaints.match(places, count):
-            return "open"
-    if settled:
-        return "settled"
-    return "goodbye" if (goodbye and thanked) or compiled.ends.match(*_places(text, grammar)) else None
-
-
-def _places(text: str, grammar: Grammar) -> tuple[dict[str, dict[int, list[int]]], int]:
-    words = words_of(text).words
-    return grammar.compiled.vocabulary.places(words), len(words)
+        stated += [*quick_words(text[first:last]), SENTENCE_END]
+    kept, places = compiled.plain(stated)
+    count = len(kept)
+    settled = compiled.settled.match(places, count)
+    ended = settled or compiled.ends.match(places, count)
+    if not ended:
+        ended = compiled.goodbyes.match(places, count) and compiled.thanks.match(places, count)
+    if not ended:
+        return None
+    if compiled.reopens.match(places, count) or compiled.complaints.match(places, count):
+        return "open"
+    return "settled" if settled else "goodbye"

@@ -85,14 +85,14 @@ def terms(words: Sequence[str], known: DateLexicon) -> list[Term]:
 
 def elements(words: Sequence[str], known: DateLexicon) -> list[Element]:
     """The times that a sentence names, in their order."""
-    read = _Reader(terms(words, known))
+    read = _TimeReader(terms(words, known))
     return list(read.all())
 
 
 _NOTHING = Term("")
 
 
-class _Reader:
+class _TimeReader:
     """Reads terms from left to right."""
 
     def __init__(self, found: Sequence[Term]) -> None:

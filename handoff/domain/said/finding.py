@@ -13,7 +13,7 @@ from .grammar import Grammar
 from .language import likely
 from .promising import Commitment, commitments
 from .sentences import own_words, sentences, without_quotations
-from .words import Words, words_of
+from .words import Words, quick_words, words_of
 
 MAX_FOUND = 5  # candidates of one touchpoint
 MAX_WORDS = 120  # of one sentence: more is a list or a log
@@ -38,7 +38,7 @@ def candidates(utterance: Utterance, zone: ZoneInfo, rules: SaidRules) -> list[C
     `zone` is the customer's time zone, in which "tomorrow before noon" is resolved.
     """
     text = own_words(utterance.text)
-    words = words_of(text).words
+    words = quick_words(text)
     unique = frozenset(words)
     chosen = [
         it

@@ -12,19 +12,20 @@ from .date_words import DateLexicon, DateWords, lexicon
 from .templates import Places, TemplateBook, Templates, Vocabulary
 from .words import phrase
 
-Act = Literal["call", "write", "refund", "send", "visit", "other"]
-ACTS: tuple[Act, ...] = ("call", "write", "refund", "send", "visit", "other")
+PromisedAct = Literal["call", "write", "refund", "send", "visit", "other"]
+MAX_HARMLESS = 4  # phrases of one sentence
+ACTS: tuple[PromisedAct, ...] = ("call", "write", "refund", "send", "visit", "other")
 
 
 class SaidWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Templates by what they show, and the lists of words that they name (`templates`)."""
 
     lists: dict[str, list[str]] = field(default_factory=dict)
-    promises: dict[Act, list[str]] = field(default_factory=dict)
+    promises: dict[PromisedAct, list[str]] = field(default_factory=dict)
     """By act: sentences that commit us, with a time or without."""
-    timed: dict[Act, list[str]] = field(default_factory=dict)
+    timed: dict[PromisedAct, list[str]] = field(default_factory=dict)
     """By act: sentences that commit us only if they name a time ("it arrives tomorrow")."""
-    notes: dict[Act, list[str]] = field(default_factory=dict)
+    notes: dict[PromisedAct, list[str]] = field(default_factory=dict)
     """By act: what internal notes write of a promise ("promised to call back")."""
     harmless: list[str] = field(default_factory=list)
     """Phrases that would block and do not: "don't worry", "no later than"."""
@@ -58,9 +59,9 @@ class Compiled(Struct, frozen=True, kw_only=True):
     """The templates and dates of one language, ready to be matched."""
 
     vocabulary: Vocabulary
-    promises: Mapping[Act, Templates]
-    timed: Mapping[Act, Templates]
-    notes: Mapping[Act, Templates]
+    promises: Mapping[PromisedAct, Templates]
+    timed: Mapping[PromisedAct, Templates]
+    notes: Mapping[PromisedAct, Templates]
     harmless: Templates
     blocks: Templates
     conditions: Templates
@@ -82,16 +83,18 @@ class Compiled(Struct, frozen=True, kw_only=True):
     complaining: frozenset[str]
     closing: frozenset[str]
 
-    def plain(self, words: Sequence[str]) -> tuple[list[str], Places]:
-        """Words without phrases that look like a negation and are none, and what is where in them."""
-        rest = list(words)
-        for _phrase in range(4):
+    def plain(self, words: Sequence[str]) -> tuple[list[int], Places]:
+        """The places of the words without phrases that look like a negation and are none, and what is where
+        among those words."""
+        kept = list(range(len(words)))
+        for _phrase in range(MAX_HARMLESS):
+            rest = [words[it] for it in kept]
             places = self.vocabulary.places(rest)
             span = self.harmless.span(places, len(rest))
             if span is None or span[0] == span[1]:
-                return rest, places
-            del rest[span[0] : span[1]]
-        return rest, self.vocabulary.places(rest)
+                return kept, places
+            del kept[span[0] : span[1]]
+        return kept, self.vocabulary.places([words[it] for it in kept])
 
 
 class Grammar(Struct, frozen=True, kw_only=True, dict=True):

@@ -11,7 +11,7 @@ STATED = 2  # function words that the stated language is worth
 
 def likely(grammars: Mapping[str, Grammar], words: Sequence[str], stated: str | None) -> list[Grammar]:
     """The grammars to read a text with: those whose language has most function words in it."""
-    scores = {name: sum(it in grammar.function_words for it in words) for name, grammar in grammars.items()}
+    scores = {name: len(it.function_words.intersection(words)) for name, it in grammars.items()}
     if stated in scores:
         scores[stated] += STATED
     best = max(scores.values(), default=0)

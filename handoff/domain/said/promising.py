@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from .date_reading import Element, elements
-from .grammar import Act, Compiled
+from .grammar import Compiled, PromisedAct
 from .templates import Places, Templates
 
 MAX_MORE = 6  # words of a later part that may still name the time: "tomorrow, between 9 and 12"
@@ -15,7 +15,7 @@ _STRONG = frozenset({";", ":", "–", "—", "("})
 _BREAKS = _STRONG | {",", ")", "…", "!", "?"}
 
 
-class Part(Struct, frozen=True):
+class SentencePart(Struct, frozen=True):
     """The words `first` up to `last` of a sentence, a part with a subject of its own."""
 
     first: int
@@ -27,65 +27,64 @@ class Part(Struct, frozen=True):
 class Commitment(Struct, frozen=True):
     """A promise in the words `first` up to `last` of a sentence, and the times that it names."""
 
-    act: Act
+    act: PromisedAct
     first: int
     last: int
     times: tuple[Element, ...]
 
 
-def commitments(words: Sequence[str], grammar: Compiled, *, note: bool) -> list[Commitment]:
+def commitments(stated: Sequence[str], grammar: Compiled, *, note: bool) -> list[Commitment]:
     """The promises of one sentence, in their order."""
-    if not note and _matches(grammar.reports, words, grammar):
+    kept, places = grammar.plain(stated)
+    count = len(kept)
+    if not _possible(grammar, places, note=note) or (not note and grammar.reports.match(places, count)):
         return []
-    timed = bool(elements(words, grammar.dates))
+    words = [stated[it] for it in kept]
+    timed = bool(elements(stated, grammar.dates))
     found = []
     for group in _groups(_parts(words, grammar)):
-        if any(_matches(grammar.conditions, words[it.first : it.last], grammar) for it in group):
+        read = [(it, grammar.vocabulary.places(words[it.first : it.last])) for it in group]
+        if any(grammar.conditions.match(it, part.last - part.first) for part, it in read):
             continue
-        for part in group:
-            made = _commitment(words, part, grammar, note=note, timed=timed)
-            if made is not None:
-                found.append(made)
-    return _joined(found, words, grammar)
+        for part, places in read:
+            act = _act_of(grammar, places, part.last - part.first, note=note, timed=timed)
+            if act is not None:
+                first, last = kept[part.first], kept[part.last - 1] + 1
+                times = tuple(elements(stated[first:last], grammar.dates))
+                found.append(Commitment(act, first, last, times))
+    return _joined(found, stated, grammar)
 
 
-def _commitment(
-    words: Sequence[str], part: Part, grammar: Compiled, *, note: bool, timed: bool
-) -> Commitment | None:
-    own = words[part.first : part.last]
-    plain, places = grammar.plain(own)
-    count = len(plain)
+def _possible(grammar: Compiled, places: Places, *, note: bool) -> bool:
+    tables = (grammar.promises, grammar.timed, grammar.notes) if note else (grammar.promises, grammar.timed)
+    return any(it.possible(places) for table in tables for it in table.values())
+
+
+def _act_of(grammar: Compiled, places: Places, count: int, *, note: bool, timed: bool) -> PromisedAct | None:
+    """What a part of a sentence promises."""
     act = _act(grammar.promises, places, count) or (_act(grammar.timed, places, count) if timed else None)
-    blocked = act is not None and grammar.blocks.match(places, count)
-    if note and (act is None or blocked):
-        act, blocked = _act(grammar.notes, places, count), False
-    if act is None or blocked:
-        return None
-    return Commitment(act, part.first, part.last, tuple(elements(own, grammar.dates)))
+    if act is not None and not grammar.blocks.match(places, count):
+        return act
+    return _act(grammar.notes, places, count) if note else None
 
 
-def _act(table: Mapping[Act, Templates], places: Places, count: int) -> Act | None:
+def _act(table: Mapping[PromisedAct, Templates], places: Places, count: int) -> PromisedAct | None:
     return next((act for act, templates in table.items() if templates.match(places, count)), None)
 
 
-def _matches(templates: Templates, words: Sequence[str], grammar: Compiled) -> bool:
-    plain, places = grammar.plain(words)
-    return templates.match(places, len(plain))
-
-
-def _parts(words: Sequence[str], grammar: Compiled) -> list[Part]:
-    found, first, strong = list[Part](), 0, True
+def _parts(words: Sequence[str], grammar: Compiled) -> list[SentencePart]:
+    found, first, strong = list[SentencePart](), 0, True
     for at, word in enumerate(words):
         contrast = word in grammar.contrasts
         if not (contrast or _breaks(words, at) or _joins(words, at, grammar)):
             continue
         if at > first:
-            found.append(Part(first, at, strong))
+            found.append(SentencePart(first, at, strong))
             strong = False
         strong = strong or contrast or word in _STRONG
         first = at + 1
     if len(words) > first:
-        found.append(Part(first, len(words), strong))
+        found.append(SentencePart(first, len(words), strong))
     return found
 
 
@@ -98,9 +97,9 @@ def _joins(words: Sequence[str], at: int, grammar: Compiled) -> bool:
     return words[at] in grammar.joins and at + 1 < len(words) and words[at + 1] in grammar.subjects
 
 
-def _groups(parts: Sequence[Part]) -> list[list[Part]]:
+def _groups(parts: Sequence[SentencePart]) -> list[list[SentencePart]]:
     """Parts that a condition in one of them reaches together."""
-    found: list[list[Part]] = []
+    found: list[list[SentencePart]] = []
     for part in parts:
         if part.strong or not found:
             found.append([part])

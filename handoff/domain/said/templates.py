@@ -23,7 +23,7 @@ MAX_DEPTH = 3  # lists that name lists
 WIDE_GAP = 14
 _GAP_MARK, _WIDE_MARK, _START = "*", "**", "^"
 _NO_WORDS = frozenset({_GAP_MARK, _WIDE_MARK, _START})
-_GAP_ENDS = frozenset({",", ";"})
+_GAP_ENDS = frozenset({",", ";", "."})
 
 Phrase = tuple[tuple[str, ...], ...]
 """Words; between two groups of words is a gap."""
@@ -36,25 +36,36 @@ class Template(Struct, frozen=True):
 
     elements: tuple[str, ...]
     optional: frozenset[int]
-    needed: tuple[str, ...]
+    needed: frozenset[str]
 
 
 class Templates(Struct, frozen=True):
-    """Some templates of a language."""
+    """Some templates of a language, by one element that each of them needs."""
 
-    templates: tuple[Template, ...]
+    by_element: dict[str, tuple[Template, ...]]
     triggers: frozenset[str]
     """Every match has one of these words."""
 
     def span(self, places: Places, count: int) -> tuple[int, int] | None:
         """Where the first template that matches does, in a sentence of `count` words."""
-        for template in self.templates:
-            if all(it in places for it in template.needed):
-                for start in range(count):
-                    end = _end(template, 0, start, places, count, start)
-                    if end is not None:
-                        return start, end
+        for template in self._possible(places):
+            first = template.elements[0]
+            starts = places[first] if 0 not in template.optional and first in places else range(count)
+            for start in starts:
+                end = _end(template, 0, start, places, count, start)
+                if end is not None:
+                    return start, end
         return None
+
+    def possible(self, places: Places) -> bool:
+        """A quick look: False where no template can match."""
+        return next(self._possible(places), None) is not None
+
+    def _possible(self, places: Places) -> Iterator[Template]:
+        for element in self.by_element.keys() & places.keys():
+            for template in self.by_element[element]:
+                if template.needed <= places.keys():
+                    yield template
 
     def match(self, places: Places, count: int) -> bool:
         return self.span(places, count) is not None
@@ -87,26 +98,35 @@ def _end(template: Template, at: int, place: int, places: Places, count: int, st
 
 
 class Vocabulary(Struct, frozen=True):
-    """First word -> the phrases that begin with it, with the elements that they belong to."""
+    """The phrases of a language's templates, with the elements that they belong to."""
 
-    phrases: dict[str, list[tuple[Phrase, tuple[str, ...]]]]
+    single: dict[str, tuple[str, ...]]
+    """Phrases of one word."""
+    longer: dict[str, list[tuple[Phrase, tuple[str, ...]]]]
+    """First word -> phrases of several."""
 
     def places(self, words: Sequence[str]) -> Places:
         """Where the elements are in a sentence."""
         found: Places = {_GAP_MARK: {}}
+        single, longer = self.single, self.longer
         for start, word in enumerate(words):
             if word in _GAP_ENDS:
                 found[_GAP_MARK][start] = [start + 1]
-            for groups, elements in self.phrases.get(word, ()):
-                ends = list(_phrase_ends(groups, words, start))
-                for element in elements if ends else ():
-                    found.setdefault(element, {}).setdefault(start, []).extend(ends)
+            for element in single.get(word, ()):
+                found.setdefault(element, {}).setdefault(start, []).append(start + 1)
+            for groups, elements in longer.get(word, ()):
+                for end in _phrase_ends(groups, words, start):
+                    for element in elements:
+                        found.setdefault(element, {}).setdefault(start, []).append(end)
         return found
 
 
 def _phrase_ends(groups: Phrase, words: Sequence[str], start: int) -> Iterator[int]:
-    end = start + len(groups[0])
-    if tuple(words[start:end]) != groups[0]:
+    first = groups[0]
+    end = start + len(first)
+    if len(first) > 1 and (end > len(words) or words[start + 1] != first[1]):
+        return
+    if tuple(words[start:end]) != first:
         return
     if len(groups) == 1:
         yield end
@@ -126,7 +146,8 @@ class TemplateBook:
 
     def compiled(self, stated: Sequence[str]) -> Templates:
         """These templates. ValueError for a list that the pack lacks."""
-        made, triggers = [], set[str]()
+        made: dict[str, list[Template]] = {}
+        triggers = set[str]()
         for template in stated:
             parts = template.split(" ")
             optional = frozenset(at for at, it in enumerate(parts) if it.startswith("["))
@@ -134,10 +155,11 @@ class TemplateBook:
             for element in elements:
                 if element not in _NO_WORDS:
                     self._add(element)
-            needed = tuple(it for at, it in enumerate(elements) if at not in optional and it not in _NO_WORDS)
-            made.append(Template(elements, optional, needed))
-            triggers |= self._rarest(needed)
-        return Templates(tuple(made), frozenset(triggers))
+            needed = [it for at, it in enumerate(elements) if at not in optional and it not in _NO_WORDS]
+            rarest, words = self._rarest(needed)
+            made.setdefault(rarest, []).append(Template(elements, optional, frozenset(needed)))
+            triggers |= words
+        return Templates({it: tuple(found) for it, found in made.items()}, frozenset(triggers))
 
     def vocabulary(self) -> Vocabulary:
         """The phrases of all templates compiled so far."""
@@ -145,10 +167,14 @@ class TemplateBook:
         for element, phrases in self._elements.items():
             for it in phrases:
                 of.setdefault(it, []).append(element)
-        found: dict[str, list[tuple[Phrase, tuple[str, ...]]]] = {}
+        single: dict[str, tuple[str, ...]] = {}
+        longer: dict[str, list[tuple[Phrase, tuple[str, ...]]]] = {}
         for groups, elements in of.items():
-            found.setdefault(groups[0][0], []).append((groups, tuple(elements)))
-        return Vocabulary(found)
+            if len(groups) == 1 and len(groups[0]) == 1:
+                single[groups[0][0]] = tuple(elements)
+            else:
+                longer.setdefault(groups[0][0], []).append((groups, tuple(elements)))
+        return Vocabulary(single, longer)
 
     def _add(self, element: str) -> None:
         if element not in self._elements:
@@ -168,11 +194,13 @@ class TemplateBook:
                 else:
                     yield from _spelled(entry)
 
-    def _rarest(self, needed: Sequence[str]) -> set[str]:
-        """One word of each phrase of the element that is least common: the one with the longest words."""
-        choices = [[max(sum(it, ()), key=len) for it in self._elements[element]] for element in needed]
-        best = max(choices, key=lambda it: (min(map(len, it)), -len(it)))
-        return set(best)
+    def _rarest(self, needed: Sequence[str]) -> tuple[str, set[str]]:
+        """The element that is least common, which is the one with the longest words, and a word of each of
+        its phrases."""
+        choices = [
+            (element, {max(sum(it, ()), key=len) for it in self._elements[element]}) for element in needed
+        ]
+        return max(choices, key=lambda it: (min(map(len, it[1])), -len(it[1])))
 
 
 def _spelled(entry: str) -> Iterable[Phrase]:

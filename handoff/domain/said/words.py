@@ -10,7 +10,8 @@ from msgspec import Struct
 
 _LETTER = r"(?:[^\W\d_]|[\u0300-\u036f])"
 _TOKEN = re.compile(
-    rf"{_LETTER}+(?=n['’]t(?!{_LETTER}))|n['’]t(?!{_LETTER})"  # do | n't
+    r"[^\W\d_]+(?![^\W\d_'’\-\u0300-\u036f])"  # most words, quickly
+    rf"|{_LETTER}+(?=n['’]t(?!{_LETTER}))|n['’]t(?!{_LETTER})"  # do | n't
     rf"|{_LETTER}+(?=['’](?:ll|re|ve|d|s|m)(?!{_LETTER}))"  # I | 'll
     rf"|['’](?:ll|re|ve|d|s|m)(?!{_LETTER})"
     rf"|{_LETTER}+(?:-{_LETTER}+)*['’]?"  # words; j' | enverrai
@@ -20,6 +21,8 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _TRANSLITERATED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+SENTENCE_END = "."
+"""Between the words of two sentences: no template reaches over it."""
 EXACT = "="
 """Before a word of a pack: only with the accents as they are written."""
 
@@ -33,11 +36,15 @@ class Words(Struct, frozen=True):
 
 def words_of(sentence: str) -> Words:
     """The words, numbers, and marks of a sentence."""
-    words, spans = [], []
-    for match in _TOKEN.finditer(sentence):
-        words.append(folded(match[0]))
-        spans.append(match.span())
-    return Words(tuple(words), tuple(spans))
+    found = list(_TOKEN.finditer(sentence))
+    return Words(tuple([folded(it[0]) for it in found]), tuple([it.span() for it in found]))
+
+
+def quick_words(text: str) -> list[str]:
+    """The words of a text without their places."""
+    if text.isascii():
+        return _TOKEN.findall(text.lower())
+    return [folded(it) for it in _TOKEN.findall(text)]
 
 
 def folded(word: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from handoff.domain.said.closing import closing_of
+from handoff.domain.said.closing import Closing, closing_of
 
 from ..lines import same, word
 from ..packs.pack import Pack, Packs, covered, mentions
@@ -176,10 +176,11 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
 
 def _ending(text: str, packs: Packs, language: str | None) -> int | None:
     """The act of a message that ends a conversation in its own words, None for any other."""
-    return _ENDINGS.get(closing_of(text, packs.grammars, language[:2].lower() if language else None))
+    ending = closing_of(text, packs.grammars, language[:2].lower() if language else None)
+    return _ENDINGS[ending] if ending else None
 
 
-_ENDINGS = {"settled": Acts.WITHDRAW, "goodbye": Acts.CLOSE}
+_ENDINGS: dict[Closing, int] = {"settled": Acts.WITHDRAW, "goodbye": Acts.CLOSE}
 
 
 def _short(
