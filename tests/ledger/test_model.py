@@ -142,7 +142,7 @@ def machine(valkey: str) -> Iterator[type[Promises]]:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         store = runner.run(stack.enter_async_context(opened(valkey)))
-        store.brief_rules = BriefRules(packs=packs())
+        store.use_rules(BriefRules(packs=packs()))
         Promises.store, Promises.runner = store, runner
         try:
             yield Promises

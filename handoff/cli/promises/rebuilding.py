@@ -8,9 +8,8 @@ import json
 
 from handoff.bootstrap.language_packs import load_packs
 from handoff.bootstrap.settings import load_settings
-from handoff.bootstrap.sources import build_sources, source_rules, tenants
+from handoff.bootstrap.sources import brief_rules, build_sources, tenants
 from handoff.cli.maintenance import running_store
-from handoff.domain.brief import BriefRules
 from handoff.services.ledger.rebuilding import RebuildState
 from handoff.services.ledger.rebuilding import rebuild as rebuild_ledger
 from handoff.services.ledger.settings import ledger_rules
@@ -26,7 +25,7 @@ def rebuild(options: argparse.Namespace) -> int:
         sources = build_sources(settings)
         names = tenants(settings, sources)
         chosen, url = running_store(options)
-        briefs = BriefRules(packs=load_packs(), sources=source_rules(sources))
+        briefs = brief_rules(settings, sources, load_packs())
         state = RebuildState()
         async with (
             Connection(chosen, url=url) as connection,

@@ -45,7 +45,7 @@ async def delete_ended(store: Store, tenant: str, before: Micros) -> Deleted:
         before,
         lambda raw: _callback(store, part, raw, before),
     )
-    ended = [it for it in EntryState if it not in OWED and it is not EntryState.BROKEN]
+    ended = [it for it in EntryState if it not in OWED]
     ledger = sum([await _ledger(store, part, kind, ended, before) for kind in (PROMISE, COMPLAINT)])
     counts = {"handoffs": handoffs, "callbacks": callbacks, "ledger": ledger}
     return Deleted(records={name: count for name, count in counts.items() if count})
@@ -119,7 +119,8 @@ async def _ledger(
 
 async def _entry(store: Store, part: TenantStore, raw: bytes, before: Micros) -> bool:
     entry = decode_record(raw, LedgerEntry)
-    if max(entry.made_at, entry.ended_at or 0) >= before or await store.expiry.is_held(entry.home):
+    last = max(entry.made_at, entry.ended_at or 0, entry.watched_until or 0)
+    if last >= before or await store.expiry.is_held(entry.home):
         return False
     change = Change()
     forget_entry(part, change, entry)
