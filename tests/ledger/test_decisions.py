@@ -127,6 +127,8 @@ async def test_a_confirmed_complaint_has_a_clock_from_its_first_words(ledger: Le
     assert complaint["open_s"] >= 599
     feelings = (await ledger.context())["brief"]["feelings"]
     assert [it["code"] for it in feelings] == ["complaint"]
+    vcon = await ledger.ok("GET", f"/v1/conversations/{complaint['conversation_id']}/vcon")
+    assert len(vcon["dialog"]) == 1  # the message, and not our record of it
     effort = (await ledger.context())["brief"]["effort"]
     assert effort["contacts"] == 1  # our own record of it is not a contact of theirs
 
