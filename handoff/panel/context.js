@@ -18,7 +18,7 @@ import { PanelElement } from "./dom/element.js";
 import { Regions } from "./dom/regions.js";
 import { briefEnd, briefLine, briefSections, effortRow, wrapUpText } from "./parts/brief.js";
 import { changedIdentities, changedLines, compareSection, newsSince } from "./parts/compare.js";
-import { completenessBanner } from "./parts/completeness.js";
+import { completenessPart, concerningSources } from "./parts/completeness.js";
 import { composePart, touchpointOf } from "./parts/compose.js";
 import { draftOf } from "./parts/drafts.js";
 import { handoffPart } from "./parts/handoff.js";
@@ -199,7 +199,9 @@ export class HandoffContext extends PanelElement {
     story.hidden = false;
     const allowed = (/** @type {string} */ scope) => Boolean(this.#session && may(this.#session, scope));
     const r = this.#regions;
-    r.show("completeness", context.completeness, () => [completenessBanner(context, locale)]);
+    const agent = this.#session ? agentOf(this.#session) : "";
+    r.show("completeness", [context.completeness?.state, concerningSources(context), context.customer?.id, agent], () =>
+      completenessPart(context, agent, locale));
     r.show("who", [context.customer, context.match, context.candidates, context.question, this.#joining], () => [
       ...whoPart(context, locale, (id) => this.#open(id), this.#session && mayLink(this.#session) ? (it, yes) => this.#consider(it, yes) : null),
       this.#joining ? joiningPart(this.#joining, locale, () => this.#join(), () => this.#preview(null)) : null,
@@ -210,7 +212,7 @@ export class HandoffContext extends PanelElement {
     const writing = allowed("touchpoints:write");
     r.show("compose", [context.customer?.id, writing], () => {
       const summary = () => wrapUpText(/** @type {Context} */ (this.#context), locale);
-      const draft = draftOf(this.#session ? agentOf(this.#session) : "", targetOf(this));
+      const draft = draftOf(agent, targetOf(this));
       return context.customer ? composePart(locale, draft, summary, writing ? (...given) => this.#add(...given) : null) : [];
     });
     this.#history?.show();
@@ -236,7 +238,7 @@ export class HandoffContext extends PanelElement {
     const handoff = this.#handoff;
     if (!handoff || !this.#session) return [];
     const compare = () => button(this.text(this.#snapshot ? "compare.close" : "compare.open"), () => this.#toggleCompare(), { class: "more" });
-    const act = (/** @type {string} */ action, /** @type {string | null} */ reason) => this.#move(action, reason);
+    const act = (/** @type {string} */ action, /** @type {import("./data/handoffs.js").MoveDetails | null} */ details) => this.#move(action, details);
     return [...handoffPart(handoff, this.#session, this.locale, act), handoff.snapshot ? compare() : null];
   }
 
@@ -286,14 +288,14 @@ export class HandoffContext extends PanelElement {
     this.#refreshSoon(this.run);
   }
 
-  /** @param {string} action @param {string | null} reason */
-  async #move(action, reason) {
+  /** @param {string} action @param {import("./data/handoffs.js").MoveDetails | null} details */
+  async #move(action, details) {
     const handoff = this.#handoff;
     if (!handoff || !this.api || this.#moving.has(handoff.id)) return;
     const { run } = this;
     this.#moving.add(handoff.id);
     this.#report("notice", this.text("move.working"));
-    const outcome = await move(this.api, handoff, action, reason, this.locale.words);
+    const outcome = await move(this.api, handoff, action, details, this.locale.words);
     this.#moving.delete(handoff.id);
     if (outcome.handoff) this.announce("handoff-changed", outcome.handoff);
     if (this.ended(run) && this.#handoff?.id !== handoff.id) return; // another story is shown

@@ -79,7 +79,7 @@ function show(again) {
   main.dataset.shown = alone ? "story" : target ? "both" : "queue";
   if (!api) return signIn();
   if (again) for (const it of [queue, context]) /** @type {any} */ (it).api = api;
-  place([...(alone ? [] : [queue]), ...(target ? [back, context] : [hint])]);
+  place([...(alone || !target ? [] : [skip]), ...(alone ? [] : [queue]), ...(target ? [back, context] : [hint])]);
 }
 
 /** Show these elements. Those that stay are not moved: they would lose the focus and start again. @param {HTMLElement[]} wanted */
@@ -99,6 +99,13 @@ const back = h("button", { type: "button", class: "back", onclick: () => {
   for (const name of TARGETS) delete asked[name];
   location.hash = address();
   show(false);
+} });
+
+/** From the queue to the story by one key. Its target has no address: the fragment has the parameters. */
+const skip = h("a", { class: "skip", href: "#", onclick: (/** @type {Event} */ event) => {
+  event.preventDefault();
+  context.tabIndex = -1;
+  context.focus();
 } });
 
 function address() {
@@ -196,6 +203,7 @@ if (first.language) words = await Words.load(first.language);
 document.documentElement.lang = words.language;
 document.title = words.text("page.title");
 back.textContent = words.text("page.back");
+skip.textContent = words.text("page.skip");
 hint.textContent = words.text("page.hint");
 take(first);
 notifyDesktop("handoff:ready");

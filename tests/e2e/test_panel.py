@@ -92,6 +92,7 @@ async def test_handoffs_can_be_worked_by_keyboard_alone(backend: Backend) -> Non
     await expect(tab.context.locator(".entry", has_text="context viewed")).to_be_attached()
     await tab.queue.locator(".group.mine .card").focus()
     await keys.press("c")
+    await keys.press("Enter")
     await expect(tab.queue.locator(".group.mine")).to_have_count(0)
     assert not tab.errors
 
@@ -146,9 +147,7 @@ async def test_the_slower_of_two_agents_sees_who_accepted(backend: Backend) -> N
     # The other agent accepts while this agent's request is on its way.
     await tab.page.route("**/accept", lambda route: accept_first(backend, id_, route))
     await card.get_by_role("button", name="Accept").click()
-    await expect(
-        tab.queue.get_by_role("status").filter(has_text="aino already accepted this")
-    ).to_be_visible()
+    await expect(tab.queue.get_by_role("status").filter(has_text="aino accepted it")).to_be_visible()
     await expect(card).to_have_count(0)
     assert (await backend.call("GET", f"/v1/handoffs/{id_}"))["owner"] == "aino"
 

@@ -100,16 +100,20 @@ export function button(label, act, attributes = {}) {
 }
 
 /**
- * The style sheet of the elements' shadow roots, loaded once.
- * @type {Promise<CSSStyleSheet> | undefined}
+ * Style sheets of the elements' shadow roots, each loaded once.
+ * @type {Map<string, Promise<CSSStyleSheet>>}
  */
-let sheet;
+const sheets = new Map();
 
-/** @returns {Promise<CSSStyleSheet>} */
-export function styles() {
-  sheet ??= (async () => {
-    const response = await fetch(new URL("../styles/elements.css", import.meta.url));
-    return new CSSStyleSheet().replace(await response.text());
-  })();
+/** @param {string} name of a file in `styles` @returns {Promise<CSSStyleSheet>} */
+export function styles(name) {
+  const sheet = sheets.get(name) ?? load(name);
+  sheets.set(name, sheet);
   return sheet;
+}
+
+/** @param {string} name */
+async function load(name) {
+  const response = await fetch(new URL(`../styles/${name}.css`, import.meta.url));
+  return new CSSStyleSheet().replace(await response.text());
 }

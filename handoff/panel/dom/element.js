@@ -26,6 +26,11 @@ export class PanelElement extends HTMLElement {
     this.attachShadow({ mode: "open" });
   }
 
+  /** The names of the element's own style sheets. @returns {string[]} */
+  get sheets() {
+    return [];
+  }
+
   get root() {
     return /** @type {ShadowRoot} */ (this.shadowRoot);
   }
@@ -99,10 +104,11 @@ export class PanelElement extends HTMLElement {
   async #begin() {
     this.stop();
     const run = this.#run;
-    const [words, sheet] = await Promise.all([Words.load(this.getAttribute("language")), styles()]);
+    const names = ["elements", "forms", ...this.sheets];
+    const [words, ...sheets] = await Promise.all([Words.load(this.getAttribute("language")), ...names.map(styles)]);
     if (this.ended(run)) return;
     this.#locale = { words, times: new Times(words.tag, this.getAttribute("zone")) };
-    this.root.adoptedStyleSheets = [sheet];
+    this.root.adoptedStyleSheets = sheets;
     await this.start(run);
   }
 

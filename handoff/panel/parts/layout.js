@@ -10,7 +10,7 @@ export function contextPlaces({ words }) {
     notice: h("p", { class: "notice", role: "status" }),
     connection: h("p", { class: "connection", role: "status" }),
     completeness: h("div", {}),
-    who: h("section", { class: "who-part", "aria-label": words.text("who.title") }),
+    who: h("section", { class: "who-part", tabindex: "-1", "aria-label": words.text("who.title") }),
     handoff: h("section", { class: "handoff-part", "aria-label": words.text("handoff.title") }),
     why: h("section", { class: "part why", "aria-label": words.text("brief.why_now") }),
     brief: h("div", { class: "brief" }),
