@@ -4612,6 +4612,9 @@ export interface components {
                 /** @enum {string} */
                 state: "candidate";
                 promised_by: string;
+                /** @enum {string} */
+                act: "call" | "write" | "refund" | "send" | "visit" | "other";
+                due_rule: string | null;
             };
         };
         /** @description A known value. `before` has older values, newest first. If `withheld`, `value` is null because it is a password, a card number, or the like. In `known`. Template: {name}: {value} */

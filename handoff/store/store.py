@@ -77,8 +77,7 @@ class Store:
     ) -> None:
         self.settings, self.sealing = settings, sealing
         self.redaction, self.masking = redaction or Redaction(), NumberMasking()
-        self.rules = rules
-        self._said_key = blake2b(b"said", key=pepper, digest_size=32).digest()
+        self.rules, self._speech_key = rules, blake2b(b"said", key=pepper, digest_size=32).digest()
         self.use_rules(brief_rules)
         self._digested = (self.brief_rules, digest_of(self.brief_rules))
         self.decoded, self.histories = RecentBodies(), RecentHistories()
@@ -144,7 +143,7 @@ class Store:
 
     def use_rules(self, rules: BriefRules) -> None:
         """Make briefs by these rules from now on. The ids of candidates are keyed by the store."""
-        self.brief_rules = msgspec.structs.replace(rules, said_key=self._said_key)
+        self.brief_rules = msgspec.structs.replace(rules, speech_key=self._speech_key)
 
     def rules_digest(self) -> bytes:
         """A hash of the rules' configuration: packs and declarations of sources."""

@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.said", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "files", nargs="*", type=Path, help="JSON lines; those beside this module if left out"
     )
@@ -25,15 +25,15 @@ def main() -> None:
         f"{'':10} {'':4} {'right':>6} {'wrong':>6} {'missed':>6} {'precision':>10} {'recall':>7} {'due':>5}"
     )
     for kind in KINDS:
-        for (of, language), it in sorted(counts.items()):
+        for (of, language), count in sorted(counts.items()):
             if of == kind:
-                due = f"{it.due:5.2f}" if kind == "promise" else ""
+                due = f"{count.due:5.2f}" if kind == "promise" else ""
                 print(
-                    f"{kind:10} {language:4} {it.right:6} {it.wrong:6} {it.missed:6} "
-                    f"{it.precision:10.2f} {it.recall:7.2f} {due}"
+                    f"{kind:10} {language:4} {count.right:6} {count.wrong:6} {count.missed:6} "
+                    f"{count.precision:10.2f} {count.recall:7.2f} {due}"
                 )
                 if options.verbose:
-                    print("".join(f"    {fault}\n" for fault in it.faults), end="")
+                    print("".join(f"    {fault}\n" for fault in count.faults), end="")
 
 
 main()

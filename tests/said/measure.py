@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from handoff.domain.brief import BriefRules
 from handoff.domain.brief.signals import Acts, extract
 from handoff.domain.clock import parse_any_time
-from handoff.domain.said import Candidate, SaidRules, Utterance, candidates
+from handoff.domain.said import Candidate, SpeechRules, Utterance, candidates
 from handoff.domain.said.candidate import comparable
 from tests.briefs import item
 from tests.packs import packs
@@ -76,14 +76,14 @@ def read_labels(path: Path) -> list[Label]:
     return [msgspec.json.decode(line, type=Label) for line in path.read_bytes().splitlines() if line.strip()]
 
 
-def said_rules() -> SaidRules:
-    return SaidRules(grammars=packs().grammars, key=b"test")
+def speech_rules() -> SpeechRules:
+    return SpeechRules(grammars=packs().grammars, key=b"test")
 
 
 def measured(labels: Iterable[Label]) -> Counts:
-    """What the rules find in these texts, compared with their labels."""
+    """Counts of the candidates and closings in these texts, compared with their labels."""
     counts: Counts = defaultdict(Count)
-    rules = said_rules()
+    rules = speech_rules()
     for label in labels:
         found = candidates_of(label, rules)
         _count_promise(counts["promise", label.language], label, [it for it in found if it.kind == "promise"])
@@ -94,8 +94,8 @@ def measured(labels: Iterable[Label]) -> Counts:
     return counts
 
 
-def candidates_of(label: Label, rules: SaidRules) -> list[Candidate]:
-    """What the rules find in one text."""
+def candidates_of(label: Label, rules: SpeechRules) -> list[Candidate]:
+    """The candidates that the rules find in one text."""
     return candidates(
         Utterance(
             touchpoint="tp_1",

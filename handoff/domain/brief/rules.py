@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from handoff.domain.said import SaidRules
+from handoff.domain.said import SpeechRules
 
 from .packs.pack import Packs, compile_packs
 
@@ -31,9 +31,9 @@ class BriefRules(Struct, frozen=True, kw_only=True):
     """Of customers whose zone is not known."""
     day_ends: int = 17 * 60
     """When the business day ends, in minutes after midnight."""
-    said_key: bytes = b""
+    speech_key: bytes = b""
     """Keys the ids of candidates."""
 
-    def said(self) -> SaidRules:
+    def speech(self) -> SpeechRules:
         """The rules of promises and complaints."""
-        return SaidRules(grammars=self.packs.grammars, key=self.said_key, day_ends=self.day_ends)
+        return SpeechRules(grammars=self.packs.grammars, key=self.speech_key, day_ends=self.day_ends)

@@ -1,4 +1,4 @@
-"""What was said in a touchpoint, for the rules of promises and complaints."""
+"""The words of a touchpoint for the rules of promises and complaints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_SOURCE = SourceRules()
 _PHONE = "phone:"
 
 
-def said_in(
+def candidates_in(
     item: TimelineItem,
     rules: BriefRules,
     zone: ZoneInfo,
@@ -53,7 +53,7 @@ def said_in(
             language=item.language[:2].lower() if item.language else language,
         ),
         zone,
-        rules.said(),
+        rules.speech(),
     )
 
 

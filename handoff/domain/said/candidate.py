@@ -1,4 +1,4 @@
-"""What a sentence says that nobody has confirmed yet: a promise of ours, or a customer's complaint."""
+"""Unconfirmed promises of ours and complaints of customers, as sentences make them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Utterance(Struct, frozen=True, kw_only=True):
     """The identity that the touchpoint is filed under."""
     text: str
     at: Micros
-    """When it was said."""
+    """When the words were spoken or sent."""
     ours: bool
-    """Whether we said it: a customer's own promises do not bind us, and only customers complain."""
+    """Whether the words are ours: a customer's own promises do not bind us, and only customers complain."""
     note: bool = False
-    """Whether it is an internal note, which tells of a promise more often than it makes one."""
+    """Whether it is an internal note, which mentions promises more often than it makes one."""
     speaker: SpokenBy = "unknown"
     speaker_name: str | None = None
     identity: str | None = None
-    """The customer's identity that it was said to."""
+    """The identity of the customer who was addressed."""
     matter: str | None = None
     """The reference or id of what it is about."""
     language: str | None = None
@@ -42,7 +42,7 @@ class Utterance(Struct, frozen=True, kw_only=True):
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """A promise or a complaint that a rule found in a sentence. Said, not confirmed.
+    """A promise or a complaint that a rule found in a sentence. Nobody has confirmed it.
 
     `id` depends on the touchpoint and the sentence only, so it survives new versions of the rules.
     """
@@ -59,7 +59,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     matter: str | None
     """The reference or id of what it is about."""
     act: str | None
-    """What was promised: `call`, `write`, `refund`, `send`, `visit`, or `other`. None for a complaint."""
+    """The promised act: `call`, `write`, `refund`, `send`, `visit`, or `other`. None for a complaint."""
     due: Micros | None
     """When it is due. None where the sentence names no time: it is never overdue."""
     due_rule: str | None

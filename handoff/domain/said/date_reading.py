@@ -60,7 +60,7 @@ class Term(Struct, frozen=True):
     meanings: tuple[Meaning, ...] = ()
 
     def value(self, kind: str) -> object:
-        """What it means as a word of this class, None where it is none."""
+        """Its value as a word of this class, None where it has no such meaning."""
         return next((value for name, value in self.meanings if name == kind), None)
 
     def has(self, kind: str) -> bool:
@@ -165,7 +165,7 @@ class _TimeReader:
         return any(self.at(place - back).has("within") for back in range(1, LOOK_BACK + 1))
 
     def _over(self, place: int, used: int) -> bool:
-        """Whether a length of time is over, or only says how long something lasts."""
+        """Whether a length of time is over, or only measures how long something lasts."""
         if self.at(place + used).has("ago_after") or self.at(place - 1).has("ago_before"):
             return True
         return self.at(place - 2).has("ago_before") and not self.at(place - 1).has("within")

@@ -57,7 +57,7 @@ class DateWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     range_starts: list[str] = field(default_factory=list)
     """Before the first of two times of day: "from", "zwischen"."""
     counted: list[str] = field(default_factory=list)
-    """After a number that is no time: "euros"."""
+    """After a number that is not a time: "euros"."""
     day_marks: list[str] = field(default_factory=list)
     """Before a bare number that is a day of the month: "le 4"."""
     day_ends: list[str] = field(default_factory=list)
@@ -146,8 +146,8 @@ _MARKS = (
 
 
 def _listed(stated: Iterable[str], meaning: Meaning) -> Iterator[tuple[str, Meaning]]:
-    for it in stated:
-        yield it, meaning
+    for word in stated:
+        yield word, meaning
 
 
 def _numbered(stated: Iterable[str], kind: str, first: int) -> Iterator[tuple[str, Meaning]]:

@@ -1,4 +1,4 @@
-"""When a promise is due: the times of a sentence, in the customer's zone, seen from when it was said."""
+"""When a promise is due: the times of a sentence, in the customer's zone, seen from when it was made."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Due(Struct, frozen=True):
     rule: str
 
 
-def due_of(found: Sequence[Element], said_at: Micros, zone: ZoneInfo, day_ends: int) -> Due | None:
+def due_of(found: Sequence[Element], spoken_at: Micros, zone: ZoneInfo, day_ends: int) -> Due | None:
     """The due time that these elements of a sentence give; None where they give none.
 
     `day_ends` is when the tenant's business day ends, in minutes after midnight.
     """
     try:
-        return _due(found, to_datetime(said_at).astimezone(zone), day_ends)
+        return _due(found, to_datetime(spoken_at).astimezone(zone), day_ends)
     except (ValueError, OverflowError):  # a date outside the calendar
         return None
 

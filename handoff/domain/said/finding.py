@@ -21,8 +21,8 @@ MAX_WORDS = 120  # of one sentence: more is a list or a log
 _QUESTION = ("?", "？", "؟")
 
 
-class SaidRules(Struct, frozen=True, kw_only=True):
-    """What the rules need beside the words."""
+class SpeechRules(Struct, frozen=True, kw_only=True):
+    """The configuration of the rules."""
 
     grammars: Mapping[str, Grammar] = field(default_factory=dict)
     """By language."""
@@ -32,7 +32,7 @@ class SaidRules(Struct, frozen=True, kw_only=True):
     """When the business day ends, in minutes after midnight: a promise for a day is due then."""
 
 
-def candidates(utterance: Utterance, zone: ZoneInfo, rules: SaidRules) -> list[Candidate]:
+def candidates(utterance: Utterance, zone: ZoneInfo, rules: SpeechRules) -> list[Candidate]:
     """The promises or complaints in one touchpoint's words, in their order.
 
     `zone` is the customer's time zone, in which "tomorrow before noon" is resolved.
@@ -56,7 +56,7 @@ def candidates(utterance: Utterance, zone: ZoneInfo, rules: SaidRules) -> list[C
 
 
 def _of_sentence(
-    utterance: Utterance, sentence: str, chosen: Sequence[Grammar], zone: ZoneInfo, rules: SaidRules
+    utterance: Utterance, sentence: str, chosen: Sequence[Grammar], zone: ZoneInfo, rules: SpeechRules
 ) -> Iterator[Candidate]:
     words = words_of(without_quotations(sentence))
     if not 0 < len(words.words) <= MAX_WORDS:
@@ -79,22 +79,22 @@ def _promises(
     words: Words,
     grammar: Grammar,
     zone: ZoneInfo,
-    rules: SaidRules,
+    rules: SpeechRules,
     *,
     asks: bool,
 ) -> Iterator[Candidate]:
     if asks:
         return
     found = commitments(words.words, grammar.compiled, note=utterance.note)
-    for it in found:
-        due = due_of(it.times, utterance.at, zone, rules.day_ends)
+    for commitment in found:
+        due = due_of(commitment.times, utterance.at, zone, rules.day_ends)
         yield _made(
             utterance,
             "promise",
-            sentence if len(found) == 1 else _cut(sentence, words, it),
+            sentence if len(found) == 1 else _cut(sentence, words, commitment),
             grammar,
             rules,
-            act=it.act,
+            act=commitment.act,
             due=due.at if due else None,
             due_rule=due.rule if due else None,
         )
@@ -105,7 +105,7 @@ def _cut(sentence: str, words: Words, part: Commitment) -> str:
 
 
 def _complaints(
-    utterance: Utterance, sentence: str, words: Words, grammar: Grammar, rules: SaidRules, *, asks: bool
+    utterance: Utterance, sentence: str, words: Words, grammar: Grammar, rules: SpeechRules, *, asks: bool
 ) -> Iterator[Candidate]:
     compiled, count = grammar.compiled, len(words.words)
     places = compiled.vocabulary.places(words.words)
@@ -119,7 +119,7 @@ def _made(
     kind: Kind,
     sentence: str,
     grammar: Grammar,
-    rules: SaidRules,
+    rules: SpeechRules,
     *,
     act: str | None = None,
     due: int | None = None,

@@ -17,7 +17,7 @@ MAX_HARMLESS = 4  # phrases of one sentence
 ACTS: tuple[PromisedAct, ...] = ("call", "write", "refund", "send", "visit", "other")
 
 
-class SaidWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Templates by what they show, and the lists of words that they name (`templates`)."""
 
     lists: dict[str, list[str]] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class SaidWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     conditions: list[str] = field(default_factory=list)
     """Anywhere in the sentence: "if", "unless", "as soon as you"."""
     reports: list[str] = field(default_factory=list)
-    """Anywhere in the sentence: what others said, or what was said before."""
+    """Anywhere in the sentence: words of others, or earlier words."""
     contrasts: list[str] = field(default_factory=list)
     """Words that begin a new part: "but"."""
     joins: list[str] = field(default_factory=list)
@@ -102,40 +102,40 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
 
     language: str
     function_words: frozenset[str]
-    said: SaidWords
+    speech: SpeechWords
     dates: DateWords
 
     @cached_property
     def compiled(self) -> Compiled:
         """ValueError for a template that names a list that the pack lacks."""
-        said, book = self.said, TemplateBook(self.said.lists)
+        speech, book = self.speech, TemplateBook(self.speech.lists)
         promises, timed, notes = (
             {act: book.compiled(table[act]) for act in ACTS if act in table}
-            for table in (said.promises, said.timed, said.notes)
+            for table in (speech.promises, speech.timed, speech.notes)
         )
-        complaints, questions = book.compiled(said.complaints), book.compiled(said.complaining_questions)
-        settled, ends, goodbyes = map(book.compiled, (said.settled, said.ends, said.goodbyes))
+        complaints, questions = book.compiled(speech.complaints), book.compiled(speech.complaining_questions)
+        settled, ends, goodbyes = map(book.compiled, (speech.settled, speech.ends, speech.goodbyes))
         promising = [it for table in (promises, timed, notes) for it in table.values()]
         return Compiled(
             promises=promises,
             timed=timed,
             notes=notes,
-            harmless=book.compiled(said.harmless),
-            blocks=book.compiled(said.blocks),
-            conditions=book.compiled(said.conditions),
-            reports=book.compiled(said.reports),
+            harmless=book.compiled(speech.harmless),
+            blocks=book.compiled(speech.blocks),
+            conditions=book.compiled(speech.conditions),
+            reports=book.compiled(speech.reports),
             complaints=complaints,
             complaining_questions=questions,
-            praise=book.compiled(said.praise),
+            praise=book.compiled(speech.praise),
             settled=settled,
             ends=ends,
             goodbyes=goodbyes,
-            thanks=book.compiled(said.thanks),
-            reopens=book.compiled(said.reopens),
+            thanks=book.compiled(speech.thanks),
+            reopens=book.compiled(speech.reopens),
             vocabulary=book.vocabulary(),
-            contrasts=_words(said.contrasts),
-            joins=_words(said.joins),
-            subjects=_words(said.lists.get("subjects", [])),
+            contrasts=_words(speech.contrasts),
+            joins=_words(speech.joins),
+            subjects=_words(speech.lists.get("subjects", [])),
             dates=lexicon(self.dates),
             promising=_triggers(promising),
             complaining=_triggers([complaints, questions]),

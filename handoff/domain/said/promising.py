@@ -61,7 +61,7 @@ def _possible(grammar: Compiled, places: Places, *, note: bool) -> bool:
 
 
 def _act_of(grammar: Compiled, places: Places, count: int, *, note: bool, timed: bool) -> PromisedAct | None:
-    """What a part of a sentence promises."""
+    """The act that a part of a sentence promises."""
     act = _act(grammar.promises, places, count) or (_act(grammar.timed, places, count) if timed else None)
     if act is not None and not grammar.blocks.match(places, count):
         return act

@@ -165,8 +165,8 @@ class TemplateBook:
         """The phrases of all templates compiled so far."""
         of: dict[Phrase, list[str]] = {}
         for element, phrases in self._elements.items():
-            for it in phrases:
-                of.setdefault(it, []).append(element)
+            for spelled in phrases:
+                of.setdefault(spelled, []).append(element)
         single: dict[str, tuple[str, ...]] = {}
         longer: dict[str, list[tuple[Phrase, tuple[str, ...]]]] = {}
         for groups, elements in of.items():

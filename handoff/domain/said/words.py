@@ -8,13 +8,13 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-_LETTER = r"(?:[^\W\d_]|[\u0300-\u036f])"
+_ALPHABETIC = r"(?:[^\W\d_]|[\u0300-\u036f])"
 _TOKEN = re.compile(
     r"[^\W\d_]+(?![^\W\d_'’\-\u0300-\u036f])"  # most words, quickly
-    rf"|{_LETTER}+(?=n['’]t(?!{_LETTER}))|n['’]t(?!{_LETTER})"  # do | n't
-    rf"|{_LETTER}+(?=['’](?:ll|re|ve|d|s|m)(?!{_LETTER}))"  # I | 'll
-    rf"|['’](?:ll|re|ve|d|s|m)(?!{_LETTER})"
-    rf"|{_LETTER}+(?:-{_LETTER}+)*['’]?"  # words; j' | enverrai
+    rf"|{_ALPHABETIC}+(?=n['’]t(?!{_ALPHABETIC}))|n['’]t(?!{_ALPHABETIC})"  # do | n't
+    rf"|{_ALPHABETIC}+(?=['’](?:ll|re|ve|d|s|m)(?!{_ALPHABETIC}))"  # I | 'll
+    rf"|['’](?:ll|re|ve|d|s|m)(?!{_ALPHABETIC})"
+    rf"|{_ALPHABETIC}+(?:-{_ALPHABETIC}+)*['’]?"  # words; j' | enverrai
     r"|\d+(?:[.:,/\-–]\d+)*\.?"  # 15:00, 4.12., 3-5
     r"|[€$£%\u2600-\u27bf\U0001f300-\U0001faff]"  # signs of money, emoji
     r"|[,;:()!?…–—]|(?<=\s)[\-/](?=\s)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,8 +17,8 @@ _CACHE = 2_000  # numbers
 
 
 def customer_zone(traits: Iterable[Mapping[str, Any]], numbers: Iterable[str], default: str) -> ZoneInfo:
-    """The zone that a trait states, the newest first; else that of a number's region, if it has one zone
-    only; else the tenant's."""
+    """The zone that a trait states, the newest first; else that of a number's region, if it has the
+    same clocks everywhere; else the tenant's."""
     for stated in traits:
         for name in ZONE_TRAITS:
             found = zone_named(stated.get(name))
@@ -50,4 +51,10 @@ def _zone_of_number(number: str) -> str | None:
     except phonenumbers.NumberParseException:
         return None
     zones = [it for it in timezone.time_zones_for_number(parsed) if it != _UNKNOWN]
-    return zones[0] if len(zones) == 1 else None
+    return zones[0] if len({_offsets(it) for it in zones}) == 1 else None
+
+
+def _offsets(name: str) -> tuple[timedelta | None, ...]:
+    """A zone's distance from UTC in winter and summer: Helsinki and Mariehamn have the same clocks."""
+    zone = zone_named(name)
+    return tuple(datetime(2026, month, 1, tzinfo=zone).utcoffset() for month in (1, 7))

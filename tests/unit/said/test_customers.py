@@ -1,4 +1,4 @@
-"""What customers write in six languages: complaints, ends of conversations, and neither."""
+"""Complaints, ends of conversations, and neither, in customers' words in six languages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from handoff.domain.said import Utterance, candidates
-from tests.said.measure import Label, closes, said_rules
+from tests.said.measure import Label, closes, speech_rules
 
 TABLE: dict[str, dict[str, list[str]]] = tomllib.loads(
     (Path(__file__).parent / "customers.toml").read_text("utf-8")
 )
-RULES = said_rules()
+RULES = speech_rules()
 LANGUAGES = sorted(TABLE)
 
 

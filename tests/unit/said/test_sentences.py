@@ -11,20 +11,20 @@ import pytest
 
 from handoff.domain.clock import from_datetime, to_datetime
 from handoff.domain.said import Utterance, candidates
-from tests.said.measure import said_rules
+from tests.said.measure import speech_rules
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
-SAID_AT = from_datetime(datetime(2026, 11, 25, 10, tzinfo=HELSINKI))
+SPOKEN_AT = from_datetime(datetime(2026, 11, 25, 10, tzinfo=HELSINKI))
 TABLE: dict[str, dict[str, str]] = tomllib.loads(
     (Path(__file__).parent / "sentences.toml").read_text("utf-8")
 )
-RULES = said_rules()
+RULES = speech_rules()
 
 
 def promised(text: str, *, note: bool = False) -> str:
     """`no`, or when the promise in a text is due: `none`, or the local time."""
     found = candidates(
-        Utterance(touchpoint="tp_1", home="user:anna", text=text, at=SAID_AT, ours=True, note=note),
+        Utterance(touchpoint="tp_1", home="user:anna", text=text, at=SPOKEN_AT, ours=True, note=note),
         HELSINKI,
         RULES,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct, field
 
 from handoff.domain.said.date_words import DateWords
-from handoff.domain.said.grammar import Grammar, SaidWords
+from handoff.domain.said.grammar import Grammar, SpeechWords
 
 from .tokens import tokens_of
 
@@ -44,7 +44,7 @@ class PackFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     phrases: dict[str, list[str]]
     references: References = field(default_factory=References)
     dates: DateWords = field(default_factory=DateWords)
-    said: SaidWords = field(default_factory=SaidWords)
+    speech: SpeechWords = field(default_factory=SpeechWords)
 
 
 class Pack(Struct, frozen=True, kw_only=True):
@@ -134,11 +134,11 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
             it.language: Grammar(
                 language=it.language,
                 function_words=frozenset(it.function_words),
-                said=it.said,
+                speech=it.speech,
                 dates=it.dates,
             )
             for it in stated
-            if it.said.promises or it.said.complaints
+            if it.speech.promises or it.speech.complaints
         },
     )
 

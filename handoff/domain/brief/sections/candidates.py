@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from ..lines import clock, line, quote
 from ..shapes import BriefLine, TimelineItem
 from ..signals import SENT
 from ..story import Story
-from ..utterances import said_in, zone_of
+from ..utterances import candidates_in, zone_of
 
 MAX_CANDIDATES = 3  # of each kind, the newest
 READ = 200  # touchpoints that are looked through, the newest
@@ -38,7 +38,7 @@ def promise_candidates(story: Story) -> list[BriefLine]:
             continue
         if story.settled(item) or story.now - item.occurred_at > RECENT:
             continue
-        for made in said_of(story, item):
+        for made in candidates_of(story, item):
             words = comparable(made.sentence)
             if words not in confirmed:
                 found.pop(words, None)
@@ -54,20 +54,20 @@ def complaint_candidates(story: Story) -> list[BriefLine]:
         _complaint(made, item)
         for item in story.items[-READ:]
         if item.direction == "inbound" and not story.settled(item)
-        for made in said_of(story, item)[:1]
+        for made in candidates_of(story, item)[:1]
     ]
     return found[-MAX_CANDIDATES:]
 
 
-def said_of(story: Story, item: TimelineItem) -> Sequence[Candidate]:
+def candidates_of(story: Story, item: TimelineItem) -> Sequence[Candidate]:
     """The candidates in one touchpoint of a story. Computed once where that is allowed."""
     if not item.text:
         return ()
     zone, language = _zone(story), story.languages.get(item.conversation)
     matter = story.matter_of.get(item.id)
     reference = next((it.shown for it in matter.references.values()), None) if matter else None
-    make = partial(said_in, item, story.rules, zone, language=language, matter=reference)
-    made: list[Candidate] = item.once(("said", zone.key, language, reference), make)
+    make = partial(candidates_in, item, story.rules, zone, language=language, matter=reference)
+    made: list[Candidate] = item.once(("speech", zone.key, language, reference), make)
     return made
 
 
@@ -75,12 +75,6 @@ def _zone(story: Story) -> ZoneInfo:
     if story.zone is None:
         story.zone = zone_of(reversed(story.items), story.rules)
     return story.zone
-
-
-def candidates_in(story: Story) -> Iterator[Candidate]:
-    """All candidates of a story, the oldest first."""
-    for item in story.items:
-        yield from said_of(story, item)
 
 
 def _promise(made: Candidate, item: TimelineItem) -> BriefLine:
