@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from handoff.domain.brief import Story
 from handoff.domain.brief.lines import word
-from handoff.domain.brief.sections.candidates import said_of
+from handoff.domain.brief.sections.candidates import candidates_of
 from handoff.domain.brief.sections.decided import DECIDING
 from handoff.domain.brief.shapes import TimelineItem
 from handoff.domain.clock import Micros
@@ -54,7 +54,7 @@ def recorded_in(story: Story, kind: str, id_: str) -> TimelineItem | None:
 def candidate_in(story: Story, kind: str, id_: str) -> FoundCandidate | None:
     """The candidate with this id."""
     for item in story.items:
-        for made in said_of(story, item):
+        for made in candidates_of(story, item):
             if made.id == id_ and made.kind == kind:
                 return found_candidate(made, item)
     return None
@@ -74,5 +74,5 @@ def found_candidate(made: Candidate, item: TimelineItem) -> FoundCandidate:
 
 def promised_by_agent(story: Story, item: TimelineItem) -> list[str]:
     """The ids of the promises that a person of ours typed in a message, if nobody decided about them."""
-    made = [it for it in said_of(story, item) if it.kind == PROMISE and it.speaker == "person"]
+    made = [it for it in candidates_of(story, item) if it.kind == PROMISE and it.speaker == "person"]
     return [it.id for it in made if decided_in(story, PROMISE, it.id) is None]
