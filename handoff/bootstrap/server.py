@@ -175,7 +175,7 @@ def _delivery(
 
 
 def _timing(site: AppContext, tenants: list[str]) -> tuple[Timers, PromiseAlarms]:
-    """What acts by the store's clock. Both hear of the same jumps."""
+    """The timers that go by the store's clock. Both hear of the same jumps."""
     timers = Timers(site.store, site.handoffs, tenants)
     return timers, PromiseAlarms(site.store, tenants, site.handoffs.clock_guard, site.ledger)
 

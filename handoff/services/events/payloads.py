@@ -123,7 +123,7 @@ class ClockJumped(Struct, frozen=True, kw_only=True):
 
 
 class PromiseAlarm(Struct, frozen=True, kw_only=True):
-    """An alarm about a promise, for whoever owns the customer now. It has nobody's words.
+    """An alarm about a promise, for the current owner of the customer. It has no words of anybody.
 
     `promise` is the touchpoint that made it. `agent` owns the customer, or the handoff waits in `queue`; both
     are null if nobody does. `act` is what was promised, such as `call`.
