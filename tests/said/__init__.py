@@ -1,1 +1,1 @@
-"""How well the rules find promises, complaints, and closings in labelled texts (`python -m tests.said`)."""
+"""Labelled sentences of agents, bots and customers."""

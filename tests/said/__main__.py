@@ -12,13 +12,11 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "files", nargs="*", type=Path, help="JSON lines; those beside this module if left out"
-    )
+    parser.add_argument("files", nargs="*", type=Path, help="JSON lines; worked.jsonl if left out")
     parser.add_argument("--verbose", action="store_true", help="list the texts that the rules get wrong")
     parser.add_argument("--language")
     options = parser.parse_args()
-    files = options.files or sorted(FOLDER.glob("*.jsonl"))
+    files = options.files or [FOLDER / "worked.jsonl"]
     labels = [it for path in files for it in read_labels(path)]
     counts = measured(it for it in labels if options.language in (None, it.language))
     print(

@@ -1,8 +1,4 @@
-"""Counts of what the rules find in labelled texts, per language.
-
-A label is one line of JSON: `text`, `language`, `speaker` (`agent`, `bot`, `customer`), `medium` (`chat`,
-`email`, `call`, `note`), `at`, `zone`, `promise` (null, or `sentence` and `due`), `complaint`, `closing`.
-"""
+"""Counts of what the rules find in labelled sentences, per kind and language (README.md)."""
 
 from __future__ import annotations
 
@@ -16,34 +12,15 @@ from msgspec import Struct, field
 
 from handoff.domain.brief import BriefRules
 from handoff.domain.brief.signals import Acts, extract
-from handoff.domain.clock import parse_any_time
+from handoff.domain.clock import from_datetime
 from handoff.domain.said import Candidate, SpeechRules, Utterance, candidates
 from handoff.domain.said.candidate import comparable
 from tests.briefs import item
 from tests.packs import packs
 
+from .sentences import LabelledSentence
+
 KINDS = ("promise", "complaint", "closing")
-
-
-class LabelledPromise(Struct, frozen=True):
-    sentence: str
-    due: str | None = None
-
-
-class Label(Struct, frozen=True):
-    """A text and what is right about it."""
-
-    text: str
-    language: str
-    speaker: str
-    at: str
-    zone: str
-    medium: str = "chat"
-    promise: LabelledPromise | None = None
-    complaint: bool = False
-    closing: bool = False
-    kind: str = ""
-    id: str = ""
 
 
 class Count(Struct):
@@ -72,15 +49,16 @@ Counts = dict[tuple[str, str], Count]
 """(kind, language) -> count."""
 
 
-def read_labels(path: Path) -> list[Label]:
-    return [msgspec.json.decode(line, type=Label) for line in path.read_bytes().splitlines() if line.strip()]
+def read_labels(path: Path) -> list[LabelledSentence]:
+    lines = path.read_bytes().splitlines()
+    return [msgspec.json.decode(line, type=LabelledSentence) for line in lines if line.strip()]
 
 
 def speech_rules() -> SpeechRules:
     return SpeechRules(grammars=packs().grammars, key=b"test")
 
 
-def measured(labels: Iterable[Label]) -> Counts:
+def measured(labels: Iterable[LabelledSentence]) -> Counts:
     """Counts of the candidates and closings in these texts, compared with their labels."""
     counts: Counts = defaultdict(Count)
     rules = speech_rules()
@@ -88,22 +66,22 @@ def measured(labels: Iterable[Label]) -> Counts:
         found = candidates_of(label, rules)
         _count_promise(counts["promise", label.language], label, [it for it in found if it.kind == "promise"])
         complains = any(it.kind == "complaint" for it in found)
-        _count(counts["complaint", label.language], label, complains, label.complaint, found)
+        _count(counts["complaint", label.language], label, complains, label.complaint)
         if label.speaker == "customer":
-            _count(counts["closing", label.language], label, closes(label), label.closing, ())
+            _count(counts["closing", label.language], label, closes(label.text, label.medium), label.closing)
     return counts
 
 
-def candidates_of(label: Label, rules: SpeechRules) -> list[Candidate]:
+def candidates_of(label: LabelledSentence, rules: SpeechRules) -> list[Candidate]:
     """The candidates that the rules find in one text."""
     return candidates(
         Utterance(
             touchpoint="tp_1",
             home="user:anna",
             text=label.text,
-            at=parse_any_time(label.at) or 0,
+            at=from_datetime(label.at),
             ours=label.speaker != "customer",
-            note=label.medium in ("note", "call") and label.speaker == "agent",
+            note=label.medium == "note" and label.speaker == "agent",
             speaker="bot" if label.speaker == "bot" else "person",
         ),
         ZoneInfo(label.zone),
@@ -111,18 +89,18 @@ def candidates_of(label: Label, rules: SpeechRules) -> list[Candidate]:
     )
 
 
-def closes(label: Label) -> bool:
-    """Whether the text ends a conversation: a goodbye, or "never mind, solved"."""
-    type_ = "email.received" if label.medium == "email" else "message.received"
-    signal = extract(item(type_, text=label.text), BriefRules(packs=packs()), None, frozenset())
+def closes(text: str, medium: str = "chat") -> bool:
+    """Whether a text ends a conversation: a goodbye, or "never mind, solved"."""
+    type_ = "email.received" if medium == "email" else "message.received"
+    signal = extract(item(type_, text=text), BriefRules(packs=packs()), None, frozenset())
     return signal is not None and bool(signal.acts & (Acts.CLOSE | Acts.WITHDRAW))
 
 
-def _count_promise(count: Count, label: Label, found: Sequence[Candidate]) -> None:
+def _count_promise(count: Count, label: LabelledSentence, found: Sequence[Candidate]) -> None:
     right = [it for it in found if label.promise and _overlap(it.sentence, label.promise.sentence)]
     if label.promise and right:
         count.right += 1
-        due = parse_any_time(label.promise.due) if label.promise.due else None
+        due = from_datetime(label.promise.due) if label.promise.due else None
         if any(it.due == due for it in right):
             count.due_right += 1
         else:
@@ -140,7 +118,7 @@ def _overlap(found: str, stated: str) -> bool:
     return one in other or other in one
 
 
-def _count(count: Count, label: Label, found: bool, stated: bool, candidates: Sequence[Candidate]) -> None:
+def _count(count: Count, label: LabelledSentence, found: bool, stated: bool) -> None:
     if found and stated:
         count.right += 1
     elif found:

@@ -327,7 +327,11 @@ class _TimeReader:
         if before.has("clock"):
             return True
         if before.has("range_starts"):
-            return following.has("between") and self._hour(after + 1) is not None
+            return (
+                following.has("between")
+                and self._hour(after + 1) is not None
+                and not self.at(after + 2).has("counted")
+            )
         return before.has("between") and self.at(place - 3).has("range_starts")
 
     def _hour(self, place: int) -> int | None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from handoff.domain.said import Utterance, candidates
-from tests.said.measure import Label, closes, speech_rules
+from tests.said.measure import closes, speech_rules
 
 TABLE: dict[str, dict[str, list[str]]] = tomllib.loads(
     (Path(__file__).parent / "customers.toml").read_text("utf-8")
@@ -24,7 +24,7 @@ def complains(text: str) -> bool:
 
 
 def ends(text: str) -> bool:
-    return closes(Label(text=text, language="", speaker="customer", at="", zone=""))
+    return closes(text)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

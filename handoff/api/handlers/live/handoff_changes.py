@@ -54,7 +54,7 @@ class QueueView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 async def of_queue(request: web.Request) -> web.StreamResponse:
     """`GET /v1/queues/{name}/events`: handoffs that are, or were, in the queue, and alarms of promises to
-    customers who wait in it."""
+    the customers in it."""
     stream, name = Stream(request), request.match_info["name"]
     return await run_alone(stream, queue_topic(request, Outlet(stream), name, last_id(request)))
 
@@ -95,7 +95,7 @@ def agent_topic(
 
 
 def _alarms(event: Event, queue: str) -> bool:
-    """Whether an event is an alarm of a promise to a customer who waits in the queue. An agent who owns the
+    """Whether an event is an alarm of a promise to a customer in the queue. An agent who owns the
     customer gets it instead."""
     return event.type in ALARMS and isinstance(event.data, dict) and event.data.get("queue") == queue
 
