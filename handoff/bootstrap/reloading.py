@@ -19,6 +19,7 @@ from handoff.domain.errors import ConfigurationError, HandoffError, Unprocessabl
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
 from handoff.services.events.reactions import Followers
+from handoff.services.ledger.settings import check_promises, ledger_rules
 from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Source
@@ -95,6 +96,7 @@ class Reloader:
         patterns = build_patterns(new.redaction)
         check_rules(new.retention, names, new.channel_names)
         check_masking(new.privacy.masking, names)
+        check_promises(new.promises, names)
         subscriptions = subscriptions_of(new.webhooks, new.connectors)
         try:
             for subscription in subscriptions:
@@ -126,6 +128,7 @@ class Reloader:
         site.privacy = new.privacy
         site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
+        site.ledger.replace(ledger_rules(new.promises))
         parts.retention.replace(new.retention, names, new.channel_names)
         site.monitor.replace(facts(sources))
         parts.store.use_rules(brief_rules(new, sources, parts.store.brief_rules.packs))

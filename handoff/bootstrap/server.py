@@ -34,6 +34,9 @@ from handoff.services.events.feed import Hub
 from handoff.services.events.reactions import Followers
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
+from handoff.services.ledger.alarms import TICK_S as ALARM_TICK_S
+from handoff.services.ledger.alarms import PromiseAlarms
+from handoff.services.ledger.settings import check_promises, ledger_rules
 from handoff.services.metrics import Measures
 from handoff.services.privacy.journal import Journal
 from handoff.services.privacy.settings import check_masking
@@ -112,8 +115,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, credentials, url, health)
         stack.callback(site.inbound.close)
-        timers = Timers(store, site.handoffs, names)
-        followers = Followers(store, site.handoffs, settings.policies)
+        followers = Followers(store, site.handoffs, settings.policies, site.ledger)
         retention = RetentionPolicy(settings.retention, names, settings.channel_names)
         parts = RunningParts(
             site=site,
@@ -129,7 +131,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         erasures = Erasures(site, names)
         health.append(erasures.ready)
         await erasures.repeat()
-        await stack.enter_async_context(_background(site, timers, delivery, erasures))
+        await stack.enter_async_context(_background(site, _timing(site, names), delivery, erasures))
         await stack.enter_async_context(_deleting_old(site, retention, settings))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
@@ -151,6 +153,7 @@ def _check(settings: Settings, tenants: Sequence[str]) -> None:
     """ConfigurationError for rules that name an unknown tenant or channel."""
     check_rules(settings.retention, tenants, settings.channel_names)
     check_masking(settings.privacy.masking, tenants)
+    check_promises(settings.promises, tenants)
 
 
 def _delivery(
@@ -169,16 +172,23 @@ def _delivery(
     )
 
 
+def _timing(site: AppContext, tenants: list[str]) -> tuple[Timers, PromiseAlarms]:
+    """The timers that go by the store's clock. Both hear of the same jumps."""
+    timers = Timers(site.store, site.handoffs, tenants)
+    return timers, PromiseAlarms(site.store, tenants, site.handoffs.clock_guard, site.ledger)
+
+
 @asynccontextmanager
 async def _background(
-    site: AppContext, timers: Timers, delivery: DeliveryService, erasures: Erasures
+    site: AppContext, timing: tuple[Timers, PromiseAlarms], delivery: DeliveryService, erasures: Erasures
 ) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
-    store = site.store
+    store, (timers, alarms) = site.store, timing
     async with (
         in_background("live", site.hub.run()),
         delivery.running(),
         repeating("timers", TICK_S, timers.fire_due),
+        repeating("promises", ALARM_TICK_S, alarms.send_due),
         in_background("health", store.health.watch()),
         repeating("credentials", CHECK_S, site.watch.check),
         repeating("worker", BEAT_S, store.workers.beat),
@@ -266,6 +276,7 @@ def _site(
         ready=lambda: next((why for check in health if (why := check())), None),
         handoffs=Handoffs(store, monitor, measures, consent=settings.privacy.consent_policy),
         hub=Hub(store),
+        ledger=ledger_rules(settings.promises),
         rates=rates,
         journal=Journal(Path(settings.store.data_dir)),
         privacy=settings.privacy,

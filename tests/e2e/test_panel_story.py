@@ -140,7 +140,7 @@ async def test_lines_are_reported_and_candidates_are_decided_by_a_key(backend: B
     page = await backend.call("GET", "/v1/context?identity=user:anna")
     assert [it["code"] for it in page["brief"]["promised"]] == ["promise"]
     reports = [it for it in page["timeline"]["touchpoints"] if it["type"] == "brief.line_wrong"]
-    assert {it["data"]["rule"] for it in reports} == {"said", "promise_candidate"}
+    assert {it["data"]["rule"] for it in reports} == {"said"}
     reader = await backend.open_panel("identity=user:anna", scopes=("context:read", "handoffs:read"))
     await expect(line(reader, "Where is my refund")).to_be_visible()
     await expect(reader.context.locator(".line-acts")).to_have_count(0)

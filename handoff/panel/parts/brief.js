@@ -11,6 +11,7 @@ import { h, icon, textLink, userText } from "../dom/dom.js";
  * @typedef {object} LineActs
  * @property {(touchpoints: string[]) => void} jump show the evidence
  * @property {(line: Line, verdict: "wrong" | "confirmed" | "dismissed") => void} [report]
+ * @property {(line: Line) => boolean} [mayJudge]
  * @property {(line: Line) => boolean} [isReported]
  */
 
@@ -38,12 +39,12 @@ export function briefLine(line, locale, acts, label) {
   ];
   const keys = new Map([["w", "wrong"], ["y", "confirmed"], ["n", "dismissed"]]);
   const usable = line.candidate ? ["y", "n"] : ["w"];
-  const shortcuts = acts.report ? usable.join(" ") : null;
+  const shortcuts = acts.report && acts.mayJudge?.(line) ? usable.join(" ") : null;
   const onkeydown = (/** @type {KeyboardEvent} */ event) => {
     const verdict = /** @type {any} */ (keys.get(event.key));
     if (!verdict || !usable.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    if (!acts.isReported?.(line)) acts.report?.(line, verdict);
+    if (!acts.isReported?.(line) && acts.mayJudge?.(line)) acts.report?.(line, verdict);
   };
   const text = proof
     ? textLink(content, () => acts.jump(line.touchpoints), {
@@ -61,8 +62,8 @@ export function briefLine(line, locale, acts, label) {
 }
 
 /** Buttons that report a line as wrong, or confirm or dismiss a candidate. @param {Line} line @param {Locale} locale @param {LineActs} acts */
-function lineActs(line, locale, { report, isReported }) {
-  if (!report) return null;
+function lineActs(line, locale, { report, isReported, mayJudge }) {
+  if (!report || !mayJudge?.(line)) return null;
   const { words } = locale;
   const text = plain(line, locale);
   if (isReported?.(line)) return h("span", { class: "line-acts" }, h("span", { class: "quiet" }, words.text("brief.reported")));

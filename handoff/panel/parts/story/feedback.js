@@ -1,5 +1,5 @@
 // @ts-check
-/** Agents' verdicts about lines of the brief: wrong ones, and candidates confirmed or dismissed. Each is a touchpoint. */
+/** Agents' verdicts about lines of the brief: wrong ones, and candidates confirmed or dismissed. */
 
 import { agentsTouchpoint } from "../../data/notes.js";
 
@@ -14,22 +14,22 @@ export function lineKey(line) {
 }
 
 /**
- * The body of `POST /v1/touchpoints` for a verdict. A confirmed candidate becomes what it seemed to be.
+ * Send a verdict: a report of a wrong line, or the decision about a candidate.
+ * @param {import("../../data/api.js").Api} api
  * @param {{context: import("../../data/types.js").Context, handoff: import("../../data/types.js").Handoff | null, session: import("../../data/api.js").Session}} origin
  * @param {Line} line
  * @param {Verdict} verdict
- * @param {string} id of the touchpoint, the same if it is sent again
+ * @param {string} id of the report, the same if it is sent again
  */
-export function verdictOf({ context, handoff, session }, line, verdict, id) {
-  const { words, due } = line.params;
-  const candidate = line.candidate && line.id ? { candidate: line.id } : {};
-  if (verdict !== "confirmed") {
-    const data = { rule: line.code, line: line.text.slice(0, MAX_LINE), ...candidate };
-    return agentsTouchpoint(context, handoff, session, { id, type: "brief.line_wrong", direction: "internal", data });
+export async function sendVerdict(api, { context, handoff, session }, line, verdict, id) {
+  const { customer } = context;
+  if (line.candidate && line.id && customer && verdict !== "wrong") {
+    const list = line.code === "complaint_candidate" ? "complaints" : "promises";
+    const decision = verdict === "confirmed" ? "confirm" : "dismiss";
+    await api.post(`/v1/customers/${customer.id}/${list}/${line.id}/${decision}`, {});
+    return;
   }
-  if (line.code === "complaint_candidate") {
-    return agentsTouchpoint(context, handoff, session, { id, type: "complaint.opened", direction: "internal", visibility: "public", text: words, data: candidate });
-  }
-  const data = { promise: id, ...(due ? { due } : {}), ...candidate };
-  return agentsTouchpoint(context, handoff, session, { id, type: "promise.made", direction: "outbound", text: words, data });
+  const data = { rule: line.code, line: line.text.slice(0, MAX_LINE) };
+  const report = { id, type: "brief.line_wrong", direction: "internal", data };
+  await api.post("/v1/touchpoints", agentsTouchpoint(context, handoff, session, report));
 }

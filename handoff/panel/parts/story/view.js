@@ -5,7 +5,7 @@ import { may } from "../../data/handoffs.js";
 import { h } from "../../dom/dom.js";
 import { briefEnd, briefLine, effortRow } from "../brief.js";
 import { freshId } from "../drafts.js";
-import { lineKey, verdictOf } from "./feedback.js";
+import { lineKey, sendVerdict } from "./feedback.js";
 import { alertsOf, alertStrip, headline } from "./headline.js";
 import { briefParts } from "./matters.js";
 import { journeyOf, ribbonPart } from "./ribbon.js";
@@ -57,14 +57,16 @@ export class StoryView {
     const { locale, regions } = this;
     const { brief, customer, left_out: left } = context;
     const writing = session && customer && may(session, "touchpoints:write");
+    const deciding = session && customer && may(session, "handoffs:write");
     const acts = {
       jump: (/** @type {string[]} */ ids) => this.#jump(ids),
-      ...(writing ? { report: (/** @type {Line} */ line, /** @type {Verdict} */ verdict) => this.#judge(line, verdict) } : {}),
+      ...(writing || deciding ? { report: (/** @type {Line} */ line, /** @type {Verdict} */ verdict) => this.#judge(line, verdict) } : {}),
+      mayJudge: (/** @type {Line} */ line) => Boolean(line.candidate ? deciding : writing),
       isReported: (/** @type {Line} */ line) => this.#judged.has(lineKey(line)),
     };
     const why = /** @type {Line[]} */ (brief?.why_now ?? []);
     const effort = brief?.effort;
-    const judged = [writing, [...this.#judged.keys()]];
+    const judged = [writing, deciding, [...this.#judged.keys()]];
     regions.show("why", [untimed(why), effort && { ...effort, waiting_minutes: 0, text: "" }, judged], () => [
       why.length || effort?.contacts ? h("h3", {}, locale.words.text("brief.why_now")) : null,
       why.length ? h("ul", { class: "lines" }, why.map((it) => briefLine(it, locale, acts))) : null,
@@ -114,7 +116,7 @@ export class StoryView {
     this.#judged.set(lineKey(line), id);
     this.#brief(context, session);
     try {
-      await api.post("/v1/touchpoints", verdictOf({ context, handoff, session }, line, verdict, id));
+      await sendVerdict(api, { context, handoff, session }, line, verdict, id);
       this.judged(this.locale.words.text(`brief.${verdict}.done`));
     } catch (error) {
       this.#judged.delete(lineKey(line));
