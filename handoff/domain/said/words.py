@@ -10,7 +10,7 @@ from msgspec import Struct
 
 _ALPHABETIC = r"(?:[^\W\d_]|[\u0300-\u036f])"
 _TOKEN = re.compile(
-    r"[^\W\d_]+(?![^\W\d_'’\-\u0300-\u036f])"  # most words, quickly
+    r"[^\W\d_]+(?![^\W\d_]|['’\-\u0300-\u036f])"  # most words, quickly
     rf"|{_ALPHABETIC}+(?=n['’]t(?!{_ALPHABETIC}))|n['’]t(?!{_ALPHABETIC})"  # do | n't
     rf"|{_ALPHABETIC}+(?=['’](?:ll|re|ve|d|s|m)(?!{_ALPHABETIC}))"  # I | 'll
     rf"|['’](?:ll|re|ve|d|s|m)(?!{_ALPHABETIC})"

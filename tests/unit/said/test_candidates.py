@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from handoff.domain.clock import from_datetime, to_datetime
 from handoff.domain.said import Candidate, SpeechRules, Utterance, candidates
+from handoff.domain.said.words import words_of
 from handoff.domain.said.zones import customer_zone
 from tests.briefs import brief_of, item
 from tests.examples import examples
@@ -160,3 +161,17 @@ def test_the_brief_marks_candidates_and_the_language() -> None:
     language = brief_of([stated]).language
     assert language is not None
     assert (language.language, language.source) == ("fi", "stated")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("It doesn't work", ("it", "does", "n't", "work")),
+        ("we'll e-mail", ("we", "'ll", "e-mail")),
+        ("j’enverrai", ("j'", "enverrai")),
+        ("don't", ("do", "n't")),
+        ("cafe\u0301s", ("cafés",)),
+    ],
+)
+def test_contractions_are_two_words_and_compounds_are_one(text: str, words: tuple[str, ...]) -> None:
+    assert words_of(text).words == words
