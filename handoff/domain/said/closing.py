@@ -7,19 +7,19 @@ from typing import Literal
 
 from .grammar import Grammar
 from .language import likely
-from .sentences import own_words, sentences
+from .sentences import own_words, sentences, without_quotations
 from .words import SENTENCE_END, quick_words
 
 MAX_CLOSING = 500  # characters of a message: what is longer has content
 MAX_CLOSING_WORDS = 60
 
-Closing = Literal["settled", "goodbye"]
-_Read = Literal["settled", "goodbye", "open"]
+Closing = Literal["settled", "goodbye", "open"]
+"""How a message reads that has words of an end; `open`: it has them and ends nothing."""
 _QUESTIONS = ("?", "？", "؟")
 
 
 def closing_of(text: str, grammars: Mapping[str, Grammar], language: str | None = None) -> Closing | None:
-    """How a message ends a conversation; None where it asks or reports anything."""
+    """How a message ends a conversation; None where it has no words of an end, or asks."""
     if len(text) > MAX_CLOSING:
         return None
     own = own_words(text)
@@ -32,23 +32,28 @@ def closing_of(text: str, grammars: Mapping[str, Grammar], language: str | None 
         if not grammar.compiled.closing.isdisjoint(words):
             found = _read(own, grammar)
             if found is not None:
-                return None if found == "open" else found
+                return found
     return None
 
 
-def _read(text: str, grammar: Grammar) -> _Read | None:
+def _read(text: str, grammar: Grammar) -> Closing | None:
     compiled = grammar.compiled
     stated: list[str] = []
     for first, last in sentences(text):
-        stated += [*quick_words(text[first:last]), SENTENCE_END]
-    kept, places = compiled.plain(stated)
-    count = len(kept)
-    settled = compiled.settled.match(places, count)
+        stated += [*quick_words(without_quotations(text[first:last])), SENTENCE_END]
+    count, places = len(stated), compiled.vocabulary.places(stated)
+    needless = compiled.needless.match(places, count)
+    settled = needless or compiled.settled.match(places, count)
     ended = settled or compiled.ends.match(places, count)
     if not ended:
         ended = compiled.goodbyes.match(places, count) and compiled.thanks.match(places, count)
     if not ended:
         return None
-    if compiled.reopens.match(places, count) or compiled.complaints.match(places, count):
+    if needless:
+        kept, places = compiled.still_said(stated)
+        count = len(kept)
+    if compiled.reopens.match(places, count):
+        return "open"
+    if compiled.complaints.match(places, count) and not compiled.praise.match(places, count):
         return "open"
     return "settled" if settled else "goodbye"

@@ -71,6 +71,8 @@ def _of_sentence(
         if made:
             yield from made
             return
+        if not utterance.ours and _praises(words, grammar):
+            return
 
 
 def _promises(
@@ -112,6 +114,12 @@ def _complaints(
     templates = compiled.complaining_questions if asks else compiled.complaints
     if templates.match(places, count) and not compiled.praise.match(places, count):
         yield _made(utterance, "complaint", sentence, grammar, rules)
+
+
+def _praises(words: Words, grammar: Grammar) -> bool:
+    """Whether a sentence has words that make it no complaint, in a language that it is likely to be in."""
+    places = grammar.compiled.vocabulary.places(words.words)
+    return grammar.compiled.praise.match(places, len(words.words))
 
 
 def _made(

@@ -46,6 +46,8 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """In the same sentence as words of a complaint: it is none ("no complaints")."""
     settled: list[str] = field(default_factory=list)
     """A customer's matter is settled: "it works now", "no need to call"."""
+    needless: list[str] = field(default_factory=list)
+    """Settled too, with words that would reopen elsewhere: "no necesito", "jag behöver ingen"."""
     ends: list[str] = field(default_factory=list)
     """A conversation ends: "that was all"."""
     goodbyes: list[str] = field(default_factory=list)
@@ -73,6 +75,7 @@ class Compiled(Struct, frozen=True, kw_only=True):
     complaining_questions: Templates
     praise: Templates
     settled: Templates
+    needless: Templates
     ends: Templates
     goodbyes: Templates
     thanks: Templates
@@ -86,11 +89,18 @@ class Compiled(Struct, frozen=True, kw_only=True):
     def plain(self, words: Sequence[str]) -> tuple[list[int], Places]:
         """The places of the words without phrases that look like a negation and are none, and what is where
         among those words."""
+        return self._without(self.harmless, words)
+
+    def still_said(self, words: Sequence[str]) -> tuple[list[int], Places]:
+        """The same without what a customer no longer needs."""
+        return self._without(self.needless, words)
+
+    def _without(self, phrases: Templates, words: Sequence[str]) -> tuple[list[int], Places]:
         kept = list(range(len(words)))
         for _phrase in range(MAX_HARMLESS):
             rest = [words[it] for it in kept]
             places = self.vocabulary.places(rest)
-            span = self.harmless.span(places, len(rest))
+            span = phrases.span(places, len(rest))
             if span is None or span[0] == span[1]:
                 return kept, places
             del kept[span[0] : span[1]]
@@ -115,6 +125,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
         )
         complaints, questions = book.compiled(speech.complaints), book.compiled(speech.complaining_questions)
         settled, ends, goodbyes = map(book.compiled, (speech.settled, speech.ends, speech.goodbyes))
+        needless = book.compiled(speech.needless)
         promising = [it for table in (promises, timed, notes) for it in table.values()]
         return Compiled(
             promises=promises,
@@ -128,6 +139,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             complaining_questions=questions,
             praise=book.compiled(speech.praise),
             settled=settled,
+            needless=needless,
             ends=ends,
             goodbyes=goodbyes,
             thanks=book.compiled(speech.thanks),
@@ -139,7 +151,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             dates=lexicon(self.dates),
             promising=_triggers(promising),
             complaining=_triggers([complaints, questions]),
-            closing=_triggers([settled, ends, goodbyes]),
+            closing=_triggers([settled, needless, ends, goodbyes]),
         )
 
 

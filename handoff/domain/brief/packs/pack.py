@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from handoff.domain.said.date_words import DateWords
 from handoff.domain.said.grammar import Grammar, SpeechWords
+from handoff.domain.said.words import words_of
 
 from .tokens import tokens_of
 
@@ -133,7 +134,7 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
         grammars={
             it.language: Grammar(
                 language=it.language,
-                function_words=frozenset(it.function_words),
+                function_words=frozenset(part for word in it.function_words for part in words_of(word).words),
                 speech=it.speech,
                 dates=it.dates,
             )

@@ -171,16 +171,18 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
         scores = len(tokens) <= MAX_SCORE and all(it.isdigit() and len(it) < 3 for it in tokens)
         if scores:
             return act or Acts.ASK | Acts.SCORE
+    if act in {Acts.WITHDRAW, Acts.CLOSE} and _ending(text, packs, item.language or language) == Acts.ASK:
+        return Acts.ASK  # "I thought that was sorted"
     return act or _ending(text, packs, item.language or language) or Acts.ASK
 
 
 def _ending(text: str, packs: Packs, language: str | None) -> int | None:
-    """The act of a message that ends a conversation in its own words, None for any other."""
+    """The act of a message with words that end a conversation, None for any other."""
     ending = closing_of(text, packs.grammars, language[:2].lower() if language else None)
     return _ENDINGS[ending] if ending else None
 
 
-_ENDINGS: dict[Closing, int] = {"settled": Acts.WITHDRAW, "goodbye": Acts.CLOSE}
+_ENDINGS: dict[Closing, int] = {"settled": Acts.WITHDRAW, "goodbye": Acts.CLOSE, "open": Acts.ASK}
 
 
 def _short(
