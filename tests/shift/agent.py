@@ -1,0 +1,108 @@
+"""What an agent does all day: take the next handoff from one of two tabs, read, note, and end it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from .desk import Desk, Tab
+from .plan import Work
+
+CHOICE = 5  # agents choose among the first handoffs of the queue
+PARTNER_S = 3.0  # how long an agent waits for the other one in a race
+IDLE_S = 0.1
+
+
+class Races:
+    """Two agents who press Accept at the same time."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, asyncio.Event] = {}
+        self.run = 0
+
+    def wanted(self, id_: str) -> bool:
+        """Whether another agent waits for a rival."""
+        return id_ in self._waiting
+
+    async def meet(self, id_: str) -> None:
+        if rival := self._waiting.pop(id_, None):
+            self.run += 1
+            rival.set()
+            return
+        self._waiting[id_] = mine = asyncio.Event()
+        try:
+            async with asyncio.timeout(PARTNER_S):
+                await mine.wait()
+        except TimeoutError:
+            self._waiting.pop(id_, None)
+
+
+class Agent:
+    """Works until the shift is over."""
+
+    def __init__(self, desk: Desk, races: Races, reading_s: float, seed: int) -> None:
+        self.desk, self.races = desk, races
+        self._reading_s = reading_s
+        self._chance = random.Random(seed)
+        self._declined: set[str] = set()
+        self._noted: set[str] = set()
+        self.errands: list[Callable[[Desk], Awaitable[None]]] = []
+        """What happens to the agent's browser before the next action."""
+
+    async def work(self, over: Callable[[], bool]) -> None:
+        while not over():
+            while self.errands:
+                await self.errands.pop()(self.desk)
+            await self.desk.renew()
+            tab = self._chance.choice(self.desk.tabs)
+            listed = await tab.listed()
+            mine = [it for it, own in listed.items() if own]
+            if mine:
+                await self._finish(tab, mine[0])
+            elif chosen := self._choose(listed):
+                await self.take(tab, chosen)
+            else:
+                await asyncio.sleep(IDLE_S)
+
+    def _choose(self, listed: dict[str, bool]) -> str | None:
+        waiting = [it for it in listed if it in self.desk.floor.works and it not in self._declined]
+        rivals = [it for it in waiting if self.races.wanted(it)]
+        return rivals[0] if rivals else self._chance.choice(waiting[:CHOICE]) if waiting else None
+
+    def _work(self, id_: str) -> Work:
+        return self.desk.floor.works[id_]
+
+    async def take(self, tab: Tab, id_: str) -> None:
+        """Accept or decline."""
+        work = self._work(id_)
+        if work.fate == "decline" and await self._queue_of(id_) == work.queue:
+            self._declined.add(id_)
+            await tab.give_back("decline", id_, work)
+            return
+        if work.from_story and (await tab.open_story(id_, work)).outcome != "done":
+            return
+        if work.fate == "race":
+            await self.races.meet(id_)
+        await tab.accept(id_, work)
+
+    async def _queue_of(self, id_: str) -> str:
+        return str((await self.desk.floor.handoff(id_))["to"].get("queue"))
+
+    async def _finish(self, tab: Tab, id_: str) -> None:
+        """Read, note, and end a handoff of the agent's own."""
+        work = self._work(id_)
+        if (await tab.open_story(id_, work)).outcome != "done":
+            return
+        await self._read()
+        if work.note and id_ not in self._noted:
+            if (await tab.note(id_, work)).outcome != "done":
+                return
+            self._noted.add(id_)
+        if work.fate == "release":
+            await tab.give_back("release", id_, work)
+        else:
+            await tab.complete(id_, work)
+
+    async def _read(self) -> None:
+        await asyncio.sleep(self._chance.random() * self._reading_s)

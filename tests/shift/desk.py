@@ -1,0 +1,254 @@
+"""An agent's browser: its tabs, and the actions in them by mouse and keyboard."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import BrowserContext, Locator, Page
+from playwright.async_api import Error as BrowserError
+
+from .floor import Floor
+from .ledger import Deed, Ledger, Outcome
+from .plan import QUEUES, Work
+
+WATCH = Path(__file__).with_name("watch.js")
+ACTION_MS = 25_000  # the panel gives up a request after 20 s, and must say so
+GRACE_MS = 3_000  # after a message: its effect may follow
+CLICK_MS = 2_000
+LOAD_MS = 60_000
+KEYS = {"accept": "a", "decline": "d", "complete": "c", "release": "r", "transfer": "t"}
+DONE = {
+    "accept": "accepted",
+    "complete": "completed",
+    "release": "released",
+    "decline": "declined",
+    "transfer": "transferred",
+}
+"""The action -> the state that it leaves in the handoff's history."""
+
+Press = Callable[[], Awaitable[None]]
+
+
+class Tab:
+    """One tab of an agent."""
+
+    def __init__(self, page: Page, desk: Desk) -> None:
+        self.page, self.desk = page, desk
+        page.set_default_timeout(LOAD_MS)
+        page.on("pageerror", lambda error: desk.ledger.errors.append(f"{desk.agent}: {error}"))
+        page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+
+    # --- signing in -----------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        queues = "%20".join(QUEUES)
+        token = await self.desk.token()
+        await self.page.goto(f"{self.desk.floor.url}/panel/#token={token}&queue={queues}&language=en")
+        await self.live()
+
+    async def reload(self) -> None:
+        """The token is gone: the page asks for one."""
+        await self.page.reload()
+        await self.sign_in()
+        await self.live()
+
+    async def sign_in(self) -> None:
+        token = self.page.get_by_label("Token", exact=True)
+        await token.first.fill(await self.desk.token())
+        await token.first.press("Enter")
+        await token.first.wait_for(state="detached")
+
+    async def renew(self) -> bool:
+        """Sign in again if the panel asks for it."""
+        asked = self.page.get_by_role("alert").get_by_label("Token", exact=True)
+        if not await asked.count():
+            return False
+        await self.desk.expire()
+        await self.sign_in()
+        return True
+
+    async def live(self) -> None:
+        await self.page.locator(
+            "handoff-queue [data-state=live], handoff-queue [data-state=polling]"
+        ).wait_for()
+
+    # --- looking --------------------------------------------------------------------------------------
+
+    async def listed(self) -> dict[str, bool]:
+        found: dict[str, bool] = await self.page.evaluate("shift.listed()")
+        return found
+
+    def card(self, id_: str) -> Locator:
+        return self.page.locator(f"handoff-queue [data-id='{id_}']")
+
+    @property
+    def story(self) -> Locator:
+        return self.page.locator("handoff-context")
+
+    # --- acting ---------------------------------------------------------------------------------------
+
+    async def open_story(self, id_: str, work: Work) -> Deed:
+        async def press() -> None:
+            await self.card(id_).focus(timeout=CLICK_MS)
+            await self.page.keyboard.press("Enter")
+
+        return await self._act("open", id_, work, press)
+
+    async def accept(self, id_: str, work: Work) -> Deed:
+        async def press() -> None:
+            if work.by_key:
+                await self._key(id_, "accept")
+            else:
+                place = self.story if work.from_story else self.card(id_)
+                await place.get_by_role("button", name=re.compile("^Accept")).first.click(timeout=CLICK_MS)
+
+        return await self._act("accept", id_, work, press)
+
+    async def complete(self, id_: str, work: Work) -> Deed:
+        async def press() -> None:
+            if work.by_key:
+                await self._key(id_, "complete")
+            else:
+                button = self.story.get_by_role("button", name=re.compile("^Complete"))
+                await button.first.click(timeout=CLICK_MS)
+
+        return await self._act("complete", id_, work, press)
+
+    async def give_back(self, kind: str, id_: str, work: Work) -> Deed:
+        """Decline or release, with a reason."""
+
+        async def press() -> None:
+            await self._key(id_, kind)
+            await self.page.keyboard.type("not my line")
+            await self.page.keyboard.press("Enter")
+
+        return await self._act(kind, id_, work, press)
+
+    async def note(self, id_: str, work: Work) -> Deed:
+        text = f"{self.desk.agent} promised to look for {work.mark}"
+
+        async def press() -> None:
+            box = self.story.get_by_role("form").or_(self.story.locator("form.compose"))
+            await box.get_by_role("textbox").first.fill(text)
+            await box.get_by_role("button", name="Add", exact=True).click(timeout=CLICK_MS)
+
+        return await self._act("note", id_, work, press, text=text)
+
+    async def _key(self, id_: str, kind: str) -> None:
+        await self.card(id_).focus(timeout=CLICK_MS)
+        await self.page.keyboard.press(KEYS[kind])
+
+    async def _act(self, kind: str, id_: str, work: Work, press: Press, text: str = "") -> Deed:
+        """Act, and wait for the effect on this screen or for a reason."""
+        given = {"id": id_, "mark": work.mark, "text": text}
+        await self.page.evaluate("([kind, given]) => shift.expect(kind, given)", [kind, given])
+        try:
+            await press()
+        except BrowserError:
+            if id_ not in await self.listed():  # another agent was faster
+                return self._note(kind, work, "overtaken", 0.0)
+        limits = [ACTION_MS, GRACE_MS]
+        seen = await self.page.evaluate("limits => shift.outcome(...limits)", limits)
+        if not seen["reached"] and await self._has_happened(kind, id_, text):
+            limits = [ACTION_MS, ACTION_MS]  # it is done: the screen must show it, whatever it said
+            seen = await self.page.evaluate("limits => shift.outcome(...limits)", limits)
+            seen["said"] = "" if not seen["reached"] else seen["said"]
+        outcome: Outcome = "done" if seen["reached"] else "explained" if seen["said"] else "stuck"
+        return self._note(kind, work, outcome, seen["ms"], seen["said"])
+
+    async def _has_happened(self, kind: str, id_: str, text: str) -> bool:
+        if kind not in DONE:
+            return False
+        history = (await self.desk.floor.handoff(id_))["history"]
+        return any(it["state"] == DONE[kind] and it["by"] == self.desk.agent for it in history)
+
+    def _note(self, kind: str, work: Work, outcome: Outcome, ms: float, said: str = "") -> Deed:
+        from_story = work.from_story
+        deed = Deed(
+            kind=kind,
+            agent=self.desk.agent,
+            mark=work.mark,
+            outcome=outcome,
+            ms=ms,
+            said=said,
+            from_story=from_story,
+        )
+        self.desk.ledger.deeds.append(deed)
+        return deed
+
+
+class Desk:
+    """One agent's browser with its own profile: the tabs share connections, locks, and channels."""
+
+    def __init__(
+        self, agent: str, floor: Floor, browser: BrowserContext, ledger: Ledger, ttl_s: int = 3600
+    ) -> None:
+        self.agent, self.floor, self.browser, self.ledger = agent, floor, browser, ledger
+        self._ttl_s = ttl_s
+        self._token = ""
+        self._used = 0
+        self.tabs: list[Tab] = []
+
+    async def token(self) -> str:
+        """The session's token. All tabs share it, as those of a real desktop do."""
+        if not self._token:
+            self._token = await self.floor.session(self.agent, self._ttl_s)
+        return self._token
+
+    async def expire(self) -> None:
+        """Get a new session, once for all tabs that ask for one."""
+        try:
+            alive = await self._alive()
+        except AssertionError:
+            alive = False
+        if not alive:
+            self._token, self._ttl_s = "", 3600
+            self.ledger.incidents["sessions expired"] += 1
+
+    async def _alive(self) -> bool:
+        await self.floor.call("GET", "/v1/sessions/current", token=self._token)
+        return True
+
+    async def open(self, tabs: int) -> None:
+        for _ in range(tabs):
+            await self.add_tab()
+
+    async def add_tab(self) -> Tab:
+        tab = Tab(await self.browser.new_page(), self)
+        await tab.open()
+        self.tabs.append(tab)
+        return tab
+
+    async def replace_tab(self) -> None:
+        """Close the tab that holds the stream, and open another."""
+        tab = self.tabs.pop(0)
+        await tab.page.close()
+        await self.add_tab()
+
+    async def renew(self) -> None:
+        for tab in self.tabs:
+            if await tab.renew():
+                self.ledger.incidents["tabs signed in again"] += 1
+
+    async def differences(self) -> list[str]:
+        """The tabs whose lists are not the API's, after the last event had time to arrive."""
+        wrong: dict[str, Any] = {}
+        for _ in range(100):
+            await self.renew()
+            expected = await self.floor.lists_of(self.agent)
+            wrong = {
+                f"{self.agent}, tab {number}": {"listed": listed, "API": expected}
+                for number, tab in enumerate(self.tabs)
+                if (listed := await tab.listed()) != expected
+            }
+            if not wrong:
+                break
+            await asyncio.sleep(RETRY_S)
+        return [f"{name}: {it}" for name, it in wrong.items()]
+
+
+RETRY_S = 0.1

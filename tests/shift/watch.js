@@ -1,0 +1,103 @@
+// Runs in every tab of the shift. It sees what an agent sees, and when: through no driver, so its times are the page's.
+window.shift = (() => {
+  const SENDING = /^(sending|loading)/i;
+  const EVERY_MS = 8; // between two looks
+  let goal = () => false;
+  let before = "";
+  let changed = false;
+  let begun = null;
+
+  function* roots(root = document) {
+    yield root;
+    for (const it of root.querySelectorAll("*")) if (it.shadowRoot) yield* roots(it.shadowRoot);
+  }
+
+  function all(selector, from = document) {
+    return [...roots(from)].flatMap((it) => [...it.querySelectorAll(selector)]);
+  }
+
+  function element(tag) {
+    return document.querySelector(tag)?.shadowRoot ?? null;
+  }
+
+  function visible(it) {
+    if (!it.checkVisibility({ opacityProperty: true, visibilityProperty: true, contentVisibilityAuto: true })) return false;
+    const { top, bottom, width, height } = it.getBoundingClientRect();
+    return width > 1 && height > 1 && bottom > 0 && top < innerHeight;
+  }
+
+  /** What the panel reports to the agent: statuses and alerts, but for the state of the connection. */
+  function said() {
+    const texts = all("[role=status], [role=alert]").filter((it) => !it.dataset.state).map((it) => it.textContent.trim());
+    return texts.filter(Boolean).join(" | ");
+  }
+
+  /** The handoffs of the queue: id -> whether it is the agent's own. */
+  function listed() {
+    const found = {};
+    const root = element("handoff-queue");
+    for (const it of root ? all("[data-id]", root) : []) {
+      found[it.dataset.id] = Boolean(it.closest(".mine"));
+    }
+    return found;
+  }
+
+  function shown(text) {
+    const root = element("handoff-context");
+    if (!root) return false;
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      if (walker.currentNode.data.includes(text) && visible(walker.currentNode.parentElement)) return true;
+    }
+    return false;
+  }
+
+  function offers(name) {
+    const root = element("handoff-context");
+    return root !== null && all("button", root).some((it) => visible(it) && !it.disabled && (it.textContent.trim().startsWith(name) || it.ariaLabel?.startsWith(name)));
+  }
+
+  const GOALS = {
+    // The customer's story is on the screen, and the handoff is the agent's.
+    accept: ({ id, mark }) => document.querySelector("handoff-context")?.getAttribute("handoff") === id && shown(mark) && offers("Complete"),
+    open: ({ id, mark }) => document.querySelector("handoff-context")?.getAttribute("handoff") === id && shown(mark),
+    note: ({ text }) => shown(text),
+    decline: ({ id }) => !(id in listed()),
+    release: ({ id }) => !(id in listed()),
+    complete: ({ id }) => !(id in listed()),
+    transfer: ({ id }) => !(id in listed()),
+  };
+
+  function begins(event) {
+    if (event.isTrusted) begun = event.timeStamp;
+  }
+  addEventListener("click", begins, true);
+  addEventListener("keydown", begins, true);
+
+  return {
+    listed,
+    said,
+    /** Before an action: what it should lead to. */
+    expect(kind, given) {
+      goal = () => GOALS[kind](given);
+      before = said();
+      changed = false;
+      begun = null;
+    },
+    /** After the action: when its goal was reached. Without it, what the panel says, once nothing more comes within `grace_ms`. */
+    async outcome(limitMs, graceMs) {
+      const deadline = performance.now() + limitMs;
+      let explained = null;
+      for (;;) {
+        const now = performance.now();
+        if (goal()) return { reached: true, ms: now - (begun ?? now), said: said() };
+        const text = said();
+        changed ||= text !== before;
+        if (!changed || !text || SENDING.test(text)) explained = null;
+        else explained ??= now;
+        if (now > deadline || (explained !== null && now - explained > graceMs)) return { reached: false, ms: now - (begun ?? now), said: changed ? text : "" };
+        await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+      }
+    },
+  };
+})();
