@@ -19,7 +19,7 @@ from .player import play_all
 from .wire import AGENT_TOKEN
 
 WORDS_ON_SCREEN = Path(__file__).with_name("screen.js").read_text("utf-8")
-SIZE = {"width": 1280, "height": 720}
+WIDTH, HEIGHT = 1280, 720
 GOAL = 0.9
 AT_ONCE = 2
 PATIENCE_MS = 30_000
@@ -58,7 +58,9 @@ async def look(
     browser: Browser, url: str, mail_port: int, journeys: list[Journey]
 ) -> list[tuple[Journey, FirstViewport]]:
     """Play the journeys and open each handoff as an agent does, at once: its waiting times must hold."""
-    context = await browser.new_context(viewport=SIZE, locale="en-GB", timezone_id="Europe/Helsinki")
+    context = await browser.new_context(
+        viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB", timezone_id="Europe/Helsinki"
+    )
     looked: list[tuple[Journey, FirstViewport]] = []
 
     async def read(played: Played) -> None:
@@ -97,7 +99,7 @@ def section(looked: Sequence[tuple[Journey, FirstViewport]]) -> str:
     rows = [
         "## In the first viewport",
         "",
-        f"The same handoffs in the panel, in Chromium at {SIZE['width']} × {SIZE['height']}, not scrolled.",
+        f"The same handoffs in the panel, in Chromium at {WIDTH} × {HEIGHT}, not scrolled.",
         "A fact counts if its words are inside the window, neither hidden, nor folded away, nor cut off.",
         f"The goal is {GOAL:.0%} of the facts.".replace("%", " %"),
         "",

@@ -6,8 +6,9 @@ import asyncio
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout
 from playwright.async_api import Browser
@@ -20,7 +21,6 @@ from .floor import PENDING, Floor
 from .ledger import Ledger
 from .plan import Pace, Work, plan
 
-SIZE = {"width": 1280, "height": 800}
 POLL_S = 0.25
 RELOAD, CLOSE, RESTART = 0.25, 0.4, 0.55  # after this share of the handoffs
 EXPIRES = 0.35  # of the arrival time
@@ -80,7 +80,7 @@ class Day:
 
     async def _agent(self, number: int) -> Agent:
         context = await self.chromium.new_context(
-            viewport=SIZE, locale="en-GB", timezone_id="Europe/Helsinki"
+            viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="Europe/Helsinki"
         )
         await context.add_init_script(path=Path(__file__).with_name("watch.js"))
         ttl_s = max(2, round(self.pace.arriving_s * EXPIRES)) if number == 0 else 3600
@@ -103,7 +103,7 @@ class Day:
             await asyncio.sleep(max(0.0, next_at - time.monotonic()))
         await asyncio.gather(*restarting)
 
-    def _incidents(self, count: int) -> dict[int, Callable[[], Awaitable[None]]]:
+    def _incidents(self, count: int) -> dict[int, Callable[[], Coroutine[Any, Any, None]]]:
         return {
             int(count * RELOAD): lambda: self._errand(1, _reload),
             int(count * CLOSE): lambda: self._errand(-1, _close),

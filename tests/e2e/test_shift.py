@@ -1,0 +1,71 @@
+"""A short shift in the panel, and what its watch counts as a stuck action."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from tests.shift.day import shift_in
+from tests.shift.desk import WATCH
+from tests.shift.plan import FATES, FULL, SHORT, plan
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+DESK = """() => {
+  const queue = document.createElement("handoff-queue");
+  queue.attachShadow({ mode: "open" });
+  const card = Object.assign(document.createElement("li"), { tabIndex: 0 });
+  card.dataset.id = "h1";
+  const status = document.createElement("p");
+  status.setAttribute("role", "status");
+  queue.shadowRoot.append(card, status);
+  document.body.append(queue);
+  window.status_ = status;
+  window.card = card;
+}"""
+
+
+@pytest.mark.parametrize("pace", [SHORT, FULL], ids=["short", "full"])
+async def test_a_plan_has_every_fate_and_ends_with_plain_handoffs(pace: object) -> None:
+    assert pace in (SHORT, FULL)
+    works = plan(pace, seed=1)  # type: ignore[arg-type]
+    assert len({it.mark for it in works}) == len(works)
+    assert {it.fate for it in works} == set(FATES)
+
+
+async def test_a_short_shift_has_no_stuck_action_and_every_tab_agrees_with_the_api(chromium: Browser) -> None:
+    ledger = await shift_in(chromium, SHORT)
+    assert ledger.failures == []
+    assert ledger.ended == SHORT.handoffs
+    for incident in ("server restarts", "sessions expired", "tabs closed", "tabs reloaded"):
+        assert ledger.incidents[incident] >= 1, incident
+
+
+async def desk(chromium: Browser) -> Page:
+    page = await chromium.new_page()
+    await page.add_init_script(path=WATCH)
+    await page.goto("data:text/html,<!doctype html><title>Desk</title>")
+    await page.evaluate(DESK)
+    await page.evaluate("shift.expect('complete', { id: 'h1' })")
+    return page
+
+
+@pytest.mark.parametrize(
+    ("happens", "reached", "said"),
+    [
+        ("", False, ""),
+        ("status_.textContent = 'Sending…'", False, ""),
+        ("status_.textContent = 'The server is not responding.'", False, "The server is not responding."),
+        ("card.remove()", True, ""),
+    ],
+    ids=["nothing", "sending for ever", "a reason", "its effect"],
+)
+async def test_an_action_is_reached_explained_or_stuck(
+    chromium: Browser, happens: str, reached: bool, said: str
+) -> None:
+    page = await desk(chromium)
+    try:
+        await page.evaluate(f"() => {{ {happens}; }}")
+        outcome = await page.evaluate("shift.outcome(300, 100)")
+        assert (outcome["reached"], outcome["said"]) == (reached, said)
+    finally:
+        await page.close()
