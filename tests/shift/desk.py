@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -102,9 +101,11 @@ class Tab:
         async def press() -> None:
             if work.by_key:
                 await self._key(id_, "accept")
+            elif work.from_story:
+                await self._click(self.story, "accept")
             else:
-                place = self.story if work.from_story else self.card(id_)
-                await place.get_by_role("button", name=re.compile("^Accept")).first.click(timeout=CLICK_MS)
+                await self.card(id_).focus(timeout=CLICK_MS)  # only the active row has buttons
+                await self._click(self.card(id_), "accept")
 
         return await self._act("accept", id_, work, press)
 
@@ -113,8 +114,10 @@ class Tab:
             if work.by_key:
                 await self._key(id_, "complete")
             else:
-                button = self.story.get_by_role("button", name=re.compile("^Complete"))
-                await button.first.click(timeout=CLICK_MS)
+                await self._click(self.story, "complete")
+            if await self.page.locator("dialog[open]").count():
+                await self.page.keyboard.type("sent a new one")
+                await self.page.keyboard.press("Enter")
 
         return await self._act("complete", id_, work, press)
 
@@ -137,6 +140,9 @@ class Tab:
             await box.get_by_role("button", name="Add", exact=True).click(timeout=CLICK_MS)
 
         return await self._act("note", id_, work, press, text=text)
+
+    async def _click(self, place: Locator, move: str) -> None:
+        await place.locator(f"[data-move={move}]").first.click(timeout=CLICK_MS)
 
     async def _key(self, id_: str, kind: str) -> None:
         await self.card(id_).focus(timeout=CLICK_MS)

@@ -52,14 +52,14 @@ window.shift = (() => {
     return false;
   }
 
-  function offers(name) {
+  function offers(move) {
     const root = element("handoff-context");
-    return root !== null && all("button", root).some((it) => visible(it) && !it.disabled && (it.textContent.trim().startsWith(name) || it.ariaLabel?.startsWith(name)));
+    return root !== null && all(`[data-move=${move}]`, root).some((it) => visible(it) && !it.disabled);
   }
 
   const GOALS = {
     // The customer's story is on the screen, and the handoff is the agent's.
-    accept: ({ id, mark }) => document.querySelector("handoff-context")?.getAttribute("handoff") === id && shown(mark) && offers("Complete"),
+    accept: ({ id, mark }) => document.querySelector("handoff-context")?.getAttribute("handoff") === id && shown(mark) && offers("complete"),
     open: ({ id, mark }) => document.querySelector("handoff-context")?.getAttribute("handoff") === id && shown(mark),
     note: ({ text }) => shown(text),
     decline: ({ id }) => !(id in listed()),
