@@ -36,7 +36,7 @@ async def test_a_short_shift_has_no_stuck_action_and_every_tab_agrees_with_the_a
     ledger = await shift_in(chromium, SHORT)
     assert ledger.failures == []
     assert ledger.ended == SHORT.handoffs
-    for incident in ("server restarts", "sessions expired", "tabs closed", "tabs reloaded"):
+    for incident in ("server restarts", "sessions renewed", "tabs closed", "tabs reloaded"):
         assert ledger.incidents[incident] >= 1, incident
 
 

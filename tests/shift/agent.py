@@ -10,7 +10,7 @@ from .desk import Desk, Tab
 from .plan import Work
 
 CHOICE = 5  # agents choose among the first handoffs of the queue
-PARTNER_S = 3.0  # how long an agent waits for the other one in a race
+PARTNER_S = 6.0  # how long an agent waits for the other one in a race
 IDLE_S = 0.1
 
 

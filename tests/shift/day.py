@@ -22,8 +22,8 @@ from .ledger import Ledger
 from .plan import Pace, Work, plan
 
 POLL_S = 0.25
-RELOAD, CLOSE, RESTART = 0.25, 0.4, 0.55  # after this share of the handoffs
-EXPIRES = 0.35  # of the arrival time
+END, RELOAD, CLOSE, RESTART = 0.2, 0.3, 0.4, 0.55  # after this share of the handoffs
+LASTING_S = 3600  # of sessions that outlive the shift
 
 
 async def shift(pace: Pace, seed: int = 1) -> Ledger:
@@ -83,7 +83,7 @@ class Day:
             viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="Europe/Helsinki"
         )
         await context.add_init_script(path=Path(__file__).with_name("watch.js"))
-        ttl_s = max(2, round(self.pace.arriving_s * EXPIRES)) if number == 0 else 3600
+        ttl_s = self.pace.session_s if number == 0 else LASTING_S
         desk = Desk(f"agent-{number}", self.floor, context, self.ledger, ttl_s)
         await desk.open(self.pace.tabs)
         return Agent(desk, self._races, self.pace.reading_s, self._seed * 1000 + number)
@@ -105,7 +105,8 @@ class Day:
 
     def _incidents(self, count: int) -> dict[int, Callable[[], Coroutine[Any, Any, None]]]:
         return {
-            int(count * RELOAD): lambda: self._errand(1, _reload),
+            int(count * END): lambda: self._errand(1, _end),
+            int(count * RELOAD): lambda: self._errand(0, _reload),
             int(count * CLOSE): lambda: self._errand(-1, _close),
             int(count * RESTART): self._restart,
         }
@@ -179,6 +180,12 @@ class Day:
         touchpoints = (await self.floor.call("GET", path))["timeline"]["touchpoints"]
         if sum(str(it["text"]).startswith(text) for it in touchpoints) != 1:
             self.ledger.wrong.append(f"the note of {mark} is not stored once")
+
+
+async def _end(desk: Desk) -> None:
+    """A lead ends the agent's session."""
+    await desk.floor.call("DELETE", "/v1/sessions/current", token=await desk.token())
+    desk.ledger.incidents["sessions ended by a lead"] += 1
 
 
 async def _reload(desk: Desk) -> None:

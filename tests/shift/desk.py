@@ -17,7 +17,7 @@ from .plan import QUEUES, Work
 WATCH = Path(__file__).with_name("watch.js")
 ACTION_MS = 25_000  # the panel gives up a request after 20 s, and must say so
 GRACE_MS = 3_000  # after a message: its effect may follow
-CLICK_MS = 2_000
+CLICK_MS = 10_000  # what cannot be pressed within this time is stuck
 LOAD_MS = 60_000
 KEYS = {"accept": "a", "decline": "d", "complete": "c", "release": "r", "transfer": "t"}
 DONE = {
@@ -150,13 +150,15 @@ class Tab:
 
     async def _act(self, kind: str, id_: str, work: Work, press: Press, text: str = "") -> Deed:
         """Act, and wait for the effect on this screen or for a reason."""
+        if id_ not in await self.listed():
+            return self._note(kind, work, "overtaken", 0.0)
         given = {"id": id_, "mark": work.mark, "text": text}
         await self.page.evaluate("([kind, given]) => shift.expect(kind, given)", [kind, given])
         try:
             await press()
-        except BrowserError:
-            if id_ not in await self.listed():  # another agent was faster
-                return self._note(kind, work, "overtaken", 0.0)
+        except BrowserError as error:
+            left = id_ not in await self.listed()  # another agent was faster
+            return self._note(kind, work, "overtaken" if left else "stuck", 0.0, f"not pressed: {error}")
         limits = [ACTION_MS, GRACE_MS]
         seen = await self.page.evaluate("limits => shift.outcome(...limits)", limits)
         if not seen["reached"] and await self._has_happened(kind, id_, text):
@@ -213,7 +215,7 @@ class Desk:
             alive = False
         if not alive:
             self._token, self._ttl_s = "", 3600
-            self.ledger.incidents["sessions expired"] += 1
+            self.ledger.incidents["sessions renewed"] += 1
 
     async def _alive(self) -> bool:
         await self.floor.call("GET", "/v1/sessions/current", token=self._token)

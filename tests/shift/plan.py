@@ -33,6 +33,8 @@ class Pace(Struct, frozen=True, kw_only=True):
     reading_s: float = 0.3
     """The longest that an agent reads before the next action."""
     tabs: int = 2
+    session_s: int = 3600
+    """How long the first agent's session lasts."""
 
     @property
     def left_open(self) -> int:
@@ -40,7 +42,7 @@ class Pace(Struct, frozen=True, kw_only=True):
         return 2 * self.agents
 
 
-FULL = Pace(handoffs=200, agents=6, arriving_s=150, limit_s=330)
+FULL = Pace(handoffs=200, agents=6, arriving_s=150, limit_s=330, session_s=75)
 SHORT = Pace(handoffs=12, agents=2, arriving_s=3, limit_s=60, reading_s=0.05)
 
 
