@@ -107,7 +107,7 @@ def plan(pace: Pace, seed: int) -> list[Work]:
             mark=f"P-{10_000 + number}",
             queue=chance.choice(QUEUES),
             fate=fate,
-            note=chance.random() < 0.3,
+            note=number % 3 == 0,
             from_story=chance.random() < 0.4,
             by_key=chance.random() < 0.5,
             touchpoints=300 if number % 20 == 7 else chance.randint(3, 12),
