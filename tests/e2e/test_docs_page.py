@@ -56,7 +56,7 @@ async def test_the_entry_page_leads_to_the_reference_and_neither_has_violations(
     assert await findings_in_every_look(tab, looks=(Look(), Look(theme="dark"), narrow)) == []
     await tab.page.get_by_role("link", name="API reference").click()
     await expect(tab.page.locator(".opblock")).to_have_count(len(DOCUMENTED), timeout=PATIENCE_MS)
-    operation = tab.page.locator("#operations-Touchpoints-recordTouchpoints")
+    operation = tab.page.locator("[id$='-openSession']")
     await operation.get_by_role("button").first.click()
     await operation.locator(".try-out__btn").click()
     await operation.get_by_role("textbox", name="Request body").wait_for()
