@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from configparser import ConfigParser
 from pathlib import Path
 
 from tests.unit.test_project import PACKAGES
 
 ROOT = Path(__file__).parents[2]
-LIST = ROOT / "tests" / "strict_coverage.txt"
+LIST = ROOT / "tests" / "strict_coverage.ini"
 STRICT_STEMS = {
     "access",
     "data_key",
@@ -21,9 +22,14 @@ STRICT_STEMS = {
 """Module names of authentication, signatures, sealing and the guard of outgoing requests."""
 
 
+def settings() -> ConfigParser:
+    parser = ConfigParser()
+    parser.read(LIST, encoding="utf-8")
+    return parser
+
+
 def patterns() -> list[str]:
-    lines = LIST.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+    return settings()["run"]["include"].split()
 
 
 def test_every_pattern_names_a_file() -> None:
@@ -43,5 +49,6 @@ def test_every_module_of_this_kind_is_listed() -> None:
 
 def test_the_suite_enforces_the_list() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert "tests/strict_coverage.txt" in makefile
-    assert "--fail-under=100" in makefile
+    assert "--cov --cov-config=tests/strict_coverage.ini" in makefile
+    assert "make test-strict" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert settings()["report"]["fail_under"] == "100"
