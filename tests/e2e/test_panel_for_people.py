@@ -50,10 +50,12 @@ async def test_axe_reports_no_violations_in_any_look(backend: Backend) -> None:
     await speak("en")
     await tab.context.locator(".moves").get_by_role("button", name="Accept").click()
     await expect(tab.context.locator(".handoff-line")).to_contain_text("yours")
-    await tab.context.get_by_role("button", name="What has changed?").click()
-    await tab.context.locator(".moves").get_by_role("button", name="Release…").click()
+    await tab.context.get_by_role("button", name="Changes since the handoff").click()
     await tab.context.locator(".entry summary").first.click()
     assert await findings_in_every_look(tab, looks=LOOKS[::3]) == []
+    await tab.context.locator(".moves").get_by_role("button", name="Transfer").click()
+    assert await findings_in_every_look(tab, looks=LOOKS[::3]) == []
+    await tab.page.keyboard.press("Escape")
     await backend.call("DELETE", "/v1/sessions/current", token=token)
     await tab.page.get_by_role("alert").get_by_label("Token").wait_for()
     assert await findings_in_every_look(tab, looks=LOOKS[::3]) == []
@@ -90,10 +92,17 @@ async def test_no_width_needs_horizontal_scrolling(backend: Backend) -> None:
     await tab.wait_until_live()
     queue = await backend.open_panel("queue=refunds")
     await queue.wait_until_live("handoff-queue")
-    for width in (320, 640, 1600):  # 640 is 1280 at a zoom of 200 %
-        for shown in (tab, queue):
-            await shown.page.set_viewport_size({"width": width, "height": 700})
-            assert await shown.page.evaluate("document.documentElement.scrollWidth") <= width
+    for direction in ("ltr", "rtl"):
+        for width in (320, 640, 1600, 2560):  # 640 is 1280 at a zoom of 200 %
+            for shown in (tab, queue):
+                await shown.page.evaluate("(it) => { document.documentElement.dir = it; }", direction)
+                await shown.page.set_viewport_size({"width": width, "height": 700})
+                assert await shown.page.evaluate("document.documentElement.scrollWidth") <= width
+    badge = await tab.context.locator(".entry.inbound .badge").first.bounding_box()
+    text = await tab.context.locator(".entry.inbound .entry-head").first.bounding_box()
+    assert badge
+    assert text
+    assert badge["x"] > text["x"]  # mirrored
 
 
 @in_the_browser

@@ -13,7 +13,7 @@ import msgspec
 from handoff.domain.clock import DAY, HOUR, Micros, format_time
 from handoff.domain.touchpoint import TYPES
 
-from ..lines import clock, line, quote, same
+from ..lines import clock, line, quote, same, word
 from ..packs import tokens_of
 from ..packs.pack import Dates, Pack, Packs, mentions
 from ..shapes import BriefLine, TimelineItem
@@ -24,6 +24,7 @@ MAX_CANDIDATES = 3  # of each kind, the newest
 READ = 200  # touchpoints that are looked through, the newest
 RECENT: Micros = 30 * DAY
 PROMISES = frozenset(it for it in TYPES if it.startswith("promise."))
+_VERDICTS = PROMISES | {"complaint.opened", "brief.line_wrong"}
 _SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]*")
 _AMOUNT = re.compile(r"\b(\d{1,3})\b")
 
@@ -31,6 +32,7 @@ _AMOUNT = re.compile(r"\b(\d{1,3})\b")
 def promise_candidates(story: Story) -> list[BriefLine]:
     """Sentences by our side that commit us: a verb of commitment, not negated, asked or conditional."""
     confirmed = {same(it.text) for it in story.of(PROMISES) if it.text}
+    judged = _judged(story)
     found: dict[str, BriefLine] = {}
     for item in story.items[-READ:]:
         signal = story.signals.get(item.id)
@@ -44,7 +46,13 @@ def promise_candidates(story: Story) -> list[BriefLine]:
                 made = _promise(story, item, sentence.strip(), pack, signal.speaker)
                 found.pop(same(sentence), None)
                 found[same(sentence)] = made
-    return list(found.values())[-MAX_CANDIDATES:]
+    return [it for it in found.values() if it.id not in judged][-MAX_CANDIDATES:]
+
+
+def _judged(story: Story) -> set[str]:
+    """The candidates that an agent confirmed or dismissed."""
+    found = (it for it in story.of(_VERDICTS) if it.visibility == "internal")
+    return {id_ for it in found if (id_ := word(it.data.get("candidate")))}
 
 
 def _commits(sentence: str, story: Story, item: TimelineItem) -> Pack | None:
@@ -111,7 +119,8 @@ def complaint_candidates(story: Story) -> list[BriefLine]:
             params: dict[str, Any] = {"words": words, "state": "candidate"}
             text = f"Perhaps a complaint: “{words}”"
             found.append(_candidate("complaint_candidate", params, item, "complaint", item.text, text))
-    return found[-MAX_CANDIDATES:]
+    judged = _judged(story)
+    return [it for it in found if it.id not in judged][-MAX_CANDIDATES:]
 
 
 def _tokens_of_complaint(text: str, packs: Packs) -> list[str] | None:

@@ -25,6 +25,7 @@ FIRST, LAST = 3, 9  # asks of one matter that are quoted; those between are coun
 READ_FIRST, READ_LAST = 20, 60  # asks of one matter that are looked at for what to quote
 MAX_CANDIDATES = 3  # messages of unproved senders, the newest
 MAX_FILES = 5  # named beside one message
+MAX_REFERENCES = 5  # of a matter, the first
 MIN_NAMED = 4  # letters of a word by which a nudge names something
 MAX_REPLY = 40  # characters of a message that may be no more than the answer to a question of ours
 _OURS = frozenset({"message.sent", "email.sent"})
@@ -110,7 +111,15 @@ def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
     messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
-    return [partial(_line, story, matter, it, questions.get(it.items[-1].id, "")) for it in messages]
+    asked = [questions.get(it.items[-1].id, "") for it in messages]
+    named = [_references(matter) if at == 0 else [] for at in range(len(messages))]
+    return [partial(_line, story, matter, *it) for it in zip(messages, asked, named, strict=True)]
+
+
+def _references(matter: Matter) -> list[dict[str, str]]:
+    """The numbers that the matter is about, for its first line."""
+    found = [it for it in matter.references.values() if it.kind == "joining"]
+    return [{"name": it.label, "value": it.shown} for it in found[:MAX_REFERENCES]]
 
 
 def _more_than_a_nudge(story: Story, item: TimelineItem) -> str:
@@ -169,7 +178,9 @@ def _code(item: TimelineItem) -> str | None:
     return "complained" if item.type == "complaint.opened" and item.text else None
 
 
-def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLine:
+def _line(
+    story: Story, matter: Matter, quoted: _Quoted, asked: str, named: list[dict[str, str]]
+) -> BriefLine:
     item = quoted.items[-1]
     words = story.words(item) or quote(item.subject)
     params: dict[str, Any] = {
@@ -178,6 +189,8 @@ def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLin
         "words": words,
         "matter": matter.number,
     }
+    if named:
+        params["references"] = named
     files = [name for one in item.attachments if (name := _file(one))]
     if quoted.code == "asked_for_call":
         text = f"Asked for a call back: “{words}”"
