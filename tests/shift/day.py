@@ -132,7 +132,10 @@ class Day:
                 await asyncio.sleep(POLL_S)
             ended = True
 
-        await asyncio.gather(watch(), *(it.work(lambda: ended) for it in self._agents))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch())
+            for agent in self._agents:
+                tasks.create_task(agent.work(lambda: ended))
 
     async def _open(self) -> int:
         pages = [

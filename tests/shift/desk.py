@@ -18,7 +18,9 @@ WATCH = Path(__file__).with_name("watch.js")
 ACTION_MS = 25_000  # the panel gives up a request after 20 s, and must say so
 GRACE_MS = 3_000  # after a message: its effect may follow
 CLICK_MS = 10_000  # what cannot be pressed within this time is stuck
-LOAD_MS = 60_000
+LOAD_MS = 10_000
+LOADS = 20  # until the server answers again
+RETRY_S = 0.5
 KEYS = {"accept": "a", "decline": "d", "complete": "c", "release": "r", "transfer": "t"}
 DONE = {
     "accept": "accepted",
@@ -29,6 +31,8 @@ DONE = {
 }
 """The action -> the state that it leaves in the handoff's history."""
 
+PATIENCE_MS = 60_000
+
 Press = Callable[[], Awaitable[None]]
 
 
@@ -37,7 +41,7 @@ class Tab:
 
     def __init__(self, page: Page, desk: Desk) -> None:
         self.page, self.desk = page, desk
-        page.set_default_timeout(LOAD_MS)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: desk.ledger.errors.append(f"{desk.agent}: {error}"))
         page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
 
@@ -45,13 +49,24 @@ class Tab:
 
     async def open(self) -> None:
         queues = "%20".join(QUEUES)
-        token = await self.desk.token()
-        await self.page.goto(f"{self.desk.floor.url}/panel/#token={token}&queue={queues}&language=en")
-        await self.live()
+        address = f"{self.desk.floor.url}/panel/#queue={queues}&language=en"
+        await self._load(lambda: self.page.goto(address))
 
     async def reload(self) -> None:
-        """The token is gone: the page asks for one."""
-        await self.page.reload()
+        await self._load(self.page.reload)
+
+    async def _load(self, load: Callable[[], Awaitable[object]]) -> None:
+        """Load the page, again where the server was restarting, and sign in: the page keeps no token."""
+        for attempt in range(LOADS):
+            try:
+                await load()
+                await self.page.get_by_label("Token", exact=True).wait_for(timeout=LOAD_MS)
+                break
+            except BrowserError:
+                if attempt == LOADS - 1:
+                    raise
+                self.desk.ledger.incidents["pages loaded again"] += 1
+                await asyncio.sleep(RETRY_S)
         await self.sign_in()
         await self.live()
 
@@ -257,6 +272,3 @@ class Desk:
                 break
             await asyncio.sleep(RETRY_S)
         return [f"{name}: {it}" for name, it in wrong.items()]
-
-
-RETRY_S = 0.1

@@ -28,6 +28,7 @@ class Floor:
         self.url = ""
         self._data = folder / "data"
         self._port = free_port()
+        self._restarting: asyncio.Task[None] | None = None
         self._running: AbstractContextManager[Process] | None = None
         self.works: dict[str, Work] = {}
         """By the handoff's id."""
@@ -37,13 +38,22 @@ class Floor:
         self.url = (await asyncio.to_thread(self._running.__enter__)).url
 
     async def stop(self) -> None:
+        if self._restarting:
+            await self._restarting
+        await self._end()
+
+    async def _end(self) -> None:
         if self._running:
             await asyncio.to_thread(self._running.__exit__, None, None, None)
         self._running = None
 
     async def restart(self) -> None:
-        await self.stop()
-        await self.start()
+        async def again() -> None:
+            await self._end()
+            await self.start()
+
+        self._restarting = asyncio.create_task(again())
+        await asyncio.shield(self._restarting)  # a shift that fails meanwhile stops the server afterwards
 
     async def call(self, method: str, path: str, body: Any = None, key: str = "", token: str = "") -> Any:
         """Call the API until it answers: the server may be restarting."""
