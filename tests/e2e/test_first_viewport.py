@@ -50,7 +50,7 @@ async def test_a_fact_counts_in_the_panels_words_and_the_page_keeps_its_section(
         steps=(),
         facts=facts,
     )
-    found = seen(journey, "Waiting for 3 h 20 min (since 10:00)")
+    found = seen(journey, "Waiting for 3 hrs 20 mins (since 10:00)")
     assert (found.seen.total(), found.missing) == (1, ["wants: 89 euros"])
     written = with_section("# Page\n\n## How to read it\n", section([(journey, found)]))
     assert "| facts on the screen | " in written

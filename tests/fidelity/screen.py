@@ -23,8 +23,15 @@ WIDTH, HEIGHT = 1280, 720
 GOAL = 0.9
 AT_ONCE = 2
 PATIENCE_MS = 30_000
-WORDINGS: Mapping[str, str] = {"waiting for ": "waiting "}
-"""The panel's words -> the API's."""
+WORDINGS: Mapping[str, str] = {
+    r"waiting for ": "waiting ",
+    r"due by ": "by ",
+    r"\(previously ": "(before: ",
+    r"(\d) days?\b": r"\1 d",
+    r"(\d) hrs?\b": r"\1 h",
+    r"(\d) mins?\b": r"\1 min",
+}
+"""The panel's words, as a regular expression -> the API's."""
 SHOWN = """(reason) => {
   const root = document.querySelector("handoff-context")?.shadowRoot;
   return Boolean(root?.querySelector("[data-state=live]")) && root.textContent.includes(reason);
@@ -44,7 +51,7 @@ def seen(journey: Journey, text: str) -> FirstViewport:
     """Which facts are in the words on a screen."""
     found = FirstViewport()
     for said, meant in WORDINGS.items():
-        text = re.sub(re.escape(said), meant, text, flags=re.IGNORECASE)
+        text = re.sub(said, meant, text, flags=re.IGNORECASE)
     for fact in journey.facts:
         found.facts[fact.kind] += 1
         if fact.regex.search(text):
