@@ -44,6 +44,7 @@
   function add(node) {
     const it = node.parentElement ?? node.getRootNode().host;
     if (!it.checkVisibility({ opacityProperty: true, visibilityProperty: true, contentVisibilityAuto: true })) return;
+    if (it instanceof HTMLDetailsElement && !it.open) return;
     const around = clip(it);
     const range = document.createRange();
     let text = "";

@@ -95,7 +95,7 @@ window.shift = (() => {
         changed ||= text !== before;
         if (!changed || !text || SENDING.test(text)) explained = null;
         else explained ??= now;
-        if (now > deadline || (explained !== null && now - explained > graceMs)) return { reached: false, ms: now - (begun ?? now), said: changed ? text : "" };
+        if (now > deadline || (explained !== null && now - explained > graceMs)) return { reached: false, ms: now - (begun ?? now), said: explained === null ? "" : text };
         await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
       }
     },
