@@ -47,6 +47,7 @@ class Agent:
         self._chance = random.Random(seed)
         self._declined: set[str] = set()
         self._noted: set[str] = set()
+        self._handed_on: set[str] = set()
         self.errands: list[Callable[[Desk], Awaitable[None]]] = []
         """What happens to the agent's browser before the next action."""
 
@@ -57,16 +58,19 @@ class Agent:
             await self.desk.renew()
             tab = self._chance.choice(self.desk.tabs)
             listed = await tab.listed()
-            mine = [it for it, own in listed.items() if own]
+            for unknown in [it for it in listed if it not in self.desk.floor.works]:
+                await self.desk.floor.adopt(unknown)
+            known = [it for it in listed if it in self.desk.floor.works]
+            mine = [it for it in known if listed[it] and it not in self._handed_on]
             if mine:
                 await self._finish(tab, mine[0])
-            elif chosen := self._choose(listed):
+            elif chosen := self._choose([it for it in known if not listed[it]]):
                 await self.take(tab, chosen)
             else:
                 await asyncio.sleep(IDLE_S)
 
-    def _choose(self, listed: dict[str, bool]) -> str | None:
-        waiting = [it for it in listed if it in self.desk.floor.works and it not in self._declined]
+    def _choose(self, waiting: list[str]) -> str | None:
+        waiting = [it for it in waiting if it not in self._declined]
         rivals = [it for it in waiting if self.races.wanted(it)]
         return rivals[0] if rivals else self._chance.choice(waiting[:CHOICE]) if waiting else None
 
@@ -99,7 +103,10 @@ class Agent:
             if (await tab.note(id_, work)).outcome != "done":
                 return
             self._noted.add(id_)
-        if work.fate == "release":
+        if work.fate == "transfer":
+            if (await tab.transfer(id_, work)).outcome == "done":
+                self._handed_on.add(id_)
+        elif work.fate == "release":
             await tab.give_back("release", id_, work)
         else:
             await tab.complete(id_, work)

@@ -22,6 +22,7 @@ from .ledger import Ledger
 from .plan import Pace, Work, plan
 
 POLL_S = 0.25
+ENDS = {"release": "released", "transfer": "transferred"}
 END, RELOAD, CLOSE, RESTART = 0.2, 0.3, 0.4, 0.55  # after this share of the handoffs
 LASTING_S = 3600  # of sessions that outlive the shift
 
@@ -163,16 +164,15 @@ class Day:
     async def _judge(self) -> None:
         """Every handoff ended, one agent accepted it, and every note is stored."""
         self.ledger.incidents["races for the same handoff"] = self._races.run
-        accepted = Counter(it.mark for it in self.ledger.of("done") if it.kind == "accept")
+        accepted = Counter(it.handoff for it in self.ledger.of("done") if it.kind == "accept")
+        self.ledger.handoffs = len(self.floor.works)
         for id_, work in self.floor.works.items():
             handoff = await self.floor.handoff(id_)
             owners = [it["by"] for it in handoff["history"] if it["state"] == "accepted"]
-            if handoff["state"] not in ("completed", "released"):
+            if handoff["state"] != ENDS.get(work.fate, "completed"):
                 self.ledger.wrong.append(f"{work.mark} has not ended: {handoff['state']}")
-            elif len(owners) != 1 or accepted[work.mark] > 1:
-                self.ledger.wrong.append(
-                    f"{work.mark} was owned by {owners}, accepted {accepted[work.mark]} times"
-                )
+            elif len(owners) != 1 or accepted[id_] > 1:
+                self.ledger.wrong.append(f"{work.mark} was owned by {owners}, accepted {accepted[id_]} times")
             else:
                 self.ledger.ended += 1
         for note in (it for it in self.ledger.of("done") if it.kind == "note"):

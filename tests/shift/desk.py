@@ -27,7 +27,6 @@ DONE = {
     "complete": "completed",
     "release": "released",
     "decline": "declined",
-    "transfer": "transferred",
 }
 """The action -> the state that it leaves in the handoff's history."""
 
@@ -146,6 +145,18 @@ class Tab:
 
         return await self._act(kind, id_, work, press)
 
+    async def transfer(self, id_: str, work: Work) -> Deed:
+        queue = next(it for it in QUEUES if it != work.queue)
+
+        async def press() -> None:
+            await self._key(id_, "transfer")
+            form = self.page.locator("dialog[open]")
+            await form.get_by_label("Queue", exact=True).fill(queue)
+            await form.get_by_role("textbox", name="Reason").fill(f"{work.mark} needs an expert")
+            await self.page.keyboard.press("Enter")
+
+        return await self._act("transfer", id_, work, press, text=f"Sent to {queue}")
+
     async def note(self, id_: str, work: Work) -> Deed:
         text = f"{self.desk.agent} promised to look for {work.mark}"
 
@@ -166,22 +177,24 @@ class Tab:
     async def _act(self, kind: str, id_: str, work: Work, press: Press, text: str = "") -> Deed:
         """Act, and wait for the effect on this screen or for a reason."""
         if id_ not in await self.listed():
-            return self._note(kind, work, "overtaken", 0.0)
+            return self._note(kind, id_, work, "overtaken", 0.0)
         given = {"id": id_, "mark": work.mark, "text": text}
         await self.page.evaluate("([kind, given]) => shift.expect(kind, given)", [kind, given])
         try:
             await press()
         except BrowserError as error:
             left = id_ not in await self.listed()  # another agent was faster
-            return self._note(kind, work, "overtaken" if left else "stuck", 0.0, f"not pressed: {error}")
+            return self._note(kind, id_, work, "overtaken" if left else "stuck", 0.0, f"not pressed: {error}")
         limits = [ACTION_MS, GRACE_MS]
         seen = await self.page.evaluate("limits => shift.outcome(...limits)", limits)
         if not seen["reached"] and await self._has_happened(kind, id_, text):
             limits = [ACTION_MS, ACTION_MS]  # it is done: the screen must show it, whatever it said
             seen = await self.page.evaluate("limits => shift.outcome(...limits)", limits)
             seen["said"] = "" if not seen["reached"] else seen["said"]
+        if not seen["reached"] and await self.page.locator("dialog[open]").count():
+            await self.page.keyboard.press("Escape")  # what was typed is kept
         outcome: Outcome = "done" if seen["reached"] else "explained" if seen["said"] else "stuck"
-        return self._note(kind, work, outcome, seen["ms"], seen["said"])
+        return self._note(kind, id_, work, outcome, seen["ms"], seen["said"])
 
     async def _has_happened(self, kind: str, id_: str, text: str) -> bool:
         if kind not in DONE:
@@ -189,10 +202,11 @@ class Tab:
         history = (await self.desk.floor.handoff(id_))["history"]
         return any(it["state"] == DONE[kind] and it["by"] == self.desk.agent for it in history)
 
-    def _note(self, kind: str, work: Work, outcome: Outcome, ms: float, said: str = "") -> Deed:
+    def _note(self, kind: str, id_: str, work: Work, outcome: Outcome, ms: float, said: str = "") -> Deed:
         from_story = work.from_story
         deed = Deed(
             kind=kind,
+            handoff=id_,
             agent=self.desk.agent,
             mark=work.mark,
             outcome=outcome,

@@ -85,6 +85,15 @@ class Floor:
         self.works[handoff["id"]] = work
         return str(handoff["id"])
 
+    async def adopt(self, id_: str) -> None:
+        """A handoff that an agent requested by a transfer: the next agent completes it."""
+        handoff = await self.handoff(id_)
+        mark = str(handoff["reason"]).partition(" ")[0]
+        origin = next((it for it in self.works.values() if it.mark == mark), None)
+        if origin and handoff["from"].get("agent"):
+            plain = {"fate": "complete", "note": False, "from_story": False}
+            self.works[id_] = msgspec.structs.replace(origin, queue=handoff["to"]["queue"], **plain)
+
     async def handoff(self, id_: str) -> dict[str, Any]:
         return dict(await self.call("GET", f"/v1/handoffs/{id_}"))
 

@@ -18,6 +18,7 @@ class Deed(Struct, frozen=True, kw_only=True):
     """One action of one agent in one tab."""
 
     kind: str
+    handoff: str
     agent: str
     mark: str
     outcome: Outcome
@@ -42,6 +43,8 @@ class Ledger:
     wrong: list[str] = field(default_factory=list)
     """Handoffs that did not end, or were owned twice, and notes that are missing."""
     seconds: float = 0.0
+    handoffs: int = 0
+    """Those that arrived, and those that agents requested by transfers."""
     ended: int = 0
     compared: int = 0
     """Tabs that were compared with the API."""

@@ -43,7 +43,7 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 FULL = Pace(handoffs=200, agents=6, arriving_s=150, limit_s=330, session_s=75)
-SHORT = Pace(handoffs=12, agents=2, arriving_s=3, limit_s=60, reading_s=0.05)
+SHORT = Pace(handoffs=12, agents=2, arriving_s=3, limit_s=150, reading_s=0.05)
 
 
 class Work(Struct, frozen=True, kw_only=True):

@@ -30,7 +30,7 @@ def table(ledger: Ledger, pace: Pace) -> Table:
             for name, it in (("from the queue", False), ("from the open story", True), ("all", None))
         ),
         ("opening a story: median, p95", _times(ledger.times("open"))),
-        ("handoffs that ended and had one owner, by the API", f"{ledger.ended} of {pace.handoffs}"),
+        ("handoffs that ended and had one owner, by the API", f"{ledger.ended} of {ledger.handoffs}"),
         ("tabs that differed from the API", f"{len(ledger.different)} of {ledger.compared}"),
         ("uncaught errors in the pages", str(len(ledger.errors))),
         ("on the way", "; ".join(f"{count} {name}" for name, count in sorted(ledger.incidents.items()))),

@@ -65,7 +65,8 @@ window.shift = (() => {
     decline: ({ id }) => !(id in listed()),
     release: ({ id }) => !(id in listed()),
     complete: ({ id }) => !(id in listed()),
-    transfer: ({ id }) => !(id in listed()),
+    // The agent stays the owner until another one accepts.
+    transfer: ({ text }) => said().includes(text) && !all("dialog[open]").length,
   };
 
   function begins(event) {
