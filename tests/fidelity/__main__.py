@@ -1,4 +1,4 @@
-"""`python -m tests.fidelity [--write] [--screen] [NAME …]`: play the journeys, measure, write the page."""
+"""`python -m tests.fidelity [--write] [--screen | --blind] [NAME …]`: play the journeys, measure, write."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.store.servers import free_port
 
 from . import screen, wire
 from .grammar import made_journeys
-from .journey import Journey, read_journeys
-from .measure import brief_lines, judge
+from .journey import BLIND, Journey, Played, read_journeys
+from .measure import Verdict, brief_lines, judge
 from .player import play_all
-from .report import details, page
+from .report import blind_page, details, page
 
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 
@@ -39,8 +39,12 @@ def main() -> None:
     ask = argparse.ArgumentParser(description="Measure how much of a customer's history reaches the agent.")
     ask.add_argument("--write", action="store_true", help="write docs/fidelity.md")
     ask.add_argument("--screen", action="store_true", help="measure the panel's first viewport in Chromium")
+    ask.add_argument("--blind", action="store_true", help="play the blind journeys; of half b only the sums")
     ask.add_argument("names", nargs="*", help="play these journeys only, and print their briefs")
     given = ask.parse_args()
+    if given.blind:
+        _play_blind(given.names)
+        return
     by_hand, made = read_journeys(), made_journeys()
     chosen = [it for it in (*by_hand, *made) if not given.names or it.id in given.names]
     started = time.monotonic()
@@ -48,9 +52,8 @@ def main() -> None:
         measure_screen(chosen, write=given.write, details_too=bool(given.names))
         print(f"{len(chosen)} journeys in {time.monotonic() - started:.0f} s")
         return
-    with server() as (url, mail_port):
-        played = asyncio.run(play_all(url, mail_port, chosen))
-    judged = sorted(((it.journey, judge(it)) for it in played), key=lambda it: it[0].id)
+    played = _play(chosen)
+    judged = _judged(played)
     for one_played in played if given.names else ():
         _print_brief(
             one_played.journey, brief_lines(one_played.context), one_played.context["brief"]["effort"]["text"]
@@ -84,6 +87,24 @@ def measure_screen(journeys: list[Journey], *, write: bool, details_too: bool) -
     print(section)
     if write:
         PAGE.write_text(screen.with_section(PAGE.read_text("utf-8"), section), "utf-8")
+
+
+def _play(journeys: list[Journey]) -> list[Played]:
+    with server() as (url, mail_port):
+        return asyncio.run(play_all(url, mail_port, journeys))
+
+
+def _judged(played: list[Played]) -> list[tuple[Journey, Verdict]]:
+    return sorted(((it.journey, judge(it)) for it in played), key=lambda it: it[0].id)
+
+
+def _play_blind(names: list[str]) -> None:
+    """The details of half a, and the sums of both halves. With names: those of half a, with their briefs."""
+    chosen = [it for it in read_journeys(BLIND) if not names or (it.id in names and not it.sealed)]
+    played = _play(chosen)
+    for one in played if names else ():
+        _print_brief(one.journey, brief_lines(one.context), one.context["brief"]["effort"]["text"])
+    print(blind_page(_judged(played)))
 
 
 def _print_brief(journey: Journey, lines: list[dict[str, str]], effort: str) -> None:

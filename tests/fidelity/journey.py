@@ -30,6 +30,10 @@ A journey is a TOML file in `journeys/`, or one that `grammar` makes:
     [[wrong]]                      # what no line of the brief may say
     why = "the edited day"
     pattern = "Wednesday"
+
+The journeys in `blind/` have the same form. Their author had not read the rules of the brief. Those whose
+names begin with `a_` may be looked at; of those with `b_` only the sums are reported, so that no rule is
+made for them. Do not change one after seeing its result.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ import msgspec
 from msgspec import Struct
 
 FOLDER = Path(__file__).parent / "journeys"
+BLIND = Path(__file__).parent / "blind"
 Kind = Literal[
     "who",
     "why",
@@ -107,13 +112,18 @@ class Journey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return hashlib.sha256(self.id.encode()).digest()[0] % 3 == 0
 
     @property
+    def sealed(self) -> bool:
+        """Whether it is in half b of the blind journeys, of which nobody sees more than the sums."""
+        return self.id.startswith("b_")
+
+    @property
     def channels(self) -> set[str]:
         return {str(it["do"]).partition(".")[0] for it in self.steps} - {"api"}
 
 
-def read_journeys() -> list[Journey]:
+def read_journeys(folder: Path = FOLDER) -> list[Journey]:
     """Those written by hand."""
-    return [_read(path) for path in sorted(FOLDER.glob("*.toml"))]
+    return [_read(path) for path in sorted(folder.glob("*.toml"))]
 
 
 def _read(path: Path) -> Journey:

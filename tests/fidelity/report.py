@@ -62,8 +62,21 @@ def page(judged: Sequence[Judged], by_hand: int) -> str:
     return head + "\n".join([*_summary(open_, aside), "", *_kinds(open_, aside), "", *_rivals(judged)]) + TAIL
 
 
-def _summary(open_: Sequence[Judged], aside: Sequence[Judged]) -> list[str]:
-    rows = ["| | worked with | set aside |", "|---|---|---|"]
+def blind_page(judged: Sequence[Judged]) -> str:
+    """The mistakes and gaps of half a, and the sums of both halves."""
+    half_a = [it for it in judged if not it[0].sealed]
+    half_b = [it for it in judged if it[0].sealed]
+    rows = [row for journey, verdict in half_a for row in details(journey, verdict)]
+    rows += ["", *_summary(half_a, half_b, ("half a", "half b"))]
+    for title, name in (("in the brief", "in_brief"), ("in the context", "in_context")):
+        rows += ["", *_kinds(half_a, half_b, f"{title}, half a", "half b", name)]
+    return "\n".join(rows)
+
+
+def _summary(
+    open_: Sequence[Judged], aside: Sequence[Judged], titles: tuple[str, str] = ("worked with", "set aside")
+) -> list[str]:
+    rows = [f"| | {titles[0]} | {titles[1]} |", "|---|---|---|"]
     for name, figure in _FIGURES.items():
         rows.append(f"| {name} | {figure(open_)} | {figure(aside)} |")
     return rows
@@ -105,12 +118,18 @@ _FIGURES = {
 }
 
 
-def _kinds(open_: Sequence[Judged], aside: Sequence[Judged]) -> list[str]:
-    rows = ["## By kind of fact", "", "| kind | facts | in the brief | set aside |", "|---|---|---|---|"]
+def _kinds(
+    open_: Sequence[Judged],
+    aside: Sequence[Judged],
+    title: str = "in the brief",
+    aside_title: str = "set aside",
+    counter: str = "in_brief",
+) -> list[str]:
+    rows = ["## By kind of fact", "", f"| kind | facts | {title} | {aside_title} |", "|---|---|---|---|"]
     kinds = sorted({kind for _journey, verdict in (*open_, *aside) for kind in verdict.facts})
     for kind in kinds:
-        here = [sum(getattr(v, name)[kind] for _j, v in open_) for name in ("facts", "in_brief")]
-        there = [sum(getattr(v, name)[kind] for _j, v in aside) for name in ("facts", "in_brief")]
+        here = [sum(getattr(v, name)[kind] for _j, v in open_) for name in ("facts", counter)]
+        there = [sum(getattr(v, name)[kind] for _j, v in aside) for name in ("facts", counter)]
         shares = [_share(it[1], it[0]) for it in (here, there)]
         rows.append(f"| {kind} | {here[0] + there[0]} | {shares[0]} | {shares[1]} |")
     return rows

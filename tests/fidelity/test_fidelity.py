@@ -9,12 +9,13 @@ import pytest
 
 from .__main__ import server
 from .grammar import made_journeys
-from .journey import Fact, Journey, Played, Wrong, read_journeys
+from .journey import BLIND, Fact, Journey, Played, Wrong, read_journeys
 from .measure import judge
 from .player import STEPS, play_all
-from .report import page
+from .report import blind_page, page
 
 JOURNEYS = [*read_journeys(), *made_journeys()]
+BLIND_JOURNEYS = read_journeys(BLIND)
 
 
 def test_there_are_enough_journeys_of_enough_kinds() -> None:
@@ -26,7 +27,7 @@ def test_there_are_enough_journeys_of_enough_kinds() -> None:
     assert 0.25 < sum(it.set_aside for it in JOURNEYS) / len(JOURNEYS) < 0.45
 
 
-@pytest.mark.parametrize("journey", JOURNEYS, ids=lambda it: it.id)
+@pytest.mark.parametrize("journey", [*JOURNEYS, *BLIND_JOURNEYS], ids=lambda it: it.id)
 def test_a_journey_is_well_formed(journey: Journey) -> None:
     assert len(journey.channels) >= 2
     assert {it["do"] for it in journey.steps} <= set(STEPS)
@@ -79,6 +80,21 @@ def verdict(context: dict[str, Any], *facts: Fact, wrong: tuple[Wrong, ...] = ()
         wrong=wrong,
     )
     return judge(Played(journey=journey, context=context))
+
+
+def test_the_blind_journeys_come_in_two_equal_halves() -> None:
+    assert {it.id[:2] for it in BLIND_JOURNEYS} == {"a_", "b_"}
+    assert sum(it.sealed for it in BLIND_JOURNEYS) == len(BLIND_JOURNEYS) / 2
+
+
+def test_the_blind_page_sums_the_halves_apart_and_keeps_half_b_to_itself() -> None:
+    half_a, half_b = (next(it for it in BLIND_JOURNEYS if it.id.startswith(half)) for half in ("a_", "b_"))
+    seen = context(quoted(half_a.facts[1].value), text="")
+    text = blind_page([(it, judge(Played(journey=it, context=seen))) for it in (half_a, half_b)])
+    assert f"| facts | {len(half_a.facts)} | {len(half_b.facts)} |" in text
+    assert f"| facts in the brief | {100 / len(half_a.facts):.1f} % | 0.0 % |" in text
+    assert half_a.id in text
+    assert half_b.id not in text
 
 
 def test_a_fact_counts_only_where_the_brief_states_it() -> None:

@@ -1,0 +1,1 @@
+"""Labelled sentences of agents, bots and customers."""
