@@ -17,6 +17,7 @@ import { deadlineOf, pressureOf } from "./queue/urgency.js";
  */
 
 const MINUTES_FROM_S = 120; // from here on a countdown shows minutes
+const HOURS_FROM_S = 3 * 3600; // and from here on hours
 const SHORT_REASON = 80; // characters of a reason in a button's name
 
 /**
@@ -29,23 +30,21 @@ const SHORT_REASON = 80; // characters of a reason in a button's name
 export function handoffCard(handoff, session, locale, state, { open, move }) {
   const { words } = locale;
   const { id, reason } = handoff;
-  const party = partyName(handoff.from);
-  const who = state.name ?? (state.name === null ? words.text("card.unknown", { party }) : party);
+  const who = state.name ?? (state.name === null ? words.text("card.unknown") : partyName(handoff.from));
   const opens = (/** @type {Event} */ event) => {
     if (!(/** @type {Element} */ (event.target).closest("button"))) open();
   };
   return h(
     "li",
     { class: `card ${handoff.state}${state.selected ? " selected" : ""}`, tabindex: "-1", onclick: opens, "data-id": id, "aria-current": state.selected ? "true" : null, "aria-labelledby": `who-${id} why-${id} due-${id}` },
-    h("p", { class: "card-head" }, h("strong", { id: `who-${id}`, class: "card-who" }, userText(who)), countdown(handoff)),
-    h("p", { id: `why-${id}`, class: "card-why", title: reason }, userText(reason)),
-    h("p", { class: "card-way" }, wayOf(handoff, locale), otherAgent(handoff, session, words)),
-    h("p", { class: "card-waits" }, waits(handoff, locale, state)),
+    h("p", { class: "card-head" }, h("strong", { id: `who-${id}`, class: "card-who", dir: "auto" }, userText(who)), countdown(handoff)),
+    h("p", { id: `why-${id}`, class: "card-why", title: reason, dir: "auto" }, userText(reason)),
+    h("p", { class: "card-facts" }, h("span", { class: "card-way" }, wayOf(handoff, locale), otherAgent(handoff, session, words)), waits(handoff, locale, state)),
     h(
       "div",
       { class: "card-moves" },
       moveButtons(handoff, session, words, move, who),
-      button(words.text("move.open"), open, { class: "plain", "aria-label": words.text("move.open.this", { reason: reason.slice(0, SHORT_REASON) }) }),
+      state.selected ? null : button(words.text("move.open"), open, { class: "plain", "aria-label": words.text("move.open.this", { reason: reason.slice(0, SHORT_REASON) }) }),
     ),
   );
 }
@@ -54,7 +53,7 @@ export function handoffCard(handoff, session, locale, state, { open, move }) {
 function wayOf({ from, to }, { words }) {
   const channel = to.channel ?? from.channel ?? "other";
   const named = words.name("channel", channel);
-  return [icon(channel), h("span", { class: "hidden" }, named), userText(partyName(from)), " → ", userText(to.queue ?? partyName(to))];
+  return [icon(channel), h("span", { class: "hidden" }, named), userText(partyName(from)), h("span", { class: "arrow" }, " → "), userText(to.queue ?? partyName(to))];
 }
 
 /** @param {Handoff} handoff @param {import("../data/api.js").Session} session @param {import("../text/words.js").Words} words */
@@ -107,9 +106,10 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A duration to the second while it is short. @param {number} seconds @param {Locale} locale */
+/** A duration, to the second while it is short and to the hour while it is long. @param {number} seconds @param {Locale} locale */
 function lengthOf(seconds, { times }) {
-  return seconds < MINUTES_FROM_S ? inSeconds(times.language).format(Math.ceil(seconds)) : times.lasting(seconds);
+  if (seconds < MINUTES_FROM_S) return inSeconds(times.language).format(Math.ceil(seconds));
+  return times.lasting(seconds < HOURS_FROM_S ? seconds : seconds - (seconds % 3600));
 }
 
 /** @type {Map<string, Intl.NumberFormat>} */
