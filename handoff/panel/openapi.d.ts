@@ -3985,7 +3985,7 @@ export interface components {
                 matter: number;
             };
         };
-        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer. In `wants`. Template: On {channel}: “{words}” */
+        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
         BriefLineSaid: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -3998,6 +3998,10 @@ export interface components {
                 at: string;
                 words: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
                 files?: string[];
                 question?: string;
                 nudges?: number;
@@ -4021,6 +4025,10 @@ export interface components {
                 at: string;
                 words: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
                 files?: string[];
                 question?: string;
                 nudges?: number;
@@ -4043,6 +4051,10 @@ export interface components {
                 at: string;
                 words: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
                 files?: string[];
                 question?: string;
                 nudges?: number;

@@ -51,7 +51,7 @@ async def test_the_demo_journey_is_shown_in_reading_order(tmp_path: Path, chromi
         await expect(why).to_contain_text("Our callback was missed")
         await expect(why).to_contain_text(re.compile(r"Waiting for 4\d min"))
         await expect(story.locator(".part.wants .line", has_text="I have tried")).to_contain_text("claimed")
-        await expect(story.locator(".brief .line.read_article")).to_contain_text("Returns and refunds")
+        await expect(story.locator(".brief .line.read_article").first).to_contain_text("Returns and refunds")
         await expect(story.locator(".brief .line.callback")).to_contain_text("missed")
         for channel in ("web", "chat", "phone", "email"):
             await expect(story.locator(f".entry[data-channel={channel}]").first).to_be_attached()

@@ -43,7 +43,7 @@ STORY: dict[float, dict[str, Any]] = {
 
 
 async def record_refund(backend: Backend) -> None:
-    """A customer on four channels who waits, with a broken promise, a complaint and a low score."""
+    """A waiting customer on four channels, with a broken promise, a complaint and a low score."""
     for hours, changes in STORY.items():
         await backend.record(f"at-{hours}", occurred_at=ago(hours), **{**ANNA, **changes})
 
@@ -52,7 +52,7 @@ def line(tab: AgentTab, text: str) -> Locator:
     return tab.context.locator(".brief .line, .why .line", has_text=text).first
 
 
-async def test_the_top_tells_who_wants_what_since_when_and_what_was_promised(backend: Backend) -> None:
+async def test_the_top_states_who_wants_what_since_when_and_what_was_promised(backend: Backend) -> None:
     await record_refund(backend)
     tab = await backend.open_panel(f"handoff={await backend.hand_over()}")
     await tab.wait_until_live()

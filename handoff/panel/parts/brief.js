@@ -7,7 +7,7 @@ import { h, icon, textLink, userText } from "../dom/dom.js";
 /** @typedef {import("../dom/element.js").Locale} Locale */
 
 /**
- * What an agent can do with a line. Without `report`, they may only read.
+ * An agent's actions on a line. Without `report`, they may only read.
  * @typedef {object} LineActs
  * @property {(touchpoints: string[]) => void} jump show the evidence
  * @property {(line: Line, verdict: "wrong" | "confirmed" | "dismissed") => void} [report]
@@ -22,7 +22,7 @@ export const SECTIONS = ["wants", "tried", "answered", "promised", "known", "fee
  * @param {Line} line
  * @param {Locale} locale
  * @param {LineActs} acts
- * @param {string} [label] the kind of the line, where its section does not tell
+ * @param {string} [label] the kind of the line, where its section does not name it
  */
 export function briefLine(line, locale, acts, label) {
   const { words } = locale;

@@ -13,7 +13,7 @@ const MINOR = /^(page\.|event\.|identity\.|context\.|conversation\.|brief\.|mess
 const STEP = /^(call|callback)\.|^message\.(delivered|read)$/;
 const FAMILIES = Object.freeze({ handoff: "handoff", context: "handoff", identity: "handoff", conversation: "handoff", note: "note", promise: "promise" });
 
-/** Whether it says little by itself. @param {Touchpoint} it */
+/** Whether it means little by itself. @param {Touchpoint} it */
 export function isMinor(it) {
   return MINOR.test(it.type) && !it.text;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** What agents say about lines of the brief: wrong ones, and candidates confirmed or dismissed. Each is a touchpoint. */
+/** Agents' verdicts about lines of the brief: wrong ones, and candidates confirmed or dismissed. Each is a touchpoint. */
 
 import { agentsTouchpoint } from "../../data/notes.js";
 

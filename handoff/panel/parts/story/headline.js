@@ -34,7 +34,7 @@ export function promiseOf(promised) {
 }
 
 /**
- * Who wants what, since when, and what was promised, in one sentence.
+ * One sentence: who wants what, since when, and what was promised.
  * @param {Context} context
  * @param {Handoff | null} handoff
  * @param {Locale} locale
@@ -61,7 +61,7 @@ export function headline(context, handoff, locale) {
 }
 
 /**
- * What an agent must know before the first word.
+ * Everything that an agent must know before the first word.
  * @param {Context} context
  * @returns {{key: string, bad: boolean, values: Record<string, unknown>, touchpoints: string[]}[]}
  */
@@ -93,7 +93,7 @@ export function alertsOf({ brief, left_out }) {
   return found;
 }
 
-/** Whether a score is in the lower half. Without the best one, nobody can tell. @param {unknown} score @param {unknown} best */
+/** Whether a score is in the lower half. Without the best one, it is unknown. @param {unknown} score @param {unknown} best */
 function isLow(score, best) {
   const [got, most] = [Number.parseFloat(String(score)), Number.parseFloat(String(best))];
   return most > 0 && got / most <= LOW;

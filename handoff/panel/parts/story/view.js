@@ -45,8 +45,8 @@ export class StoryView {
     this.#shown = { context, handoff, session };
     const { locale, regions } = this;
     const { customer, brief } = context;
-    const told = brief && [customer, brief.wants, brief.promised, untimed(brief.why_now), handoff?.reason];
-    regions.show("headline", told, () => [headline(context, handoff, locale)]);
+    const stated = brief && [customer, brief.wants, brief.promised, untimed(brief.why_now), handoff?.reason];
+    regions.show("headline", stated, () => [headline(context, handoff, locale)]);
     regions.show("strip", alertsOf(context), () => alertStrip(context, locale, (ids) => this.#jump(ids)));
     regions.show("ribbon", journeyOf(context), () => ribbonPart(context, locale, (step) => this.#follow(step)));
     this.#brief(context, session);
@@ -103,7 +103,7 @@ export class StoryView {
     this.#from = null;
   }
 
-  // --- What agents say about lines -----------------------------------------------------------------
+  // --- Agents' verdicts about lines -----------------------------------------------------------------
 
   /** Report a line as wrong, or confirm or dismiss a candidate. @param {Line} line @param {Verdict} verdict */
   async #judge(line, verdict) {
