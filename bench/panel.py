@@ -38,8 +38,8 @@ OLDER = """() => {
   button?.click();
   return Boolean(button);
 }"""
-OLDEST = """() => document.querySelector("handoff-context").shadowRoot
-  .querySelector(".entry:last-child")?.dataset.id"""
+OLDEST = """() => [...document.querySelector("handoff-context").shadowRoot
+  .querySelectorAll(".entry")].at(-1)?.dataset.id"""
 
 
 OPENED = """async (target) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from .measure import Verdict, brief_lines, judge
 from .player import play_all
 from .report import blind_page, details, page
 
+SEED = 19  # of a sample
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 
 
@@ -39,6 +41,7 @@ def main() -> None:
     ask = argparse.ArgumentParser(description="Measure how much of a customer's history reaches the agent.")
     ask.add_argument("--write", action="store_true", help="write docs/fidelity.md")
     ask.add_argument("--screen", action="store_true", help="measure the panel's first viewport in Chromium")
+    ask.add_argument("--sample", type=int, metavar="N", help="with --screen: N journeys, always the same")
     ask.add_argument("--blind", action="store_true", help="play the blind journeys; of half b only the sums")
     ask.add_argument("names", nargs="*", help="play these journeys only, and print their briefs")
     given = ask.parse_args()
@@ -49,6 +52,8 @@ def main() -> None:
     chosen = [it for it in (*by_hand, *made) if not given.names or it.id in given.names]
     started = time.monotonic()
     if given.screen:
+        if given.sample:
+            chosen = random.Random(SEED).sample(chosen, min(given.sample, len(chosen)))
         measure_screen(chosen, write=given.write, details_too=bool(given.names))
         print(f"{len(chosen)} journeys in {time.monotonic() - started:.0f} s")
         return

@@ -106,7 +106,7 @@ def section(looked: Sequence[tuple[Journey, FirstViewport]]) -> str:
     rows = [
         "## In the first viewport",
         "",
-        f"The same handoffs in the panel, in Chromium at {WIDTH} × {HEIGHT}, not scrolled.",
+        f"{len(looked)} of these handoffs in the panel, in Chromium at {WIDTH} × {HEIGHT}, not scrolled.",
         "A fact counts if its words are inside the window, neither hidden, nor folded away, nor cut off.",
         f"The goal is {GOAL:.0%} of the facts.".replace("%", " %"),
         "",
