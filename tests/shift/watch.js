@@ -3,8 +3,7 @@ window.shift = (() => {
   const SENDING = /^(sending|loading)/i;
   const EVERY_MS = 8; // between two looks
   let goal = () => false;
-  let before = "";
-  let changed = false;
+  let known = new Set();
   let begun = null;
 
   function* roots(root = document) {
@@ -27,9 +26,20 @@ window.shift = (() => {
   }
 
   /** What the panel reports to the agent: statuses and alerts, but for the state of the connection. */
-  function said() {
+  function reports() {
     const texts = all("[role=status], [role=alert]").filter((it) => !it.dataset.state).map((it) => it.textContent.trim());
-    return texts.filter(Boolean).join(" | ");
+    return [...new Set(texts)].filter(Boolean);
+  }
+
+  function said() {
+    return reports().join(" | ");
+  }
+
+  /** What it reports since the action began, also what it had reported before and reports again. */
+  function news() {
+    const now = reports();
+    known = new Set([...known].filter((it) => now.includes(it)));
+    return now.filter((it) => !known.has(it) && !SENDING.test(it)).join(" | ");
   }
 
   /** The handoffs of the queue: id -> whether it is the agent's own. */
@@ -81,8 +91,7 @@ window.shift = (() => {
     /** Before an action: what it should lead to. */
     expect(kind, given) {
       goal = () => GOALS[kind](given);
-      before = said();
-      changed = false;
+      known = new Set(reports());
       begun = null;
     },
     /** After the action: when its goal was reached. Without it, what the panel says, once nothing more comes within `grace_ms`. */
@@ -91,12 +100,10 @@ window.shift = (() => {
       let explained = null;
       for (;;) {
         const now = performance.now();
-        if (goal()) return { reached: true, ms: now - (begun ?? now), said: said() };
-        const text = said();
-        changed ||= text !== before;
-        if (!changed || !text || SENDING.test(text)) explained = null;
-        else explained ??= now;
-        if (now > deadline || (explained !== null && now - explained > graceMs)) return { reached: false, ms: now - (begun ?? now), said: explained === null ? "" : text };
+        if (goal()) return { reached: true, ms: now - (begun ?? now), said: "" };
+        const text = news();
+        explained = text ? (explained ?? now) : null;
+        if (now > deadline || (explained !== null && now - explained > graceMs)) return { reached: false, ms: now - (begun ?? now), said: text };
         await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
       }
     },
