@@ -289,7 +289,7 @@ async def test_the_keyboard_map_the_skip_link_and_the_names_of_buttons(backend: 
 
 
 async def test_each_action_takes_at_most_two_keys(backend: Backend) -> None:
-    """From the focused row. What an agent types, and the way from field to field, count apart."""
+    """Keys that act on the focused row. Typed words and the way between fields do not count."""
     token = await backend.token("ville")
     ids = {}
     for action in ACTIONS:

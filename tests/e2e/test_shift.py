@@ -1,15 +1,15 @@
-"""What `make shift` plays, and what it counts as a stuck action."""
+"""The plan of `make shift`, and its judgement of actions: reached, explained, or stuck."""
 
 from __future__ import annotations
 
 import pytest
 from playwright.async_api import Browser, Page
 
-from tests.shift.desk import WATCH
+from tests.shift.tabs import WATCH
 from tests.shift.plan import FATES, FULL, SHORT, plan
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-DESK = """() => {
+PANEL = """() => {
   const queue = document.createElement("handoff-queue");
   queue.attachShadow({ mode: "open" });
   const card = Object.assign(document.createElement("li"), { tabIndex: 0 });
@@ -31,32 +31,32 @@ async def test_a_plan_has_every_fate_and_ends_with_plain_handoffs(pace: object) 
     assert {it.fate for it in works} == set(FATES)
 
 
-async def desk(chromium: Browser) -> Page:
+async def panel_page(chromium: Browser) -> Page:
     page = await chromium.new_page()
     await page.add_init_script(path=WATCH)
-    await page.goto("data:text/html,<!doctype html><title>Desk</title>")
-    await page.evaluate(DESK)
+    await page.goto("data:text/html,<!doctype html><title>AgentBrowser</title>")
+    await page.evaluate(PANEL)
     await page.evaluate("shift.expect('complete', { id: 'h1' })")
     return page
 
 
 @pytest.mark.parametrize(
-    ("happens", "reached", "said"),
+    ("happens", "reached", "reported"),
     [
         ("", False, ""),
         ("status_.textContent = 'Sending…'", False, ""),
         ("status_.textContent = 'The server is not responding.'", False, "The server is not responding."),
         ("card.remove()", True, ""),
     ],
-    ids=["nothing", "sending for ever", "a reason", "its effect"],
+    ids=["nothing", "sending without end", "a reason", "its effect"],
 )
 async def test_an_action_is_reached_explained_or_stuck(
-    chromium: Browser, happens: str, reached: bool, said: str
+    chromium: Browser, happens: str, reached: bool, reported: str
 ) -> None:
-    page = await desk(chromium)
+    page = await panel_page(chromium)
     try:
         await page.evaluate(f"() => {{ {happens}; }}")
         outcome = await page.evaluate("shift.outcome(300, 100)")
-        assert (outcome["reached"], outcome["said"]) == (reached, said)
+        assert (outcome["reached"], outcome["reported"]) == (reached, reported)
     finally:
         await page.close()

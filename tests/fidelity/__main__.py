@@ -84,9 +84,9 @@ def measure_screen(journeys: list[Journey], *, write: bool, details_too: bool) -
 
     with server() as (url, mail_port):
         looked = asyncio.run(looked_at(url, mail_port))
-    for journey, it in looked:
+    for journey, viewport in looked:
         if details_too or not journey.set_aside:
-            for fact in it.missing:
+            for fact in viewport.missing:
                 print(f"{journey.id}: not on the screen: {fact}")
     section = screen.section(looked)
     print(section)

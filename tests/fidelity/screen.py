@@ -50,8 +50,8 @@ class FirstViewport(Struct, kw_only=True):
 def seen(journey: Journey, text: str) -> FirstViewport:
     """Which facts are in the words on a screen."""
     found = FirstViewport()
-    for said, meant in WORDINGS.items():
-        text = re.sub(said, meant, text, flags=re.IGNORECASE)
+    for shown, meant in WORDINGS.items():
+        text = re.sub(shown, meant, text, flags=re.IGNORECASE)
     for fact in journey.facts:
         found.facts[fact.kind] += 1
         if fact.regex.search(text):

@@ -1,4 +1,4 @@
-"""What an agent does all day: take the next handoff from one of two tabs, read, note, and end it."""
+"""An agent at work: takes the next handoff from one of two tabs, reads, adds a note, and ends it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-from .desk import Desk, Tab
+from .tabs import AgentBrowser, Tab
 from .plan import Work
 
 CHOICE = 5  # agents choose among the first handoffs of the queue
@@ -41,26 +41,26 @@ class Races:
 class Agent:
     """Works until the shift is over."""
 
-    def __init__(self, desk: Desk, races: Races, reading_s: float, seed: int) -> None:
-        self.desk, self.races = desk, races
+    def __init__(self, browser: AgentBrowser, races: Races, reading_s: float, seed: int) -> None:
+        self.browser, self.races = browser, races
         self._reading_s = reading_s
         self._chance = random.Random(seed)
         self._declined: set[str] = set()
         self._noted: set[str] = set()
         self._handed_on: set[str] = set()
-        self.errands: list[Callable[[Desk], Awaitable[None]]] = []
-        """What happens to the agent's browser before the next action."""
+        self.errands: list[Callable[[AgentBrowser], Awaitable[None]]] = []
+        """Incidents in the agent's browser, before the next action."""
 
     async def work(self, over: Callable[[], bool]) -> None:
         while not over():
             while self.errands:
-                await self.errands.pop()(self.desk)
-            await self.desk.renew()
-            tab = self._chance.choice(self.desk.tabs)
+                await self.errands.pop()(self.browser)
+            await self.browser.renew()
+            tab = self._chance.choice(self.browser.tabs)
             listed = await tab.listed()
-            for unknown in [it for it in listed if it not in self.desk.floor.works]:
-                await self.desk.floor.adopt(unknown)
-            known = [it for it in listed if it in self.desk.floor.works]
+            for unknown in [it for it in listed if it not in self.browser.floor.works]:
+                await self.browser.floor.adopt(unknown)
+            known = [it for it in listed if it in self.browser.floor.works]
             mine = [it for it in known if listed[it] and it not in self._handed_on]
             if mine:
                 await self._finish(tab, mine[0])
@@ -75,7 +75,7 @@ class Agent:
         return rivals[0] if rivals else self._chance.choice(waiting[:CHOICE]) if waiting else None
 
     def _work(self, id_: str) -> Work:
-        return self.desk.floor.works[id_]
+        return self.browser.floor.works[id_]
 
     async def take(self, tab: Tab, id_: str) -> None:
         """Accept or decline."""
@@ -91,7 +91,7 @@ class Agent:
         await tab.accept(id_, work)
 
     async def _queue_of(self, id_: str) -> str:
-        return str((await self.desk.floor.handoff(id_))["to"].get("queue"))
+        return str((await self.browser.floor.handoff(id_))["to"].get("queue"))
 
     async def _finish(self, tab: Tab, id_: str) -> None:
         """Read, note, and end a handoff of the agent's own."""

@@ -16,7 +16,7 @@ from playwright.async_api import Browser
 from tests.e2e.agents import browser
 
 from .agent import Agent, Races
-from .desk import Desk, Tab
+from .tabs import AgentBrowser, Tab
 from .floor import PENDING, Floor
 from .ledger import Ledger
 from .plan import Pace, Work, plan
@@ -65,7 +65,7 @@ class Day:
 
     async def close(self) -> None:
         for agent in self._agents:
-            await agent.desk.browser.close()
+            await agent.browser.profile.close()
 
     async def play(self) -> None:
         for number in range(self.pace.agents):
@@ -85,9 +85,9 @@ class Day:
         )
         await context.add_init_script(path=Path(__file__).with_name("watch.js"))
         ttl_s = self.pace.session_s if number == 0 else LASTING_S
-        desk = Desk(f"agent-{number}", self.floor, context, self.ledger, ttl_s)
-        await desk.open(self.pace.tabs)
-        return Agent(desk, self._races, self.pace.reading_s, self._seed * 1000 + number)
+        browser = AgentBrowser(f"agent-{number}", self.floor, context, self.ledger, ttl_s)
+        await browser.open(self.pace.tabs)
+        return Agent(browser, self._races, self.pace.reading_s, self._seed * 1000 + number)
 
     # --- arrivals and incidents -----------------------------------------------------------------------
 
@@ -112,7 +112,7 @@ class Day:
             int(count * RESTART): self._restart,
         }
 
-    async def _errand(self, agent: int, errand: Callable[[Desk], Awaitable[None]]) -> None:
+    async def _errand(self, agent: int, errand: Callable[[AgentBrowser], Awaitable[None]]) -> None:
         self._agents[agent].errands.append(errand)
 
     async def _restart(self) -> None:
@@ -150,7 +150,7 @@ class Day:
     async def _accept_one(self, agent: Agent, number: int) -> None:
         """Each agent one of the last handoffs: the other half stays in the queue."""
         last = [id_ for id_, work in self.floor.works.items() if work in self._works[-self.pace.left_open :]]
-        tab = agent.desk.tabs[number % len(agent.desk.tabs)]
+        tab = agent.browser.tabs[number % len(agent.browser.tabs)]
         await tab.card(last[number]).wait_for()
         await agent.take(tab, last[number])
 
@@ -158,8 +158,8 @@ class Day:
 
     async def _compare(self) -> None:
         for agent in self._agents:
-            self.ledger.compared += len(agent.desk.tabs)
-            self.ledger.different += await agent.desk.differences()
+            self.ledger.compared += len(agent.browser.tabs)
+            self.ledger.different += await agent.browser.differences()
 
     async def _judge(self) -> None:
         """Every handoff ended, one agent accepted it, and every note is stored."""
@@ -185,18 +185,18 @@ class Day:
             self.ledger.wrong.append(f"the note of {mark} is not stored once")
 
 
-async def _end(desk: Desk) -> None:
+async def _end(browser: AgentBrowser) -> None:
     """A lead ends the agent's session."""
-    await desk.floor.call("DELETE", "/v1/sessions/current", token=await desk.token())
-    desk.ledger.incidents["sessions ended by a lead"] += 1
+    await browser.floor.call("DELETE", "/v1/sessions/current", token=await browser.token())
+    browser.ledger.incidents["sessions ended by a lead"] += 1
 
 
-async def _reload(desk: Desk) -> None:
-    tab: Tab = desk.tabs[0]
+async def _reload(browser: AgentBrowser) -> None:
+    tab: Tab = browser.tabs[0]
     await tab.reload()
-    desk.ledger.incidents["tabs reloaded"] += 1
+    browser.ledger.incidents["tabs reloaded"] += 1
 
 
-async def _close(desk: Desk) -> None:
-    await desk.replace_tab()
-    desk.ledger.incidents["tabs closed"] += 1
+async def _close(browser: AgentBrowser) -> None:
+    await browser.replace_tab()
+    browser.ledger.incidents["tabs closed"] += 1

@@ -98,7 +98,7 @@ class Floor:
         return dict(await self.call("GET", f"/v1/handoffs/{id_}"))
 
     async def lists_of(self, agent: str) -> dict[str, bool]:
-        """What the agent's queue should list: handoff -> whether it is the agent's own."""
+        """The right list for the agent's queue: handoff -> whether it is the agent's own."""
         found: dict[str, bool] = {}
         for queue in QUEUES:
             for state in PENDING:

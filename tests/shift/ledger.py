@@ -1,4 +1,4 @@
-"""What happened in a shift: every action with its outcome, and what went wrong on purpose."""
+"""The record of a shift: every action with its outcome, and the planned incidents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 Outcome = Literal["done", "explained", "overtaken", "stuck"]
-"""`explained`: no effect, and the panel said why. `overtaken`: the handoff left before the click."""
+"""`explained`: no effect, and the panel stated why. `overtaken`: the handoff left before the click."""
 
 
 class Deed(Struct, frozen=True, kw_only=True):
@@ -23,11 +23,13 @@ class Deed(Struct, frozen=True, kw_only=True):
     mark: str
     outcome: Outcome
     ms: float
-    said: str = ""
+    reported: str = ""
     from_story: bool = False
 
     def __str__(self) -> str:
-        return f"{self.agent}: {self.kind} {self.mark} {self.outcome} after {self.ms:.0f} ms: {self.said!r}"
+        return (
+            f"{self.agent}: {self.kind} {self.mark} {self.outcome} after {self.ms:.0f} ms: {self.reported!r}"
+        )
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What a shift consists of: its handoffs, what agents do with each, and what goes wrong meanwhile."""
+"""The plan of a shift: its handoffs, and how agents work on each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 QUEUES = ("refunds", "claims")
 Fate = Literal["complete", "release", "decline", "transfer", "race"]
 FATES: Mapping[Fate, int] = {"complete": 70, "release": 8, "decline": 8, "transfer": 6, "race": 8}
-"""What becomes of a handoff, in percent. After a race or a decline, the agent who accepts completes it."""
+"""How handoffs end, in percent. After a race or a decline, the agent who accepts completes it."""
 CHANNELS = (
     ("web", "form.failed", "inbound"),
     ("chat", "message.received", "inbound"),

@@ -19,8 +19,8 @@ def table(ledger: Ledger, pace: Pace) -> Table:
     counts = ", ".join(f"{len(ledger.times(it))} × {it}" for it in kinds)
     rows = [
         ("actions that had their effect", f"{len(ledger.of('done'))}: {counts}"),
-        ("without effect, and the panel said why", str(len(ledger.of("explained")))),
-        ("another agent was faster than the click", str(len(ledger.of("overtaken")))),
+        ("without effect, with the reason on the screen", str(len(ledger.of("explained")))),
+        ("another agent accepted before the click", str(len(ledger.of("overtaken")))),
         ("stuck: neither an effect nor a reason within 25 s", str(len(ledger.of("stuck")))),
         *(
             (

@@ -31,7 +31,7 @@ window.shift = (() => {
     return [...new Set(texts)].filter(Boolean);
   }
 
-  function said() {
+  function reported() {
     return reports().join(" | ");
   }
 
@@ -76,7 +76,7 @@ window.shift = (() => {
     release: ({ id }) => !(id in listed()),
     complete: ({ id }) => !(id in listed()),
     // The agent stays the owner until another one accepts.
-    transfer: ({ text }) => said().includes(text) && !all("dialog[open]").length,
+    transfer: ({ text }) => reported().includes(text) && !all("dialog[open]").length,
   };
 
   function begins(event) {
@@ -87,7 +87,7 @@ window.shift = (() => {
 
   return {
     listed,
-    said,
+    reported,
     /** Before an action: what it should lead to. */
     expect(kind, given) {
       goal = () => GOALS[kind](given);
@@ -100,10 +100,10 @@ window.shift = (() => {
       let explained = null;
       for (;;) {
         const now = performance.now();
-        if (goal()) return { reached: true, ms: now - (begun ?? now), said: "" };
+        if (goal()) return { reached: true, ms: now - (begun ?? now), reported: "" };
         const text = news();
         explained = text ? (explained ?? now) : null;
-        if (now > deadline || (explained !== null && now - explained > graceMs)) return { reached: false, ms: now - (begun ?? now), said: text };
+        if (now > deadline || (explained !== null && now - explained > graceMs)) return { reached: false, ms: now - (begun ?? now), reported: text };
         await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
       }
     },

@@ -38,17 +38,17 @@ Press = Callable[[], Awaitable[None]]
 class Tab:
     """One tab of an agent."""
 
-    def __init__(self, page: Page, desk: Desk) -> None:
-        self.page, self.desk = page, desk
+    def __init__(self, page: Page, browser: AgentBrowser) -> None:
+        self.page, self.browser = page, browser
         page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: desk.ledger.errors.append(f"{desk.agent}: {error}"))
+        page.on("pageerror", lambda error: browser.ledger.errors.append(f"{browser.agent}: {error}"))
         page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
 
     # --- signing in -----------------------------------------------------------------------------------
 
     async def open(self) -> None:
         queues = "%20".join(QUEUES)
-        address = f"{self.desk.floor.url}/panel/#queue={queues}&language=en"
+        address = f"{self.browser.floor.url}/panel/#queue={queues}&language=en"
         await self._load(lambda: self.page.goto(address))
 
     async def reload(self) -> None:
@@ -64,14 +64,14 @@ class Tab:
             except BrowserError:
                 if attempt == LOADS - 1:
                     raise
-                self.desk.ledger.incidents["pages loaded again"] += 1
+                self.browser.ledger.incidents["pages loaded again"] += 1
                 await asyncio.sleep(RETRY_S)
         await self.sign_in()
         await self.live()
 
     async def sign_in(self) -> None:
         token = self.page.get_by_label("Token", exact=True)
-        await token.first.fill(await self.desk.token())
+        await token.first.fill(await self.browser.token())
         await token.first.press("Enter")
         await token.first.wait_for(state="detached")
 
@@ -80,7 +80,7 @@ class Tab:
         asked = self.page.get_by_role("alert").get_by_label("Token", exact=True)
         if not await asked.count():
             return False
-        await self.desk.expire()
+        await self.browser.expire()
         await self.sign_in()
         return True
 
@@ -158,7 +158,7 @@ class Tab:
         return await self._act("transfer", id_, work, press, text=f"Sent to {queue}")
 
     async def note(self, id_: str, work: Work) -> Deed:
-        text = f"{self.desk.agent} promised to look for {work.mark}"
+        text = f"{self.browser.agent} promised to look for {work.mark}"
 
         async def press() -> None:
             box = self.story.get_by_role("form").or_(self.story.locator("form.compose"))
@@ -183,48 +183,48 @@ class Tab:
         try:
             await press()
         except BrowserError as error:
-            left = id_ not in await self.listed()  # another agent was faster
+            left = id_ not in await self.listed()  # another agent already accepted it
             return self._note(kind, id_, work, "overtaken" if left else "stuck", 0.0, f"not pressed: {error}")
         limits = [ACTION_MS, GRACE_MS]
         seen = await self.page.evaluate("limits => shift.outcome(...limits)", limits)
         if not seen["reached"] and await self._has_happened(kind, id_, text):
-            limits = [ACTION_MS, ACTION_MS]  # it is done: the screen must show it, whatever it said
+            limits = [ACTION_MS, ACTION_MS]  # it is done: the screen must show it, whatever it reported
             seen = await self.page.evaluate("limits => shift.outcome(...limits)", limits)
-            seen["said"] = "" if not seen["reached"] else seen["said"]
+            seen["reported"] = "" if not seen["reached"] else seen["reported"]
         if not seen["reached"] and await self.page.locator("dialog[open]").count():
             await self.page.keyboard.press("Escape")  # what was typed is kept
-        outcome: Outcome = "done" if seen["reached"] else "explained" if seen["said"] else "stuck"
-        return self._note(kind, id_, work, outcome, seen["ms"], seen["said"])
+        outcome: Outcome = "done" if seen["reached"] else "explained" if seen["reported"] else "stuck"
+        return self._note(kind, id_, work, outcome, seen["ms"], seen["reported"])
 
     async def _has_happened(self, kind: str, id_: str, text: str) -> bool:
         if kind not in DONE:
             return False
-        history = (await self.desk.floor.handoff(id_))["history"]
-        return any(it["state"] == DONE[kind] and it["by"] == self.desk.agent for it in history)
+        history = (await self.browser.floor.handoff(id_))["history"]
+        return any(it["state"] == DONE[kind] and it["by"] == self.browser.agent for it in history)
 
-    def _note(self, kind: str, id_: str, work: Work, outcome: Outcome, ms: float, said: str = "") -> Deed:
+    def _note(self, kind: str, id_: str, work: Work, outcome: Outcome, ms: float, reported: str = "") -> Deed:
         from_story = work.from_story
         deed = Deed(
             kind=kind,
             handoff=id_,
-            agent=self.desk.agent,
+            agent=self.browser.agent,
             mark=work.mark,
             outcome=outcome,
             ms=ms,
-            said=said,
+            reported=reported,
             from_story=from_story,
         )
-        self.desk.ledger.deeds.append(deed)
+        self.browser.ledger.deeds.append(deed)
         return deed
 
 
-class Desk:
+class AgentBrowser:
     """One agent's browser with its own profile: the tabs share connections, locks, and channels."""
 
     def __init__(
-        self, agent: str, floor: Floor, browser: BrowserContext, ledger: Ledger, ttl_s: int = 3600
+        self, agent: str, floor: Floor, profile: BrowserContext, ledger: Ledger, ttl_s: int = 3600
     ) -> None:
-        self.agent, self.floor, self.browser, self.ledger = agent, floor, browser, ledger
+        self.agent, self.floor, self.profile, self.ledger = agent, floor, profile, ledger
         self._ttl_s = ttl_s
         self._token = ""
         self._used = 0
@@ -255,7 +255,7 @@ class Desk:
             await self.add_tab()
 
     async def add_tab(self) -> Tab:
-        tab = Tab(await self.browser.new_page(), self)
+        tab = Tab(await self.profile.new_page(), self)
         await tab.open()
         self.tabs.append(tab)
         return tab
