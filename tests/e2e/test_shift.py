@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, Page
 
-from tests.shift.tabs import WATCH
 from tests.shift.plan import FATES, FULL, SHORT, plan
+from tests.shift.tabs import WATCH
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 PANEL = """() => {

@@ -6,8 +6,8 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-from .tabs import AgentBrowser, Tab
 from .plan import Work
+from .tabs import AgentBrowser, Tab
 
 CHOICE = 5  # agents choose among the first handoffs of the queue
 PARTNER_S = 6.0  # how long an agent waits for the other one in a race

@@ -16,10 +16,10 @@ from playwright.async_api import Browser
 from tests.e2e.agents import browser
 
 from .agent import Agent, Races
-from .tabs import AgentBrowser, Tab
 from .floor import PENDING, Floor
 from .ledger import Ledger
 from .plan import Pace, Work, plan
+from .tabs import AgentBrowser, Tab
 
 POLL_S = 0.25
 ENDS = {"release": "released", "transfer": "transferred"}
