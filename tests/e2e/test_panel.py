@@ -40,8 +40,11 @@ async def test_the_demo_journey_is_shown_in_reading_order(tmp_path: Path, chromi
         )
         async for _step in play(targets):
             pass
-        tab = await Backend(server.url, ADMIN, http, chromium).open_panel("identity=phone:+358401234567")
+        tab = await Backend(server.url, ADMIN, http, chromium).open_panel(
+            "queue=refunds&identity=phone:+358401234567", viewport={"width": 1280, "height": 720}
+        )
         await tab.wait_until_live()
+        assert await tab.share_of_lines_in_view() >= 0.9
         assert "token" not in tab.page.url
         story = tab.context
         await expect(story.locator("h2")).to_have_text("Anna Virtanen")
@@ -250,7 +253,8 @@ async def test_a_candidate_is_confirmed_or_refused_from_the_panel(backend: Backe
     await backend.record("typed-2", identities=["user:bertta", "email:other@example.com"])
     await backend.record("mail-2", identities=["email:other@example.com"], channel="email")
     second = await backend.open_panel("identity=user:bertta")
-    await second.context.get_by_role("button", name="email:other@example.com is not this customer").click()
+    await second.context.get_by_role("button", name="Confirm email:other@example.com").focus()
+    await second.page.keyboard.press("n")
     await expect(second.context.locator(".candidates")).to_have_count(0)
 
 

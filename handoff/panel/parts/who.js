@@ -96,20 +96,29 @@ export function candidateList(candidates, { words }, decide) {
     candidates.map((it) =>
       h(
         "li",
-        {},
+        decide ? { onkeydown: byKey((yes) => decide(it, yes)) } : {},
         h("span", {}, words.nodes("who.candidate", { identity: handle(it.identity), count: it.touchpoints })),
         h("span", { class: "quiet" }, userText(it.reason)),
         decide
           ? h(
               "span",
               { class: "moves" },
-              button(words.text("who.confirm"), () => decide(it, true), { "aria-label": words.text("who.confirm.this", { identity: it.identity }) }),
-              button(words.text("who.refuse"), () => decide(it, false), { "aria-label": words.text("who.refuse.this", { identity: it.identity }) }),
+              button(words.text("who.confirm"), () => decide(it, true), { "aria-label": words.text("who.confirm.this", { identity: it.identity }), "aria-keyshortcuts": "y" }),
+              button(words.text("who.refuse"), () => decide(it, false), { "aria-label": words.text("who.refuse.this", { identity: it.identity }), "aria-keyshortcuts": "n" }),
             )
           : null,
       ),
     ),
   );
+}
+
+/** `y` and `n` while the focus is in a candidate. @param {(yes: boolean) => void} decide */
+function byKey(decide) {
+  return (/** @type {KeyboardEvent} */ event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !["y", "n"].includes(event.key)) return;
+    event.preventDefault();
+    decide(event.key === "y");
+  };
 }
 
 /** @param {Customer} customer @param {Locale} locale */
