@@ -48,6 +48,7 @@ async def shift_in(chromium: Browser, pace: Pace, seed: int = 1) -> Ledger:
             except TimeoutError:
                 ledger.wrong.append(f"the shift was not over after {pace.limit_s:g} s")
             finally:
+                await day.judge()
                 ledger.seconds = time.monotonic() - begun
                 await day.close()
                 await floor.stop()
@@ -77,7 +78,6 @@ class Day:
         await self._compare()
         await self._until_ended()
         await self._compare()
-        await self._judge()
 
     async def _agent(self, number: int) -> Agent:
         context = await self.chromium.new_context(
@@ -99,6 +99,8 @@ class Day:
         for number, work in enumerate(works):
             if incident := planned.get(number):
                 restarting.append(asyncio.create_task(incident()))
+            while await self._count(*PENDING) >= self.pace.waiting * self.pace.agents:  # noqa: ASYNC110 - the API
+                await asyncio.sleep(POLL_S)
             await self.floor.arrive(work)
             next_at += pause
             await asyncio.sleep(max(0.0, next_at - time.monotonic()))
@@ -139,9 +141,10 @@ class Day:
                 tasks.create_task(agent.work(lambda: ended))
 
     async def _open(self) -> int:
-        pages = [
-            await self.floor.call("GET", f"/v1/handoffs?state={it}&limit=1") for it in (*PENDING, "accepted")
-        ]
+        return await self._count(*PENDING, "accepted")
+
+    async def _count(self, *states: str) -> int:
+        pages = [await self.floor.call("GET", f"/v1/handoffs?state={it}&limit=1") for it in states]
         return sum(it["total"] for it in pages)
 
     async def _each(self, act: Callable[[Agent, int], Awaitable[None]]) -> None:
@@ -161,7 +164,7 @@ class Day:
             self.ledger.compared += len(agent.browser.tabs)
             self.ledger.different += await agent.browser.differences()
 
-    async def _judge(self) -> None:
+    async def judge(self) -> None:
         """Every handoff ended, one agent accepted it, and every note is stored."""
         self.ledger.incidents["races for the same handoff"] = self._races.run
         accepted = Counter(it.handoff for it in self.ledger.of("done") if it.kind == "accept")

@@ -33,6 +33,8 @@ class Pace(Struct, frozen=True, kw_only=True):
     reading_s: float = 0.3
     """The longest that an agent reads before the next action."""
     tabs: int = 2
+    waiting: int = 3
+    """Handoffs that may wait for each agent: customers arrive no faster than agents work."""
     session_s: int = 3600
     """How long the first agent's session lasts."""
 

@@ -17,7 +17,7 @@ from .plan import QUEUES, Work
 WATCH = Path(__file__).with_name("watch.js")
 ACTION_MS = 25_000  # the panel gives up a request after 20 s, and must say so
 GRACE_MS = 3_000  # after a message: its effect may follow
-CLICK_MS = 10_000  # what cannot be pressed within this time is stuck
+CLICK_MS = ACTION_MS  # what cannot be pressed within this time is stuck
 LOAD_MS = 10_000
 LOADS = 20  # until the server answers again
 RETRY_S = 0.5
