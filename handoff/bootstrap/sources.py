@@ -65,6 +65,7 @@ def facts(sources: Mapping[str, Source]) -> list[SourceFacts]:
             tenant=it.tenant,
             secret=it.options.authenticated,
             expected_every_s=it.options.expected_every_s,
+            channel=it.adapter.channel,
         )
         for it in sources.values()
     ]

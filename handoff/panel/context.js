@@ -20,7 +20,7 @@ import { PanelElement } from "./dom/element.js";
 import { Regions } from "./dom/regions.js";
 import { wrapUpText } from "./parts/brief.js";
 import { SnapshotComparison } from "./parts/compare.js";
-import { completenessBanner } from "./parts/completeness.js";
+import { completenessPart, concerningSources } from "./parts/completeness.js";
 import { composePart } from "./parts/compose.js";
 import { draftOf } from "./parts/drafts.js";
 import { handoffPart } from "./parts/handoff.js";
@@ -229,7 +229,9 @@ export class HandoffContext extends PanelElement {
     story.hidden = false;
     const allowed = (/** @type {string} */ scope) => Boolean(this.#session && may(this.#session, scope));
     const r = this.#regions;
-    r.show("completeness", context.completeness, () => [completenessBanner(context, locale)]);
+    const agent = this.#session ? agentOf(this.#session) : "";
+    r.show("completeness", [context.completeness?.state, concerningSources(context), context.customer?.id, agent], () =>
+      completenessPart(context, agent, locale));
     r.show("who", [context.customer, context.match, context.candidates, context.question, this.#joining], () => [
       ...whoPart(context, locale, (id) => this.#open(id), this.#session && mayLink(this.#session) ? (it, yes) => this.#consider(it, yes) : null),
       this.#joining ? joiningPart(this.#joining, locale, () => this.#join(), () => this.#preview(null)) : null,
@@ -240,7 +242,7 @@ export class HandoffContext extends PanelElement {
     const writing = allowed("touchpoints:write");
     r.show("compose", [context.customer?.id, writing], () => {
       const summary = () => wrapUpText(/** @type {Context} */ (this.#context), locale);
-      const draft = draftOf(this.#session ? agentOf(this.#session) : "", targetOf(this));
+      const draft = draftOf(agent, targetOf(this));
       return context.customer ? composePart(locale, draft, summary, writing ? (...given) => this.#add(...given) : null) : [];
     });
     this.#history?.show();

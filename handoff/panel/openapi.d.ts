@@ -2020,7 +2020,7 @@ export interface components {
         };
         /**
          * Completeness
-         * @description `degraded` when something is known to be missing or late, with the sources that are why.
+         * @description `degraded` when something that may concern the customer is missing or late, with the sources.
          */
         Completeness: {
             state: string;
@@ -3130,6 +3130,10 @@ export interface components {
         /**
          * SourceState
          * @description One source of the tenant as of now; `behind_s` is how late its newest delivery was recorded.
+         *
+         *         `quarantined` counts its quarantined items that may concern this customer. Of these, `possible` name
+         *         nobody that could be read: they may concern anyone who was active on the source then. `newest_possible_at`
+         *         is when the last of them arrived. `concerns` is true if this source is why the state is `degraded`.
          */
         SourceState: {
             name: string;
@@ -3137,6 +3141,9 @@ export interface components {
             behind_s: number;
             spooled: number;
             quarantined: number;
+            possible: number;
+            newest_possible_at: string | null;
+            concerns: boolean;
         };
         /**
          * SplitInput

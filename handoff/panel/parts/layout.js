@@ -10,7 +10,7 @@ export function contextPlaces({ words }) {
     notice: h("p", { class: "notice", role: "status" }),
     connection: h("p", { class: "connection", role: "status" }),
     completeness: h("div", {}),
-    who: h("section", { class: "who-part", part: "who", "aria-label": words.text("who.title") }),
+    who: h("section", { class: "who-part", part: "who", tabindex: "-1", "aria-label": words.text("who.title") }),
     headline: h("div", {}),
     strip: h("ul", { class: "strip", part: "strip", "aria-label": words.text("alert.title") }),
     handoff: h("section", { class: "handoff-part", part: "handoff", "aria-label": words.text("handoff.title") }),

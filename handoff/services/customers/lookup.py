@@ -55,6 +55,8 @@ class LookUp(Struct, frozen=True, kw_only=True):
     left_out: int = 0
     shared: Customer | None = None
     """The requested identity itself, if several people share it: what happened on it can be read."""
+    asked: tuple[bytes, ...] = ()
+    """The hashes of the requested identities, unless the match is `one`."""
 
 
 class _Choice(Struct, frozen=True, kw_only=True):
@@ -101,7 +103,7 @@ async def find(
     best = max((it for choice in choices for it in choice.roots.values()), key=rank, default=None)
     choices = [sure for choice in choices if (sure := _sure(choice, min_assurance)).roots]
     if not choices:
-        return LookUp(match=Match.NONE, assurance=best)
+        return LookUp(match=Match.NONE, assurance=best, asked=tuple(keys))
     roots = _narrowed(component, resolution, choices)
     alone = len(choices) == 1 and not choices[0].decides and choices[0].key in resolution.shared
     if len(roots) == 1 and not (alone and choices[0].key not in roots):
@@ -117,6 +119,7 @@ async def find(
         question=_question(identities, [component.records[it].identity for it in given]),
         shared=_shared(hashes, component, resolution, given, left_out) if given else None,
         left_out=left_out,
+        asked=tuple(keys),
     )
 
 

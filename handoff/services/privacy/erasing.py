@@ -255,6 +255,7 @@ class Eraser:
                         for who in body.participants:
                             places.setdefault(hashes.identity(who.identity), []).append(member.place)
             await graves.drop_conversations(gone, conversations)
+            await self._store.of(erasure.tenant).quarantine.forget_conversations(conversations)
             wanted = [(it.reference, it.place) for it in referred if it.reference is not None]
             for original in await read_at(self._store.connection, self._store.keys, wanted):
                 if original is not None:
