@@ -43,13 +43,13 @@ OLDEST = """() => [...document.querySelector("handoff-context").shadowRoot
 
 
 OPENED = """async (target) => {
-  const begun = performance.now();
+  const started = performance.now();
   location.hash = target;
   const line = () => document.querySelector("handoff-context")?.shadowRoot.querySelector(".brief .line");
   const before = line();
   while (!line() || line() === before) await new Promise(requestAnimationFrame);
   await new Promise(requestAnimationFrame); // that frame is on the screen when the next one begins
-  return performance.now() - begun;
+  return performance.now() - started;
 }"""
 """Milliseconds from the choice of another customer in an open panel to the painted brief."""
 OBSERVE = """() => {

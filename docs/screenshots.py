@@ -102,10 +102,10 @@ async def main(targets: Path) -> None:
             )
             async for _step in play(sources):
                 pass
-            await _pictures(server.url, await _desk(server.url), targets)
+            await _pictures(server.url, await _agent(server.url), targets)
 
 
-async def _desk(url: str) -> tuple[str, str]:
+async def _agent(url: str) -> tuple[str, str]:
     """An agent's token, and the journey's handoff, which they have accepted; others wait in the queue."""
     headers = {"Authorization": f"Bearer {ADMIN}"}
     async with aiohttp.ClientSession(url, headers=headers) as http:
