@@ -71,8 +71,9 @@ window.shift = (() => {
     // The customer's story is on the screen, and the handoff is the agent's.
     accept: ({ id, mark }) => document.querySelector("handoff-context")?.getAttribute("handoff") === id && shown(mark) && offers("complete"),
     open: ({ id, mark }) => document.querySelector("handoff-context")?.getAttribute("handoff") === id && shown(mark),
-    note: ({ text }) => shown(text),
-    decline: ({ id }) => !(id in listed()),
+    note: ({ text }) => element("handoff-context")?.textContent.includes(text) ?? false, // wherever the timeline is
+    // With a fallback, it may wait in another queue that is listed here.
+    decline: ({ id }) => !(id in listed()) || news().includes("Declined."),
     release: ({ id }) => !(id in listed()),
     complete: ({ id }) => !(id in listed()),
     // The agent stays the owner until another one accepts.
