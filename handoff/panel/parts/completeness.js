@@ -54,7 +54,7 @@ function notice(context, sources, agent, { words, times }) {
   })));
   const close = () => {
     for (const it of shown) dismiss(nameOf(it), /** @type {string} */ (it.newest_possible_at));
-    const next = element.closest(".left")?.querySelector(".who-part");
+    const next = element.closest(".story")?.querySelector(".who-part");
     element.remove();
     /** @type {HTMLElement | null | undefined} */ (next)?.focus(); // the button that had it is gone
   };
