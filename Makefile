@@ -116,6 +116,10 @@ format: $(VENV)/dev.stamp ## format the code
 words: $(VENV)/dev.stamp ## list banned words with what to write instead; ARGS=--lower stores a lower count
 	@$(BIN)/python -m tests.words $(ARGS)
 
+.PHONY: said
+said: $(VENV)/dev.stamp ## measure how well promises, complaints and closings are found; ARGS="--verbose FILE"
+	@$(BIN)/python -m tests.said $(ARGS)
+
 .PHONY: freeze
 freeze: $(VENV)/dev.stamp ## freeze new stored and public names (tests/frozen); removed or changed ones are refused
 	@$(BIN)/python -m tests.frozen

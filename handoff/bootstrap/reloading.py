@@ -15,11 +15,9 @@ from msgspec import Struct
 from handoff.adapter.contract import Listener
 from handoff.api.http.app_keys import AppContext, Reloaded
 from handoff.delivery.settings import subscriptions_of
-from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, Unprocessable
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
-from handoff.services.context.completeness import SourceFacts
 from handoff.services.events.reactions import Followers
 from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
@@ -30,7 +28,7 @@ from handoff.store.store import Store
 
 from .redaction import build_patterns, masked_kinds
 from .settings import Settings
-from .sources import build_sources, facts, source_rules, spaces, tenants
+from .sources import brief_rules, build_sources, facts, spaces, tenants
 
 _FIXED = ("server", "store", "identity", "panel", "audit", "limits")
 """Sections that only a restart applies."""
@@ -39,12 +37,11 @@ log = structlog.get_logger(__name__)
 
 
 class RunningParts(Struct, frozen=True, kw_only=True):
-    """The parts of a running server that a reload changes. `tenants` and `facts` are changed in place."""
+    """The parts of a running server that a reload changes. `tenants` is changed in place."""
 
     site: AppContext
     store: Store
     tenants: list[str]
-    facts: list[SourceFacts]
     followers: Followers
     retention: RetentionPolicy
     admin: Token
@@ -130,9 +127,8 @@ class Reloader:
         site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
         parts.retention.replace(new.retention, names, new.channel_names)
-        parts.facts[:] = facts(sources)
-        rules = source_rules(sources)
-        parts.store.brief_rules = BriefRules(packs=parts.store.brief_rules.packs, sources=rules)
+        site.monitor.replace(facts(sources))
+        parts.store.use_rules(brief_rules(new, sources, parts.store.brief_rules.packs))
         parts.store.forget_reads()  # it was read by the rules from before
         site.recent.clear()
         for use in site.on_reload:

@@ -28,7 +28,7 @@ from handoff.services.access.oidc import Issuers
 from handoff.services.access.watch import CHECK_S, CredentialWatch
 from handoff.services.admission.rates import RateLimits
 from handoff.services.audit.trail import ANCHOR_S, RETENTION_S, SYNC_S
-from handoff.services.context.completeness import Monitor, SourceFacts
+from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
 from handoff.services.events.reactions import Followers
@@ -61,7 +61,7 @@ from .redaction import build_masking, build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .shown_settings import shown_settings
-from .sources import build_sources, facts, regions, source_rules, spaces, tenants
+from .sources import brief_rules, build_sources, facts, regions, spaces, tenants
 from .store_probe import wait_for_store
 
 __all__ = ["Options", "Server", "running", "running_in"]
@@ -106,12 +106,11 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, bound.listening.getsockname()[1])
-        briefs = BriefRules(packs=options.packs or load_packs(), sources=source_rules(sources))
+        briefs = brief_rules(settings, sources, options.packs or load_packs())
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         health = await stack.enter_async_context(keys_open(store, names))
-        known_facts = facts(sources)
         credentials = _credentials(settings, store, admin, names)
-        site = _site(settings, store, sources, known_facts, credentials, url, health)
+        site = _site(settings, store, sources, credentials, url, health)
         stack.callback(site.inbound.close)
         timers = Timers(store, site.handoffs, names)
         followers = Followers(store, site.handoffs, settings.policies)
@@ -120,7 +119,6 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             site=site,
             store=store,
             tenants=names,
-            facts=known_facts,
             followers=followers,
             admin=admin,
             retention=retention,
@@ -132,7 +130,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         health.append(erasures.ready)
         await erasures.repeat()
         await stack.enter_async_context(_background(site, timers, delivery, erasures))
-        await stack.enter_async_context(_deleting_old(site, retention, settings, sources))
+        await stack.enter_async_context(_deleting_old(site, retention, settings))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
@@ -208,15 +206,13 @@ async def _saving_activity(activity: ActivityLog) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _deleting_old(
-    site: AppContext, policy: RetentionPolicy, settings: Settings, sources: Mapping[str, Source]
-) -> AsyncIterator[None]:
+async def _deleting_old(site: AppContext, policy: RetentionPolicy, settings: Settings) -> AsyncIterator[None]:
     """Delete what was kept long enough."""
     await site.store.horizons.refresh()
     sweeps = Retention(site, policy)
     async with (
         repeating("retention", TURN_S, sweeps.turn),
-        repeating("quarantine", TRIM_S, _trimming(settings, site.store, sources)),
+        repeating("quarantine", TRIM_S, _trimming(settings, site)),
     ):
         yield
 
@@ -241,7 +237,6 @@ def _site(
     settings: Settings,
     store: Store,
     sources: Mapping[str, Source],
-    source_facts: list[SourceFacts],
     credentials: Credentials,
     url: str,
     health: Sequence[Callable[[], str | None]],
@@ -252,7 +247,7 @@ def _site(
     if store.sealing is not None:
         store.sealing.counted = lambda what: measures.unreadable.labels(what).inc()
     store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
-    monitor = Monitor(store, source_facts)
+    monitor = Monitor(store, facts(sources))
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
     return AppContext(
@@ -283,12 +278,9 @@ def _site(
     )
 
 
-def _trimming(
-    settings: Settings, store: Store, sources: Mapping[str, Source]
-) -> Callable[[], Awaitable[None]]:
-    kept = Quarantine(store, settings.limits)
-    pairs = [(it.tenant, it.name) for it in sources.values()]
-    return lambda: kept.trim(pairs, time.time_ns() // 1000)
+def _trimming(settings: Settings, site: AppContext) -> Callable[[], Awaitable[None]]:
+    kept = Quarantine(site.store, settings.limits)
+    return lambda: kept.trim([(it.tenant, it.name) for it in site.sources.values()], time.time_ns() // 1000)
 
 
 def _admin(secret: str) -> Token:

@@ -1869,6 +1869,7 @@ export interface components {
             left_out: {
                 [key: string]: number;
             };
+            language: components["schemas"]["CustomerLanguage"] | null;
             summary: components["schemas"]["Summary"] | null;
         };
         /**
@@ -2177,6 +2178,15 @@ export interface components {
             consents?: components["schemas"]["Consent"][];
         };
         /**
+         * CustomerLanguage
+         * @description The customer's language: `stated` by a trait, or `recognised` in what they wrote.
+         */
+        CustomerLanguage: {
+            language: string;
+            /** @enum {unknown} */
+            source: "recognised" | "stated";
+        };
+        /**
          * Deleted
          * @description A horizon of retention: touchpoints on these channels, of these classes of types, are deleted if they
          *         occurred `before` a time.
@@ -2399,6 +2409,7 @@ export interface components {
             candidates?: components["schemas"]["HandoffCandidate"][];
             question?: string;
             consent_missing?: string;
+            language?: components["schemas"]["HandoffLanguage"];
         };
         /**
          * HandoffCandidate
@@ -2438,6 +2449,15 @@ export interface components {
              * @default []
              */
             fallback?: components["schemas"]["FallbackInput"][];
+        };
+        /**
+         * HandoffLanguage
+         * @description The language of a handoff's customer, and whether it was `stated` or `recognised` in what they wrote.
+         *         Platforms route by it.
+         */
+        HandoffLanguage: {
+            language: string;
+            source: string;
         };
         /**
          * HandoffList
@@ -4356,6 +4376,9 @@ export interface components {
                 /** @enum {string} */
                 state: "candidate";
                 promised_by: string;
+                /** @enum {string} */
+                act: "call" | "write" | "refund" | "send" | "visit" | "other";
+                due_rule: string | null;
             };
         };
         /** @description A known value. `before` has older values, newest first. If `withheld`, `value` is null because it is a password, a card number, or the like. In `known`. Template: {name}: {value} */

@@ -317,6 +317,8 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
             "due": {"anyOf": [TIME, {"type": "null"}]},
             "state": values("candidate"),
             "promised_by": TEXT,
+            "act": values("call", "write", "refund", "send", "visit", "other"),
+            "due_rule": {"anyOf": [TEXT, {"type": "null"}]},
         },
     ),
     "fact": BriefCode(

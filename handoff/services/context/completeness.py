@@ -134,13 +134,18 @@ class Monitor:
     def __init__(self, store: Store, sources: Sequence[SourceFacts]) -> None:
         self._store = store
         self._by_tenant: dict[str, list[SourceFacts]] = {}
-        for source in sources:
-            self._by_tenant.setdefault(source.tenant, []).append(source)
+        self.replace(sources)
         self._unsaved: dict[tuple[str, str], Micros] = {}
         self.fan_out_behind_s: Callable[[], float] = lambda: 0.0
         """Age of the oldest outbox entry not fanned out, asked for each answer."""
         self.fan_out_backlog_s: Callable[[], float] = lambda: 0.0
         """The same, counting what only has to be passed over."""
+
+    def replace(self, sources: Sequence[SourceFacts]) -> None:
+        """Use other sources from now on."""
+        self._by_tenant.clear()
+        for source in sources:
+            self._by_tenant.setdefault(source.tenant, []).append(source)
 
     def seen(self, tenant: str, source: str, at: Micros) -> None:
         """A source delivered something that is now durable."""

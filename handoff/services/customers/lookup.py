@@ -18,8 +18,8 @@ from handoff.store.store import Store
 
 from .customer import (
     MAX_CANDIDATES,
-    Candidate,
     Customer,
+    LinkCandidate,
     assurance_of,
     is_link,
     rank,
@@ -49,7 +49,7 @@ class LookUp(Struct, frozen=True, kw_only=True):
     match: Match
     assurance: Assurance | None = None
     customer: Customer | None = None
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[LinkCandidate, ...] = ()
     question: str | None = None
     requested_id: str | None = None
     left_out: int = 0
@@ -226,9 +226,9 @@ def _ranked(
     resolution: Resolution,
     choices: Sequence[_Choice],
     roots: Collection[bytes],
-) -> list[Candidate]:
+) -> list[LinkCandidate]:
     """The candidates, the likeliest first: by assurance of the link, then by the newest touchpoint."""
-    ranked: list[tuple[int, int, Candidate]] = []
+    ranked: list[tuple[int, int, LinkCandidate]] = []
     records = component.records
     for root in roots:
         members = resolution.group_of(root).members
@@ -240,7 +240,7 @@ def _ranked(
             if is_link(it)
             and any(choice.key in it.pair and _other_end(it, choice.key) in members for choice in given)
         ]
-        candidate = Candidate(
+        candidate = LinkCandidate(
             id=hashes.public(CUSTOMER, root),
             identity=records[root].identity,
             reason=_reason(links, [records[choice.key] for choice in given]),

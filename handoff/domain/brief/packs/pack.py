@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
+from handoff.domain.said.date_words import DateWords
+from handoff.domain.said.grammar import Grammar, SpeechWords
+
 from .tokens import tokens_of
 
 MARGIN = 2  # function words by which a language leads before a text is taken to be in it
@@ -31,17 +34,6 @@ class References(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     number: list[str] = field(default_factory=list)
 
 
-class Dates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Words of the date grammar; weekdays begin with Monday."""
-
-    today: list[str] = field(default_factory=list)
-    tomorrow: list[str] = field(default_factory=list)
-    weekdays: list[str] = field(default_factory=list)
-    months: list[str] = field(default_factory=list)
-    hours: list[str] = field(default_factory=list)
-    days: list[str] = field(default_factory=list)
-
-
 class PackFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A pack as its TOML file states it."""
 
@@ -51,7 +43,8 @@ class PackFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fillers: list[str]
     phrases: dict[str, list[str]]
     references: References = field(default_factory=References)
-    dates: Dates = field(default_factory=Dates)
+    dates: DateWords = field(default_factory=DateWords)
+    speech: SpeechWords = field(default_factory=SpeechWords)
 
 
 class Pack(Struct, frozen=True, kw_only=True):
@@ -62,7 +55,6 @@ class Pack(Struct, frozen=True, kw_only=True):
     function_words: frozenset[str]
     fillers: frozenset[str]
     phrases: dict[str, PhraseTable]
-    dates: Dates
 
 
 class Packs(Struct, frozen=True, kw_only=True):
@@ -81,6 +73,8 @@ class Packs(Struct, frozen=True, kw_only=True):
     """First tokens of the phrases without content: a goodbye, a nudge, "one moment"."""
     languages_of: Mapping[str, tuple[str, ...]]
     """Function word -> languages that have it."""
+    grammars: Mapping[str, Grammar]
+    """Language -> its grammar of promises and complaints."""
 
     def chosen(self, language: str | None, tokens: Sequence[str]) -> tuple[Pack, ...]:
         """The packs that a text is read with: of the stated language, else of the one that its function
@@ -136,6 +130,16 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
         | first_words["hold"],
         number_words=frozenset(label for it in stated for label in it.references.number),
         languages_of={token: tuple(names) for token, names in languages.items()},
+        grammars={
+            it.language: Grammar(
+                language=it.language,
+                function_words=frozenset(it.function_words),
+                speech=it.speech,
+                dates=it.dates,
+            )
+            for it in stated
+            if it.speech.promises or it.speech.complaints
+        },
     )
 
 
@@ -146,7 +150,6 @@ def _compiled(file: PackFile) -> Pack:
         function_words=frozenset(file.function_words),
         fillers=frozenset(file.fillers),
         phrases={act: _table(phrases) for act, phrases in file.phrases.items()},
-        dates=file.dates,
     )
 
 
