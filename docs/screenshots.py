@@ -165,7 +165,7 @@ async def _pictures(url: str, session: tuple[str, str], targets: Path) -> None:
             page = await context.new_page()
             await page.goto(address)
             await page.locator("handoff-context [data-state=live]").first.wait_for()
-            await page.get_by_text("Anna Virtanen").first.wait_for()
+            await page.locator("handoff-context").get_by_text("Anna Virtanen").first.wait_for()
             await page.evaluate(
                 "() => new Promise((it) => requestAnimationFrame(() => requestAnimationFrame(it)))"
             )
