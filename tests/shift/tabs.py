@@ -85,9 +85,12 @@ class Tab:
         return True
 
     async def live(self) -> None:
-        await self.page.locator(
-            "handoff-queue [data-state=live], handoff-queue [data-state=polling]"
-        ).wait_for()
+        """Wait until the queue is live. The session may have expired since the page was left."""
+        live = self.page.locator("handoff-queue :is([data-state=live], [data-state=polling])")
+        async with asyncio.timeout(PATIENCE_MS / 1000):
+            while not await live.count():
+                await self.renew()
+                await asyncio.sleep(RETRY_S)
 
     # --- looking --------------------------------------------------------------------------------------
 
