@@ -252,7 +252,7 @@ async def test_an_action_without_an_answer_shows_the_next_step(operated: Operate
     tab = await operated.open("section=quarantine")
     await tab.page.route("**/v1/quarantine/replay", lambda route: route.abort())
     await tab.page.get_by_role("button", name=re.compile("^Replay: ")).click()
-    await expect(tab.page.locator("ops-quarantine .status")).to_contain_text("the outcome is not known")
+    await expect(tab.page.locator("ops-quarantine .status")).to_contain_text("the outcome is unknown")
 
 
 @in_the_browser
