@@ -36,8 +36,11 @@ def wants(story: Story) -> list[MadeLine]:
     """Waiting matters first, then the newest; within a matter in the order of time."""
     lines: list[MadeLine] = []
     questions = _questions(story)
+    groups: dict[int, list[tuple[Micros, MadeLine]]] = {}
     for matter in story.live():
-        lines += _matter(story, matter, questions)
+        groups.setdefault(matter.shown_as, []).extend(_matter(story, matter, questions))
+    for group in groups.values():
+        lines += [made for _at, made in sorted(group, key=lambda it: it[0])]
     dormant = [it for it in story.folded.matters if it.dormant(story.now)]
     lines += [made for matter in dormant if (made := _dormant(story, matter))]
     if len(story.candidates) > MAX_CANDIDATES:
@@ -93,7 +96,8 @@ def _first_at(quoted: _Quoted) -> Micros:
     return quoted.asks[0].signal.at
 
 
-def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[MadeLine]:
+def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[tuple[Micros, MadeLine]]:
+    """Lines and when their words were said, which is their order."""
     messages = _quoted(story, matter)
     for answer in matter.answers:
         count = bisect_right(messages, answer.at, key=_first_at)  # they are in the order of time
@@ -110,7 +114,10 @@ def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
     messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
-    return [partial(_line, story, matter, it, questions.get(it.items[-1].id, "")) for it in messages]
+    return [
+        (it.items[-1].occurred_at, partial(_line, story, matter, it, questions.get(it.items[-1].id, "")))
+        for it in messages
+    ]
 
 
 def _more_than_a_nudge(story: Story, item: TimelineItem) -> str:
@@ -176,7 +183,7 @@ def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLin
         "channel": item.channel,
         "at": format_time(item.occurred_at),
         "words": words,
-        "matter": matter.number,
+        "matter": matter.shown_as,
     }
     files = [name for one in item.attachments if (name := _file(one))]
     if quoted.code == "asked_for_call":
@@ -236,5 +243,5 @@ def _dormant(story: Story, matter: Matter) -> MadeLine | None:
 
 def _dormant_line(matter: Matter, asks: Sequence[TimelineItem], spoken: TimelineItem) -> BriefLine:
     words = quote(spoken.text or spoken.subject, SHORT)
-    params = {"since": format_time(matter.touched_at), "words": words, "matter": matter.number}
+    params = {"since": format_time(matter.touched_at), "words": words, "matter": matter.shown_as}
     return line("dormant", params, asks, f"Dormant since {clock(matter.touched_at)}: “{words}”")

@@ -9,6 +9,7 @@ from ..packs.pack import Pack, Packs, covered, mentions
 from ..packs.tokens import has_digit, tokens_of
 from ..rules import BriefRules, SourceRules
 from ..shapes import TimelineItem
+from .manner import manner_of, still_pending
 from .references import references_of
 from .signal import NOTHING, Acts, NamedReference, Signal, Speaker
 from .speaker import marked, speaker_of
@@ -37,7 +38,7 @@ MOVING = (
     | _ASKS
     | SENT
     | _ATTEMPTS
-    | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed"}
+    | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed", "note.added"}
 )
 """Types that may move a matter."""
 _ABOUT = Acts.ASK | Acts.ANSWER | Acts.TALK | Acts.HOLD
@@ -60,8 +61,10 @@ def extract(
     if not acts:
         return None
     references = references_of(item, rules.packs) if acts & _ABOUT else ()
-    if references and item.text and speaker is Speaker.CUSTOMER and acts & Acts.ASK:
-        acts |= _correction(item.text, rules.packs, item.language or language)
+    if item.text and speaker is Speaker.CUSTOMER and acts & Acts.ASK:
+        acts |= manner_of(item.text, rules.packs, item.language or language)
+        if references:
+            acts |= _correction(item.text, rules.packs, item.language or language)
     return signal_of(item, speaker, acts, references)
 
 
@@ -107,6 +110,8 @@ def _acts(
         if item.visibility != "public" or item.direction != "inbound" or type_ == "message.edited":
             return NOTHING
         return Acts.MACHINE if marked(item.data) else _customer(item, packs, language, names)
+    if type_ == "note.added":
+        return still_pending(item.text or "", packs, language) if item.direction != "inbound" else NOTHING
     if type_ in SENT:
         return _ours(item, packs, speaker, language, names, tokens)
     if type_ in _STEPS:
