@@ -182,6 +182,8 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
             matter.about = _seems_about(folded, signal, words)
     if signal.references:
         _attach_references(folded, matter, signal)
+    if signal.acts & Acts.INFORM and not (matter.answers and words(matter.answers[-1]) & words(signal)):
+        signal = msgspec.structs.replace(signal, acts=signal.acts & ~Acts.INFORM)
     matter.take_ask(signal)
     _file_words(folded, matter, signal.key)
     there = folded.by_conversation.setdefault(signal.conversation, [])
@@ -206,7 +208,7 @@ def _joined(folded: Folded, signal: Signal, segment: Sequence[Matter], words: Wo
 
 def _seems_about(folded: Folded, signal: Signal, words: Words) -> int:
     """The number of the proved matter that a claimed ask seems to be about."""
-    if not signal.claimed or signal.doubted:
+    if not signal.claimed or signal.doubted or not signal.key:
         return 0
     proved = [one for one in folded.matters if not one.claimed and signal.at - one.touched_at <= LONGEST]
     found = elsewhere(proved, signal, words)
@@ -325,6 +327,7 @@ def _by_reference(folded: Folded, references: Iterable[NamedReference]) -> list[
 def _answer(folded: Folded, signal: Signal) -> None:
     if signal.acts & Acts.TALK:
         folded.talks.append(signal)
+        _end_attempts(folded, signal)
     targets = _targets(folded, signal)
     if signal.acts & Acts.RESOLVE:
         settled = [one for one in targets if _ends_there(one, signal)]
@@ -344,6 +347,13 @@ def _answer(folded: Folded, signal: Signal) -> None:
         _file_given(folded, targets[0], signal)
     if not targets and any(one.waits for one in folded.matters):
         folded.unclear.append(signal)
+
+
+def _end_attempts(folded: Folded, signal: Signal) -> None:
+    """Whoever speaks with us waits no longer because a form failed or a call went unanswered before."""
+    for matter in folded.matters:
+        if matter.waits and all(ask.signal.acts & Acts.TRIED for ask in matter.asks):
+            matter.answer(signal)
 
 
 def _file_given(folded: Folded, matter: Matter, signal: Signal) -> None:

@@ -14,6 +14,7 @@ SAME_REFERENCE_WITHIN: Micros = 30 * DAY
 ONLY_ONE_WITHIN: Micros = DAY
 UNANSWERED_WITHIN: Micros = 3 * DAY  # whom nobody has answered writes again
 FOLLOWED_WITHIN: Micros = 14 * DAY  # by words that both share, or by "nobody has called me"
+TWO_WORDS = 2  # must be shared by an ask that has a number of its own, or announces a further wish
 LOOKED_AT = 20  # matters, the newest, whose words are compared
 MIN_RETURNED = 15  # letters: "it is broken" sent twice is not a return
 MIN_WORD = 4  # letters of a word that counts as content
@@ -36,7 +37,7 @@ def in_segment(segment: Sequence[Matter], signal: Signal, words: Words) -> Matte
     last = segment[-1]
     named = joining(signal.references)
     if not named:
-        further = signal.acts & Acts.ANOTHER and not shared(last, signal, words)
+        further = signal.acts & Acts.ANOTHER and shared(last, signal, words) < TWO_WORDS
         return None if further else last
     for matter in reversed(segment):
         if any(matter.knows(one) for one in named):
@@ -78,14 +79,34 @@ def elsewhere(matters: Sequence[Matter], signal: Signal, words: Words) -> Matter
     alive = [it for it in matters if it.unsettled and signal.at - it.touched_at <= FOLLOWED_WITHIN]
     alive = [it for it in alive if not _contradicts(it, signal.references)]
     if named and not signal.acts & Acts.CORRECT:
-        alive = [it for it in alive if not joining(it.references.values())]
-        return same_words(alive, signal, words)
+        alive = [it for it in alive if not _other_number(it, named)]
+        return same_words(alive, signal, words, TWO_WORDS) or _only_wordless(matters, signal)
     return same_words(alive, signal, words) or _only_one(alive, matters, signal)
 
 
-def same_words(matters: Sequence[Matter], signal: Signal, words: Words) -> Matter | None:
-    """The one matter that shares most words with an ask; None where none does, or several equally."""
+def _other_number(matter: Matter, named: Sequence[NamedReference]) -> bool:
+    """Whether a matter has a number of the kind that an ask names; an order may have a ticket too."""
+    held = joining(matter.references.values())
+    return any(not (one.label and it.label) or one.label == it.label for one in held for it in named)
+
+
+def _only_wordless(matters: Sequence[Matter], signal: Signal) -> Matter | None:
+    """The only matter of late, where it is a form or a call without words or numbers: now they come."""
+    near = [it for it in matters if it.unsettled and _near(it, signal)]
+    if len(near) != 1 or near[0].keys or joining(near[0].references.values()):
+        return None
+    return None if _contradicts(near[0], signal.references) else near[0]
+
+
+def same_words(matters: Sequence[Matter], signal: Signal, words: Words, least: int = 1) -> Matter | None:
+    """The one matter that shares most words with an ask; None where none does, or several equally. One
+    word is enough on the same day."""
     counts = [(shared(it, signal, words), it) for it in matters[-LOOKED_AT:]]
+    counts = [
+        (count, it)
+        for count, it in counts
+        if count >= (1 if signal.at - it.touched_at <= ONLY_ONE_WITHIN else least)
+    ]
     most = max((count for count, _it in counts), default=0)
     best = [it for count, it in counts if count == most] if most else []
     return best[0] if len(best) == 1 else None

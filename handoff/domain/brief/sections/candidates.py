@@ -17,7 +17,7 @@ from ..lines import clock, line, quote, same
 from ..packs import tokens_of
 from ..packs.pack import Dates, Pack, Packs, mentions
 from ..shapes import BriefLine, TimelineItem
-from ..signals import Acts, Speaker
+from ..signals import Acts, Speaker, automatic
 from ..story import Story
 
 MAX_CANDIDATES = 3  # of each kind, the newest
@@ -35,6 +35,8 @@ def promise_candidates(story: Story) -> list[BriefLine]:
     for item in story.items[-READ:]:
         signal = story.signals.get(item.id)
         if signal is None or not signal.acts & (Acts.ANSWER | Acts.MACHINE) or item.direction != "outbound":
+            continue
+        if item.type == "email.auto_replied" or automatic(item.data):
             continue
         if not item.text or story.settled(item) or story.now - item.occurred_at > RECENT:
             continue

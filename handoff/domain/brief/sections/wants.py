@@ -12,7 +12,7 @@ import msgspec
 from handoff.domain.clock import Micros, format_time
 
 from ..excerpts import question
-from ..lines import SHORT, MadeLine, clock, line, quote, same, times, word
+from ..lines import MAX_QUOTE, SHORT, MadeLine, clock, line, quote, same, times, word
 from ..matters import Ask, Matter
 from ..packs import tokens_of
 from ..packs.pack import covered
@@ -24,6 +24,8 @@ from .answered import only_asks
 FIRST, LAST = 3, 9  # asks of one matter that are quoted; those between are counted
 READ_FIRST, READ_LAST = 20, 60  # asks of one matter that are looked at for what to quote
 MAX_CANDIDATES = 3  # messages of unproved senders, the newest
+BESIDE = 60  # characters of an answer that is quoted beside the wish; `answered` quotes longer ones
+PAST = 100  # characters of a wish whose answer the customer confirmed, while they wait for something else
 MAX_FILES = 5  # named beside one message
 MIN_NAMED = 4  # letters of a word by which a nudge names something
 MAX_REPLY = 40  # characters of a message that may be no more than the answer to a question of ours
@@ -120,6 +122,11 @@ def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[
     ]
 
 
+def _is_past(story: Story, matter: Matter) -> bool:
+    """Whether the customer confirmed the answer, and waits for something else now."""
+    return bool(matter.confirmed and not matter.waits) and any(it.waits for it in story.live())
+
+
 def _more_than_a_nudge(story: Story, item: TimelineItem) -> str:
     """The words of a nudge that names something: "any news about my refund?"."""
     tokens = tokens_of(item.text or "")
@@ -179,6 +186,8 @@ def _code(item: TimelineItem) -> str | None:
 def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLine:
     item = quoted.items[-1]
     words = story.words(item) or quote(item.subject)
+    if _is_past(story, matter):
+        words = quote(words, PAST)
     params: dict[str, Any] = {
         "channel": item.channel,
         "at": format_time(item.occurred_at),
@@ -198,6 +207,7 @@ def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLin
         text = f"On {item.channel}{about}: “{words}”" + (
             f" [{', '.join(files[:MAX_FILES])}]" if files else ""
         )
+    text += _slips(matter, item, params)
     if files:
         params["files"] = files[:MAX_FILES]
     if asked and quoted.code == "said":
@@ -216,12 +226,29 @@ def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLin
     return line(quoted.code, params, quoted.items, text + _answer(quoted, params))
 
 
+def _slips(matter: Matter, item: TimelineItem, params: dict[str, Any]) -> str:
+    """The numbers in these words that the customer corrected later."""
+    slips = {
+        old: reference.shown
+        for value, old in matter.before.items()
+        if (reference := matter.references.get(value)) and old in (item.text or "")
+        if reference.shown not in (item.text or "")
+    }
+    if not slips:
+        return ""
+    params["corrected"] = [f"{old} → {new}" for old, new in slips.items()]
+    return "".join(f" ({old}: corrected, {new})" for old, new in slips.items())
+
+
 def _answer(quoted: _Quoted, params: dict[str, Any]) -> str:
     if quoted.answer is None:
         return ""
     params["answer"] = quote(quoted.answer.text, SHORT)
     params["answered_by"] = quote(quoted.answer.name, 60)
-    return f" → {params['answered_by'] or 'answer'}: “{params['answer']}”"
+    who = params["answered_by"]
+    if BESIDE < len(quoted.answer.text or "") <= MAX_QUOTE:
+        return f" → {who or 'an agent'} answered"
+    return f" → {who or 'answer'}: “{params['answer']}”"
 
 
 def _file(stated: dict[str, Any]) -> str:

@@ -120,7 +120,7 @@ def _acts(
         form = same(word(item.data.get("form")) or word(item.data.get("name")))
         return Acts.STEP if form in source.no_answer_forms else Acts.ASK
     if type_ in _ASKS and item.direction == "inbound" and item.visibility == "public":
-        return Acts.ASK
+        return Acts.ASK | Acts.TRIED if type_ == "form.failed" else Acts.ASK
     if type_ == "call.ended":
         return _call(item)
     if type_ == "callback.completed":
@@ -141,7 +141,7 @@ def _call(item: TimelineItem) -> int:
     if _talked(item, unknown=False):
         return Acts.TALK
     missed = same(word(item.data.get("status"))) in _MISSED
-    return Acts.ASK if missed and item.direction == "inbound" else NOTHING
+    return Acts.ASK | Acts.TRIED if missed and item.direction == "inbound" else NOTHING
 
 
 def _talked(item: TimelineItem, *, unknown: bool) -> bool:

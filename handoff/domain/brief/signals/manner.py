@@ -56,7 +56,7 @@ def _only_adds(tokens: Sequence[str], read_with: Sequence[Pack]) -> bool:
     """Whether a message begins with words of acceptance, and asks for nothing."""
     if not any(0 in covered(tokens, it.phrases.get("close", {})) for it in read_with):
         return False
-    wishes = ("request", "nudge", "complaint", "correct", "deny")
+    wishes = ("request", "nudge", "complaint", "correct", "deny", "contrast")
     return not any(mentions(tokens, it.phrases.get(act, {})) for it in read_with for act in wishes)
 
 

@@ -151,7 +151,7 @@ def _label(before: str, packs: Packs) -> tuple[str, str | None]:
     rest = before[-_LABEL:]
     for _word in range(3):
         rest = rest.rstrip(_SEPARATORS)
-        last = rest.rpartition(" ")[2]
+        last = rest.split()[-1] if rest else ""
         found = last.strip(_SEPARATORS + "(\"“'").casefold()
         if not found:
             return "", None

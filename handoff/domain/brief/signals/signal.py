@@ -49,6 +49,8 @@ class Acts:
     """The customer apologises, as people do who correct a slip."""
     INFORM = 262144
     """It accepts an answer and adds a fact: "great, the hotel is Casa Balthazar"."""
+    TRIED = 1048576
+    """An ask without words: a form that failed, a call in vain."""
     PENDING = 524288
     """A colleague's note that something is still to be done."""
 
