@@ -71,7 +71,7 @@ def _score(sentence: str, about: set[str], packs: tuple[Pack, ...]) -> int:
     score += any(any(map(str.isdigit, it)) and not it.isdigit() for it in tokens)  # a number of something
     score += 2 * bool(about and about & content_words(sentence, frozenset()))
     score += any(mentions(tokens, pack.phrases.get("request", {})) for pack in packs)
-    score += 3 * any(mentions(tokens[:FURTHER], pack.phrases.get("another", {})) for pack in packs)
+    score += 6 * any(mentions(tokens[:FURTHER], pack.phrases.get("another", {})) for pack in packs)
     return score
 
 

@@ -104,11 +104,8 @@ def _machine(story: Story, item: TimelineItem) -> Attempt | None:
         return None
     replied = item.type == "email.auto_replied" or automatic(item.data)
     words = quote(item.text, SHORT if replied else MAX_QUOTE)
-    text = (
-        f"Automatic reply on {item.channel}"
-        if replied
-        else f"A bot answered on {item.channel}" + (f": “{words}”" if words else "")
-    )
+    what = "Automatic reply" if replied else "A bot answered"
+    text = f"{what} on {item.channel}" + (f": “{words}”" if words else "")
     params: dict[str, Any] = {"channel": item.channel, "words": words}
     if replied:
         params["automatic"] = True

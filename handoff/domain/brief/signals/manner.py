@@ -26,7 +26,8 @@ def manner_of(text: str, packs: Packs, language: str | None) -> int:
     acts = _further(tokens[:BEGINNING], read_with)
     if any(mentions(tokens, it.phrases.get("follow", {})) for it in read_with):
         acts |= Acts.FOLLOW
-    if any(mentions(tokens, it.phrases.get("apology", {})) for it in read_with):
+    short = len(tokens) <= MAX_FACT  # its language is hard to guess
+    if any(mentions(tokens, it.phrases.get("apology", {})) for it in (packs.every if short else read_with)):
         acts |= Acts.APOLOGY
     if not acts and _may_accept(text, tokens, packs) and _only_adds(tokens, read_with):
         acts |= Acts.INFORM
