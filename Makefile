@@ -116,6 +116,10 @@ format: $(VENV)/dev.stamp ## format the code
 words: $(VENV)/dev.stamp ## list banned words with what to write instead; ARGS=--lower stores a lower count
 	@$(BIN)/python -m tests.words $(ARGS)
 
+.PHONY: said
+said: $(VENV)/dev.stamp ## measure how well promises, complaints and closings are found; ARGS="--verbose FILE"
+	@$(BIN)/python -m tests.said $(ARGS)
+
 .PHONY: freeze
 freeze: $(VENV)/dev.stamp ## freeze new stored and public names (tests/frozen); removed or changed ones are refused
 	@$(BIN)/python -m tests.frozen
@@ -154,6 +158,10 @@ faults: $(VENV)/dev.stamp tools ## kills, failovers, cut replies, full disks (do
 .PHONY: fidelity
 fidelity: $(VENV)/dev.stamp tools ## measure how much of a customer's history reaches the agent: docs/fidelity.md
 	@$(BIN)/python -m tests.fidelity $(if $(ARGS),,--write) $(ARGS)
+
+.PHONY: shift
+shift: $(VENV)/dev.stamp tools ## play 200 handoffs by 6 agents with 2 tabs each in Chromium; ARGS=--write saves the table
+	@$(BIN)/python -m tests.shift $(ARGS)
 
 .PHONY: soak
 soak: $(VENV)/dev.stamp tools ## repeat the faults with random seeds for SOAK_MINUTES (60); continues its table

@@ -3,8 +3,8 @@ import js from "@eslint/js";
 
 const MARKUP = "insert text as a text node";
 const browser = [
-  "AbortController", "AudioContext", "BroadcastChannel", "CSSStyleSheet", "CustomEvent", "DOMException", "Element", "Event", "FormData", "GainNode",
-  "HTMLElement", "Node", "OscillatorNode", "Response", "TextDecoderStream", "TextEncoder", "URL", "URLSearchParams", "addEventListener", "clearTimeout", "console", "crypto",
+  "AbortController", "AudioContext", "BroadcastChannel", "CSSStyleSheet", "CustomEvent", "DOMException", "Element", "Event", "FormData", "GainNode", "HTMLTextAreaElement", "ShadowRoot", "getComputedStyle",
+  "HTMLDetailsElement", "HTMLElement", "Node", "OscillatorNode", "Response", "TextDecoderStream", "TextEncoder", "URL", "URLSearchParams", "addEventListener", "clearTimeout", "console", "crypto",
   "customElements", "document", "fetch", "history", "localStorage", "location", "matchMedia", "navigator", "performance", "queueMicrotask",
   "setTimeout", "window",
 ];

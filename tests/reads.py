@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from handoff.domain.errors import StoreUnavailable
-from handoff.services.context.completeness import Completeness, Monitor
+from handoff.services.context.completeness import Assessment, Monitor
 from handoff.store.reads import Command, Prepared
 
 Wanted = Callable[[Sequence[Command]], bool]
@@ -79,6 +79,6 @@ class CountingMonitor:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._monitor, name)
 
-    async def completeness(self, tenant: str, **given: Any) -> Completeness:
+    async def completeness(self, tenant: str, **given: Any) -> Assessment:
         self.assembled += 1
         return await self._monitor.completeness(tenant, **given)

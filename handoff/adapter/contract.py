@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from handoff.domain.clock import Micros
 from handoff.domain.errors import HandoffError
+from handoff.domain.identity import Identity
 from handoff.domain.touchpoint import Touchpoint
 
 from .admission import ByteBudget
@@ -167,6 +168,33 @@ class HeadChecker(Protocol):
 
     def check_head(self, request: InboundRequest) -> None:
         """SignatureRefused if no body could make this request valid. `raw` and `body` are empty."""
+        ...
+
+
+class Mentions(Struct, frozen=True, kw_only=True):
+    """The people and threads that a delivery names. `threads` are (id space, thread) pairs.
+
+    `complete` is false if the part that could not be read may name further people.
+    """
+
+    identities: tuple[Identity, ...] = ()
+    threads: tuple[tuple[str, str], ...] = ()
+    complete: bool = True
+
+
+@runtime_checkable
+class MentionReader(Protocol):
+    """An adapter that can state whom a delivery names although `parse` cannot read it.
+
+    Such a delivery then lowers the completeness of these customers only, and not of all who use the source.
+    """
+
+    def mentions(self, request: InboundRequest) -> Mentions:
+        """The people and threads in the readable part of `request`, never the business's own.
+
+        Pure, and bounded in time: at most some milliseconds for any bytes. The body may be the item of a
+        `Malformed`.
+        """
         ...
 
 

@@ -15,12 +15,11 @@ from msgspec import Struct
 from handoff.adapter.contract import Listener
 from handoff.api.http.app_keys import AppContext, Reloaded
 from handoff.delivery.settings import subscriptions_of
-from handoff.domain.brief import BriefRules
 from handoff.domain.errors import ConfigurationError, HandoffError, Unprocessable
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
-from handoff.services.context.completeness import SourceFacts
 from handoff.services.events.reactions import Followers
+from handoff.services.ledger.settings import check_promises, ledger_rules
 from handoff.services.privacy.settings import check_masking
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.sources.inbound import Source
@@ -30,7 +29,7 @@ from handoff.store.store import Store
 
 from .redaction import build_patterns, masked_kinds
 from .settings import Settings
-from .sources import build_sources, facts, source_rules, spaces, tenants
+from .sources import brief_rules, build_sources, facts, spaces, tenants
 
 _FIXED = ("server", "store", "identity", "panel", "audit", "limits")
 """Sections that only a restart applies."""
@@ -39,12 +38,11 @@ log = structlog.get_logger(__name__)
 
 
 class RunningParts(Struct, frozen=True, kw_only=True):
-    """The parts of a running server that a reload changes. `tenants` and `facts` are changed in place."""
+    """The parts of a running server that a reload changes. `tenants` is changed in place."""
 
     site: AppContext
     store: Store
     tenants: list[str]
-    facts: list[SourceFacts]
     followers: Followers
     retention: RetentionPolicy
     admin: Token
@@ -98,6 +96,7 @@ class Reloader:
         patterns = build_patterns(new.redaction)
         check_rules(new.retention, names, new.channel_names)
         check_masking(new.privacy.masking, names)
+        check_promises(new.promises, names)
         subscriptions = subscriptions_of(new.webhooks, new.connectors)
         try:
             for subscription in subscriptions:
@@ -129,10 +128,10 @@ class Reloader:
         site.privacy = new.privacy
         site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
+        site.ledger.replace(ledger_rules(new.promises))
         parts.retention.replace(new.retention, names, new.channel_names)
-        parts.facts[:] = facts(sources)
-        rules = source_rules(sources)
-        parts.store.brief_rules = BriefRules(packs=parts.store.brief_rules.packs, sources=rules)
+        site.monitor.replace(facts(sources))
+        parts.store.use_rules(brief_rules(new, sources, parts.store.brief_rules.packs))
         parts.store.forget_reads()  # it was read by the rules from before
         site.recent.clear()
         for use in site.on_reload:

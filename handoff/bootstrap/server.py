@@ -28,12 +28,15 @@ from handoff.services.access.oidc import Issuers
 from handoff.services.access.watch import CHECK_S, CredentialWatch
 from handoff.services.admission.rates import RateLimits
 from handoff.services.audit.trail import ANCHOR_S, RETENTION_S, SYNC_S
-from handoff.services.context.completeness import Monitor, SourceFacts
+from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import load_summariser
 from handoff.services.events.feed import Hub
 from handoff.services.events.reactions import Followers
 from handoff.services.handoffs.lifecycle import Handoffs
 from handoff.services.handoffs.timers import TICK_S, Timers
+from handoff.services.ledger.alarms import TICK_S as ALARM_TICK_S
+from handoff.services.ledger.alarms import PromiseAlarms
+from handoff.services.ledger.settings import check_promises, ledger_rules
 from handoff.services.metrics import Measures
 from handoff.services.privacy.journal import Journal
 from handoff.services.privacy.settings import check_masking
@@ -61,7 +64,7 @@ from .redaction import build_masking, build_redaction
 from .reloading import Reloader, RunningParts
 from .settings import Settings
 from .shown_settings import shown_settings
-from .sources import build_sources, facts, regions, source_rules, spaces, tenants
+from .sources import brief_rules, build_sources, facts, regions, spaces, tenants
 from .store_probe import wait_for_store
 
 __all__ = ["Options", "Server", "running", "running_in"]
@@ -106,21 +109,18 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
     admin = _admin(options.admin_token or made or "")
     async with AsyncExitStack() as stack:
         url = _url(settings.server.host, bound.listening.getsockname()[1])
-        briefs = BriefRules(packs=options.packs or load_packs(), sources=source_rules(sources))
+        briefs = brief_rules(settings, sources, options.packs or load_packs())
         store = await stack.enter_async_context(_store(settings, options, bound.embedded, briefs))
         health = await stack.enter_async_context(keys_open(store, names))
-        known_facts = facts(sources)
         credentials = _credentials(settings, store, admin, names)
-        site = _site(settings, store, sources, known_facts, credentials, url, health)
+        site = _site(settings, store, sources, credentials, url, health)
         stack.callback(site.inbound.close)
-        timers = Timers(store, site.handoffs, names)
-        followers = Followers(store, site.handoffs, settings.policies)
+        followers = Followers(store, site.handoffs, settings.policies, site.ledger)
         retention = RetentionPolicy(settings.retention, names, settings.channel_names)
         parts = RunningParts(
             site=site,
             store=store,
             tenants=names,
-            facts=known_facts,
             followers=followers,
             admin=admin,
             retention=retention,
@@ -131,8 +131,8 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         erasures = Erasures(site, names)
         health.append(erasures.ready)
         await erasures.repeat()
-        await stack.enter_async_context(_background(site, timers, delivery, erasures))
-        await stack.enter_async_context(_deleting_old(site, retention, settings, sources))
+        await stack.enter_async_context(_background(site, _timing(site, names), delivery, erasures))
+        await stack.enter_async_context(_deleting_old(site, retention, settings))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
@@ -153,6 +153,7 @@ def _check(settings: Settings, tenants: Sequence[str]) -> None:
     """ConfigurationError for rules that name an unknown tenant or channel."""
     check_rules(settings.retention, tenants, settings.channel_names)
     check_masking(settings.privacy.masking, tenants)
+    check_promises(settings.promises, tenants)
 
 
 def _delivery(
@@ -171,16 +172,23 @@ def _delivery(
     )
 
 
+def _timing(site: AppContext, tenants: list[str]) -> tuple[Timers, PromiseAlarms]:
+    """The timers that go by the store's clock. Both hear of the same jumps."""
+    timers = Timers(site.store, site.handoffs, tenants)
+    return timers, PromiseAlarms(site.store, tenants, site.handoffs.clock_guard, site.ledger)
+
+
 @asynccontextmanager
 async def _background(
-    site: AppContext, timers: Timers, delivery: DeliveryService, erasures: Erasures
+    site: AppContext, timing: tuple[Timers, PromiseAlarms], delivery: DeliveryService, erasures: Erasures
 ) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
-    store = site.store
+    store, (timers, alarms) = site.store, timing
     async with (
         in_background("live", site.hub.run()),
         delivery.running(),
         repeating("timers", TICK_S, timers.fire_due),
+        repeating("promises", ALARM_TICK_S, alarms.send_due),
         in_background("health", store.health.watch()),
         repeating("credentials", CHECK_S, site.watch.check),
         repeating("worker", BEAT_S, store.workers.beat),
@@ -208,15 +216,13 @@ async def _saving_activity(activity: ActivityLog) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _deleting_old(
-    site: AppContext, policy: RetentionPolicy, settings: Settings, sources: Mapping[str, Source]
-) -> AsyncIterator[None]:
+async def _deleting_old(site: AppContext, policy: RetentionPolicy, settings: Settings) -> AsyncIterator[None]:
     """Delete what was kept long enough."""
     await site.store.horizons.refresh()
     sweeps = Retention(site, policy)
     async with (
         repeating("retention", TURN_S, sweeps.turn),
-        repeating("quarantine", TRIM_S, _trimming(settings, site.store, sources)),
+        repeating("quarantine", TRIM_S, _trimming(settings, site)),
     ):
         yield
 
@@ -241,7 +247,6 @@ def _site(
     settings: Settings,
     store: Store,
     sources: Mapping[str, Source],
-    source_facts: list[SourceFacts],
     credentials: Credentials,
     url: str,
     health: Sequence[Callable[[], str | None]],
@@ -252,7 +257,7 @@ def _site(
     if store.sealing is not None:
         store.sealing.counted = lambda what: measures.unreadable.labels(what).inc()
     store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
-    monitor = Monitor(store, source_facts)
+    monitor = Monitor(store, facts(sources))
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
     return AppContext(
@@ -271,6 +276,7 @@ def _site(
         ready=lambda: next((why for check in health if (why := check())), None),
         handoffs=Handoffs(store, monitor, measures, consent=settings.privacy.consent_policy),
         hub=Hub(store),
+        ledger=ledger_rules(settings.promises),
         rates=rates,
         journal=Journal(Path(settings.store.data_dir)),
         privacy=settings.privacy,
@@ -283,12 +289,9 @@ def _site(
     )
 
 
-def _trimming(
-    settings: Settings, store: Store, sources: Mapping[str, Source]
-) -> Callable[[], Awaitable[None]]:
-    kept = Quarantine(store, settings.limits)
-    pairs = [(it.tenant, it.name) for it in sources.values()]
-    return lambda: kept.trim(pairs, time.time_ns() // 1000)
+def _trimming(settings: Settings, site: AppContext) -> Callable[[], Awaitable[None]]:
+    kept = Quarantine(site.store, settings.limits)
+    return lambda: kept.trim([(it.tenant, it.name) for it in site.sources.values()], time.time_ns() // 1000)
 
 
 def _admin(secret: str) -> Token:

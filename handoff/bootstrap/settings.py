@@ -20,6 +20,7 @@ from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.policies import Policy
 from handoff.domain.redaction.scan import ALL_DIGITS, CARD_CODE, CARD_NUMBER, TRACK_DATA
 from handoff.domain.retention.rules import RetentionRule
+from handoff.domain.said.zones import zone_named
 from handoff.domain.text.urls import split_url
 from handoff.domain.touchpoint import CHANNELS
 from handoff.services.access.access import Token, check_tokens, hash_secret
@@ -29,12 +30,14 @@ from handoff.services.access.reader import ACCESS_AFTER_S
 from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.audit.settings import AuditSettings
+from handoff.services.ledger.settings import PromiseSettings
 from handoff.services.privacy.settings import PrivacySettings
 from handoff.store.settings import StoreSettings
 
 from .exposed import check_secret_file, check_secrets
 
 T = TypeVar("T", bound=Struct)
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 ADMIN_TOKEN = "HANDOFF_ADMIN_TOKEN"  # noqa: S105 - the name of a variable, not its value
 
 
@@ -106,6 +109,26 @@ class ChannelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name: str
 
 
+class BusinessSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The business's clock, by which promises are due. `time_zone` counts for customers whose own is not
+    known; "by Friday" means Friday at `day_ends`."""
+
+    time_zone: str = "UTC"
+    day_ends: str = "17:00"
+
+    def __post_init__(self) -> None:
+        if zone_named(self.time_zone) is None:
+            raise ValueError("business.time_zone must be an IANA name, e.g. Europe/Helsinki")
+        if not _CLOCK.fullmatch(self.day_ends):
+            raise ValueError("business.day_ends must be a time, e.g. 17:00")
+
+    @property
+    def end_of_day(self) -> int:
+        """Minutes after midnight."""
+        hours, _, minutes = self.day_ends.partition(":")
+        return int(hours) * 60 + int(minutes)
+
+
 class PanelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The panel. `allowed_origins` may frame it and call the API from a browser.
 
@@ -171,6 +194,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     retention: list[RetentionRule] = field(default_factory=list)
+    promises: PromiseSettings = field(default_factory=PromiseSettings)
+    business: BusinessSettings = field(default_factory=BusinessSettings)
 
     def __post_init__(self) -> None:
         check_tokens(it.token() for it in self.tokens)

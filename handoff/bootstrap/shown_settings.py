@@ -38,6 +38,7 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "privacy": frozenset({"on_missing_consent", "handoff", "export"}),
     "audit": frozenset({"dir", "fsync", "on_failure", "journal_dir", "also_read"}),
     "retention": _NAMES,
+    "promises": frozenset({"agents_confirm", "proofs"}),
 }
 """By section: the keys whose texts are shown."""
 URLS = frozenset({"url", "public_url", "issuer", "jwks_url", "ship_url", "sign_in_url"})

@@ -7,8 +7,9 @@ from typing import Any
 
 import structlog
 
-from handoff.domain.brief import SourceRules
+from handoff.domain.brief import BriefRules, SourceRules
 from handoff.domain.brief.lines import same
+from handoff.domain.brief.packs import Packs
 from handoff.domain.errors import ConfigurationError
 from handoff.services.context.completeness import SourceFacts
 from handoff.services.sources.inbound import Source
@@ -65,9 +66,21 @@ def facts(sources: Mapping[str, Source]) -> list[SourceFacts]:
             tenant=it.tenant,
             secret=it.options.authenticated,
             expected_every_s=it.options.expected_every_s,
+            channel=it.adapter.channel,
         )
         for it in sources.values()
     ]
+
+
+def brief_rules(settings: Settings, sources: Mapping[str, Source], packs: Packs) -> BriefRules:
+    """The rules of briefs as the configuration states them."""
+    business = settings.business
+    return BriefRules(
+        packs=packs,
+        sources=source_rules(sources),
+        time_zone=business.time_zone,
+        day_ends=business.end_of_day,
+    )
 
 
 def source_rules(sources: Mapping[str, Source]) -> dict[str, SourceRules]:

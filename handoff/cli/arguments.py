@@ -17,6 +17,7 @@ from .customers.options import add_customer, add_reports
 from .importing.options import add_import
 from .operating.options import add_operating, add_webhooks
 from .privacy.options import add_erasures, add_retention
+from .promises.options import add_promises
 from .sealing.options import add_keys
 from .setup.options import add_setup
 
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_servers(commands)
     add_reports(commands)
     add_customer(commands)
+    add_promises(commands)
     add_erasures(commands)
     add_access(commands)
     add_audit(commands)

@@ -179,6 +179,10 @@ class Handoff(OpenRecord, frozen=True, kw_only=True):
     """All queues and agents that have had the handoff. They are notified of its end."""
     consent_missing: str | None = None
     """The purpose that needed the customer's consent and did not have it when the handoff was requested."""
+    language: str | None = None
+    """The customer's language when the handoff was requested."""
+    language_source: str | None = None
+    """`stated` or `recognised`."""
 
     @property
     def pending(self) -> bool:

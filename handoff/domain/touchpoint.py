@@ -76,6 +76,8 @@ TYPES: tuple[str, ...] = (
     "brief.line_wrong",
     "consent.given",
     "consent.withdrawn",
+    "promise.dismissed",
+    "complaint.dismissed",
 )
 """Every touchpoint type. The position in this tuple is stored: only append."""
 
@@ -119,7 +121,10 @@ _OUTBOUND = frozenset(
 _HIDDEN = frozenset(
     it for it in TYPES if it.startswith(("handoff.", "identity.", "context.", "note.", "brief."))
 )
-_INTERNAL = _HIDDEN | {"callback.due", "callback.overdue", "callback.given_up"}
+_INTERNAL = _HIDDEN | {
+    *("callback.due", "callback.overdue", "callback.given_up"),
+    *("promise.dismissed", "complaint.dismissed"),
+}
 
 
 _DIRECTIONS = dict.fromkeys(_INTERNAL, Direction.INTERNAL) | dict.fromkeys(_OUTBOUND, Direction.OUTBOUND)

@@ -5,25 +5,29 @@
  *     <handoff-context server="https://handoff.example.com" handoff="…"></handoff-context>
  *     element.token = "hs_…";
  *
- * Attributes: `handoff`, `customer` or `identity` select the customer; `server`, `language`, `zone`.
+ * Attributes: `handoff`, `customer` or `identity` select the customer; `server`, `language`, `zone`; `theme` and
+ * `density` are the style sheet's alone.
  * Events: `handoff-changed` (detail: the handoff), `handoff-token-needed`.
  */
 
-import { path, Refused } from "./data/api.js";
+import { Refused } from "./data/api.js";
 import { agentOf, isExpired, isUnreachable, markViewed, may, mayLink, move } from "./data/handoffs.js";
 import { follow } from "./data/live/live.js";
+import { touchpointOf } from "./data/notes.js";
 import { read, targetOf } from "./data/reading.js";
-import { button, h } from "./dom/dom.js";
+import { button } from "./dom/dom.js";
 import { PanelElement } from "./dom/element.js";
 import { Regions } from "./dom/regions.js";
-import { briefEnd, briefLine, briefSections, effortRow, wrapUpText } from "./parts/brief.js";
-import { changedIdentities, changedLines, compareSection, newsSince } from "./parts/compare.js";
-import { completenessBanner } from "./parts/completeness.js";
-import { composePart, touchpointOf } from "./parts/compose.js";
+import { wrapUpText } from "./parts/brief.js";
+import { SnapshotComparison } from "./parts/compare.js";
+import { completenessPart, concerningSources } from "./parts/completeness.js";
+import { composePart } from "./parts/compose.js";
 import { draftOf } from "./parts/drafts.js";
 import { handoffPart } from "./parts/handoff.js";
 import { CustomerHistory } from "./parts/history.js";
 import { contextLayout, contextPlaces, showConnection } from "./parts/layout.js";
+import { customerName } from "./parts/names.js";
+import { StoryView } from "./parts/story/view.js";
 import { decide, joiningPart, preview, whoPart } from "./parts/who.js";
 
 /** @typedef {import("./data/api.js").Api} Api */
@@ -33,6 +37,7 @@ import { decide, joiningPart, preview, whoPart } from "./parts/who.js";
 const SETTLE_MS = 150; // one reload covers events that arrive together
 const RETRY_MS = 3000;
 const ANSWERS = new Set(["live", "polling"]); // states in which the server answers
+const CLOSED = new Map([["restricted", "story.restricted"], ["customer_erased", "story.erased"], ["erased", "story.erased"]]); // nobody may read on
 
 export class HandoffContext extends PanelElement {
   static observedAttributes = ["handoff", "customer", "identity", "server", "language", "zone"];
@@ -40,7 +45,8 @@ export class HandoffContext extends PanelElement {
   /** @type {import("./data/api.js").Session | null} */ #session = null;
   /** @type {Context | null} */ #context = null;
   /** @type {Handoff | null} */ #handoff = null;
-  /** @type {any} */ #snapshot = null;
+  #comparison = new SnapshotComparison();
+  /** @type {StoryView | null} */ #brief = null;
   /** @type {(() => void) | null} */ #unfollow = null;
   /** @type {CustomerHistory | null} */ #history = null;
   /** @type {import("./parts/who.js").Preview | null} */ #joining = null;
@@ -49,6 +55,10 @@ export class HandoffContext extends PanelElement {
   #refreshing = false;
   /** @type {Set<string>} handoffs whose move is on its way */ #moving = new Set();
   /** @type {number | undefined} */ #settling;
+
+  get sheets() {
+    return ["story"];
+  }
 
   stop() {
     super.stop();
@@ -60,7 +70,7 @@ export class HandoffContext extends PanelElement {
   /** @param {number} run */
   async start(run) {
     this.#context = null;
-    this.#snapshot = null;
+    this.#comparison.close();
     this.#joining = null;
     this.#build();
     if (!this.api || !Object.values(targetOf(this)).some(Boolean)) {
@@ -82,6 +92,16 @@ export class HandoffContext extends PanelElement {
       filters: this.#history?.filters,
     });
     this.root.replaceChildren(contextLayout(places, this.#history.view.element, this.locale));
+    this.#brief = new StoryView({
+      locale: this.locale,
+      regions: this.#regions,
+      api: () => this.api,
+      history: this.#history,
+      judged: (text, error) => {
+        this.#report("notice", error ? this.reasonOf(error) : text, error);
+        this.#refreshSoon(this.run);
+      },
+    });
   }
 
   // --- Loading -------------------------------------------------------------------------------------
@@ -117,7 +137,7 @@ export class HandoffContext extends PanelElement {
   }
 
   #reset() {
-    this.#snapshot = null;
+    this.#comparison.close();
     this.#history?.reset();
   }
 
@@ -174,8 +194,18 @@ export class HandoffContext extends PanelElement {
 
   /** @param {unknown} error */
   #failed(error) {
+    const closed = error instanceof Refused ? CLOSED.get(error.code) : undefined;
+    if (closed) return this.#close(this.text(closed));
     const unknown = error instanceof Refused && error.status === 404;
     this.#report("status", unknown ? this.text("error.not_found") : this.reasonOf(error), error);
+  }
+
+  /** Nobody may read this customer's data any more: show none of it. @param {string} reason */
+  #close(reason) {
+    this.#unfollow?.();
+    this.#unfollow = null;
+    this.#build();
+    this.#report("status", reason);
   }
 
   /** Show the outcome of something. @param {"status" | "notice"} place @param {string} text @param {unknown} [error] why it failed */
@@ -199,45 +229,34 @@ export class HandoffContext extends PanelElement {
     story.hidden = false;
     const allowed = (/** @type {string} */ scope) => Boolean(this.#session && may(this.#session, scope));
     const r = this.#regions;
-    r.show("completeness", context.completeness, () => [completenessBanner(context, locale)]);
+    const agent = this.#session ? agentOf(this.#session) : "";
+    r.show("completeness", [context.completeness?.state, concerningSources(context), context.customer?.id, agent], () =>
+      completenessPart(context, agent, locale));
     r.show("who", [context.customer, context.match, context.candidates, context.question, this.#joining], () => [
       ...whoPart(context, locale, (id) => this.#open(id), this.#session && mayLink(this.#session) ? (it, yes) => this.#consider(it, yes) : null),
       this.#joining ? joiningPart(this.#joining, locale, () => this.#join(), () => this.#preview(null)) : null,
     ]);
-    r.show("handoff", [this.#handoff, this.#session, Boolean(this.#snapshot)], () => this.#handoffPart());
-    this.#showBrief(context);
-    this.#compare();
+    r.show("handoff", [this.#handoff, this.#session, this.#comparison.isOpen, context.customer?.traits], () => this.#handoffPart());
+    this.#brief?.show(context, this.#handoff, this.#session);
+    if (this.#history) this.#comparison.show(r, context, this.#handoff, this.#history, locale);
     const writing = allowed("touchpoints:write");
     r.show("compose", [context.customer?.id, writing], () => {
       const summary = () => wrapUpText(/** @type {Context} */ (this.#context), locale);
-      const draft = draftOf(this.#session ? agentOf(this.#session) : "", targetOf(this));
+      const draft = draftOf(agent, targetOf(this));
       return context.customer ? composePart(locale, draft, summary, writing ? (...given) => this.#add(...given) : null) : [];
     });
     this.#history?.show();
     locale.times.keep(this.root);
   }
 
-  /** @param {Context} context */
-  #showBrief(context) {
-    const { locale } = this;
-    const jump = (/** @type {string[]} */ ids) => this.#history?.jump(ids);
-    const why = context.brief?.why_now ?? [];
-    const effort = context.brief?.effort;
-    this.#regions.show("why", [why, effort && { ...effort, waiting_minutes: 0 }], () => [
-      why.length || effort?.contacts ? h("h3", {}, this.text("brief.why_now")) : null,
-      why.length ? h("ul", { class: "lines" }, why.map((it) => briefLine(it, locale, jump))) : null,
-      effort ? effortRow(effort, locale) : null,
-    ]);
-    this.#regions.show("brief", context.brief && [context.brief, context.left_out.brief_older_than], () =>
-      context.brief ? [...briefSections(context.brief, locale, jump), briefEnd(context, locale)] : []);
-  }
-
   #handoffPart() {
     const handoff = this.#handoff;
     if (!handoff || !this.#session) return [];
-    const compare = () => button(this.text(this.#snapshot ? "compare.close" : "compare.open"), () => this.#toggleCompare(), { class: "more" });
-    const act = (/** @type {string} */ action, /** @type {string | null} */ reason) => this.#move(action, reason);
-    return [...handoffPart(handoff, this.#session, this.locale, act), handoff.snapshot ? compare() : null];
+    const compare = () => button(this.text(this.#comparison.isOpen ? "compare.close" : "compare.open"), () => this.#toggleCompare(), { class: "more" });
+    const act = (/** @type {string} */ action, /** @type {import("./data/handoffs.js").MoveDetails | null} */ details) => this.#move(action, details);
+    const customer = this.#context?.customer;
+    const who = customer ? customerName(customer, this.locale.words) : undefined;
+    return [...handoffPart(handoff, this.#session, this.locale, act, who), handoff.snapshot ? compare() : null];
   }
 
   // --- The agent's actions -------------------------------------------------------------------------
@@ -286,14 +305,14 @@ export class HandoffContext extends PanelElement {
     this.#refreshSoon(this.run);
   }
 
-  /** @param {string} action @param {string | null} reason */
-  async #move(action, reason) {
+  /** @param {string} action @param {import("./data/handoffs.js").MoveDetails | null} details */
+  async #move(action, details) {
     const handoff = this.#handoff;
     if (!handoff || !this.api || this.#moving.has(handoff.id)) return;
     const { run } = this;
     this.#moving.add(handoff.id);
     this.#report("notice", this.text("move.working"));
-    const outcome = await move(this.api, handoff, action, reason, this.locale.words);
+    const outcome = await move(this.api, handoff, action, details, this.locale.words);
     this.#moving.delete(handoff.id);
     if (outcome.handoff) this.announce("handoff-changed", outcome.handoff);
     if (this.ended(run) && this.#handoff?.id !== handoff.id) return; // another story is shown
@@ -318,43 +337,15 @@ export class HandoffContext extends PanelElement {
     }
   }
 
-  // --- Comparing the snapshot with the current context ---------------------------------------------
-
   async #toggleCompare() {
-    const handoff = this.#handoff;
-    if (this.#snapshot || !handoff || !this.api) {
-      this.#snapshot = null;
-      this.#history?.only(null);
-    } else {
-      try {
-        this.#snapshot = await this.api.get(path`/v1/handoffs/${handoff.id}/snapshot`);
-      } catch (error) {
-        this.#failed(error);
-        return;
-      }
-    }
-    this.#show();
-  }
-
-  #compare() {
-    const handoff = this.#handoff;
-    const snapshot = this.#snapshot;
-    const history = this.#history;
-    const context = /** @type {Context} */ (this.#context);
-    if (!snapshot || !handoff || !history) {
-      this.#regions.show("compare", null, () => []);
+    if (!this.#handoff || !this.api) return;
+    try {
+      await this.#comparison.toggle(this.api, this.#handoff, this.#history);
+    } catch (error) {
+      this.#failed(error);
       return;
     }
-    const news = newsSince(snapshot, handoff, history.loaded());
-    const changes = [changedLines(snapshot, context), changedIdentities(snapshot, context)];
-    this.#regions.show("compare", [news.map((it) => it.id), handoff.snapshot, changes], () => {
-      const toggle = () => {
-        history.only(history.filters.only ? null : new Set(news.map((it) => it.id)));
-        return history.filters.only !== null;
-      };
-      const jump = (/** @type {string[]} */ ids) => history.jump(ids);
-      return [compareSection({ snapshot, context, handoff, news }, this.locale, jump, toggle)];
-    });
+    this.#show();
   }
 }
 

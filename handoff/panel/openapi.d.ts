@@ -709,6 +709,138 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/customers/{id}/promises/{promise}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm that a sentence is a promise
+         * @description Records `promise.made` in the conversation of the sentence. With a due time, it raises alarms.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        post: operations["confirmPromise"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/promises/{promise}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dismiss the candidate of a promise, or take a recorded promise back
+         * @description Records `promise.dismissed`. It is no longer shown, and raises no alarms.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        post: operations["dismissPromise"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/complaints/{complaint}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm that a sentence is a complaint
+         * @description Records `complaint.opened`. The clock of the complaint starts at the sentence.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        post: operations["confirmComplaint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/complaints/{complaint}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dismiss the candidate of a complaint
+         * @description Records `complaint.dismissed`. It is no longer shown.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        post: operations["dismissComplaint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/promises": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List promises
+         * @description By the time at which they were made. `open`: owed, and not late. `due`: four fifths of the time have passed. `overdue`: still owed after its time. `broken`: its time has passed, or our side reported that it will not be kept. `kept`: also late; see `late`.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["listPromises"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/complaints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List complaints
+         * @description One for each matter, by the time of its first expression. Handoffs do not restart the clock; a new request about the matter reopens it.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["listComplaints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhooks": {
         parameters: {
             query?: never;
@@ -868,7 +1000,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of a queue
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -890,7 +1022,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of an agent
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -1869,6 +2001,7 @@ export interface components {
             left_out: {
                 [key: string]: number;
             };
+            language: components["schemas"]["CustomerLanguage"] | null;
             summary: components["schemas"]["Summary"] | null;
         };
         /**
@@ -2019,8 +2152,42 @@ export interface components {
             type: string;
         };
         /**
+         * Complaint
+         * @description The complaint about one matter. `since` is its first expression: handoffs do not change it.
+         *
+         *         `open_s` is how long it has been open, or was until it was resolved. `reopened` counts how often it
+         *         returned after it was resolved.
+         */
+        Complaint: {
+            id: string;
+            customer_id: string;
+            conversation_id: string;
+            channel: string;
+            state: string;
+            text: string | null;
+            /** Format: date-time */
+            since: string;
+            resolved_at: string | null;
+            open_s: number;
+            reopened: number;
+            owner: components["schemas"]["LedgerOwner"];
+        };
+        /**
+         * ComplaintsAnswer
+         * @description A page of complaints, newest first unless `order` is `asc`.
+         *
+         *         `total` is null for filtered lists; `scanned_to` is then how far they were searched.
+         */
+        ComplaintsAnswer: {
+            complaints: components["schemas"]["Complaint"][];
+            total: number | null;
+            returned: number;
+            next: string | null;
+            scanned_to: string | null;
+        };
+        /**
          * Completeness
-         * @description `degraded` when something is known to be missing or late, with the sources that are why.
+         * @description `degraded` when something that may concern the customer is missing or late, with the sources.
          */
         Completeness: {
             state: string;
@@ -2037,6 +2204,16 @@ export interface components {
             sections: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * ConfirmInput
+         * @description The body of `…/confirm`. `due` overrides the time that the words name.
+         */
+        ConfirmInput: {
+            /** @default null */
+            due?: string | null;
+            /** @default null */
+            reason?: string | null;
         };
         /**
          * Conflict
@@ -2177,6 +2354,31 @@ export interface components {
             consents?: components["schemas"]["Consent"][];
         };
         /**
+         * CustomerLanguage
+         * @description The customer's language: `stated` by a trait, or `recognised` in what they wrote.
+         */
+        CustomerLanguage: {
+            language: string;
+            /** @enum {unknown} */
+            source: "recognised" | "stated";
+        };
+        /**
+         * Decision
+         * @description A decision. `id` is what was decided about, `touchpoint` what records it.
+         */
+        Decision: {
+            id: string;
+            kind: string;
+            state: string;
+            customer_id: string;
+            touchpoint: string;
+            due: string | null;
+            /** Format: date-time */
+            decided_at: string;
+            decided_by: string | null;
+            reason: string | null;
+        };
+        /**
          * Deleted
          * @description A horizon of retention: touchpoints on these channels, of these classes of types, are deleted if they
          *         occurred `before` a time.
@@ -2232,6 +2434,14 @@ export interface components {
          * @enum {unknown}
          */
         Direction: "inbound" | "internal" | "outbound";
+        /**
+         * DismissInput
+         * @description The body of `…/dismiss`, and of `…/complaints/{complaint}/confirm`.
+         */
+        DismissInput: {
+            /** @default null */
+            reason?: string | null;
+        };
         /**
          * Effort
          * @description The customer's effort so far; times in RFC 3339, waiting in whole minutes.
@@ -2399,6 +2609,7 @@ export interface components {
             candidates?: components["schemas"]["HandoffCandidate"][];
             question?: string;
             consent_missing?: string;
+            language?: components["schemas"]["HandoffLanguage"];
         };
         /**
          * HandoffCandidate
@@ -2438,6 +2649,15 @@ export interface components {
              * @default []
              */
             fallback?: components["schemas"]["FallbackInput"][];
+        };
+        /**
+         * HandoffLanguage
+         * @description The language of a handoff's customer, and whether it was `stated` or `recognised` in what they wrote.
+         *         Platforms route by it.
+         */
+        HandoffLanguage: {
+            language: string;
+            source: string;
         };
         /**
          * HandoffList
@@ -2534,6 +2754,15 @@ export interface components {
             holders: components["schemas"]["LeaseHolder"][];
             free: number;
             unread: number;
+        };
+        /**
+         * LedgerOwner
+         * @description The owner of a customer: an agent, or a queue where nobody has accepted yet. All None: nobody.
+         */
+        LedgerOwner: {
+            agent: string | null;
+            queue: string | null;
+            handoff: string | null;
         };
         /**
          * LeftOut
@@ -2698,6 +2927,42 @@ export interface components {
             queue?: string | null;
             /** @default null */
             agent?: string | null;
+        };
+        /**
+         * Promise
+         * @description A promise. `id` is the touchpoint that made it; `text` is null if its words may not be shown.
+         *
+         *         `state`: `open`, `due` (four fifths of the time have passed), `overdue` (not yet reported), `broken`,
+         *         `kept`, or `dismissed`. `late`: it was kept after its time.
+         */
+        Promise: {
+            id: string;
+            customer_id: string;
+            conversation_id: string;
+            channel: string;
+            state: string;
+            text: string | null;
+            act: string | null;
+            /** Format: date-time */
+            made_at: string;
+            due: string | null;
+            ended_at: string | null;
+            late: boolean;
+            proof: string | null;
+            owner: components["schemas"]["LedgerOwner"];
+        };
+        /**
+         * PromisesAnswer
+         * @description A page of promises, newest first unless `order` is `asc`.
+         *
+         *         `total` is null for filtered lists; `scanned_to` is then how far they were searched.
+         */
+        PromisesAnswer: {
+            promises: components["schemas"]["Promise"][];
+            total: number | null;
+            returned: number;
+            next: string | null;
+            scanned_to: string | null;
         };
         /**
          * Protection
@@ -3130,6 +3395,10 @@ export interface components {
         /**
          * SourceState
          * @description One source of the tenant as of now; `behind_s` is how late its newest delivery was recorded.
+         *
+         *         `quarantined` counts its quarantined items that may concern this customer. Of these, `possible` name
+         *         nobody that could be read: they may concern anyone who was active on the source then. `newest_possible_at`
+         *         is when the last of them arrived. `concerns` is true if this source is why the state is `degraded`.
          */
         SourceState: {
             name: string;
@@ -3137,6 +3406,9 @@ export interface components {
             behind_s: number;
             spooled: number;
             quarantined: number;
+            possible: number;
+            newest_possible_at: string | null;
+            concerns: boolean;
         };
         /**
          * SplitInput
@@ -3375,7 +3647,7 @@ export interface components {
             /** @description web, chat, phone, email, or one that the configuration declares. */
             channel: string;
             /** @enum {string} */
-            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn";
+            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed";
             /**
              * Format: date-time
              * @description When the event happened, with a zone.
@@ -3707,6 +3979,8 @@ export interface components {
         };
         /**
          * @description - `all_rejected`: No touchpoint of the batch was stored; `rejected` has a reason for each.
+         *     - `already_confirmed`: The candidate was confirmed before; see `current`.
+         *     - `already_dismissed`: The candidate was dismissed before; see `current`.
          *     - `ambiguous_identity`: Several customers match the identity: name one person.
          *     - `audit_off`: The server keeps no audit trail.
          *     - `audit_unavailable`: The audit trail cannot be written: send the same request again later.
@@ -3714,6 +3988,7 @@ export interface components {
          *     - `blocked_identity`: The only identity is a placeholder that many senders use.
          *     - `busy_callback`: Other requests are changing the callback: send the same request again.
          *     - `busy_conversation`: Other requests are changing the conversation: send the same request again.
+         *     - `busy_ledger`: Other requests are changing the customer's promises: send the same request again.
          *     - `busy_webhook`: Other requests are changing the subscription: send the same request again.
          *     - `chains_differ`: Both conversations have their own history of handoffs and cannot be joined.
          *     - `configuration`: The configuration is invalid; the detail states where.
@@ -3804,7 +4079,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "duplicate_topic" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "keys_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "token_expired" | "token_missing" | "too_large" | "too_long" | "too_many" | "too_many_items" | "too_many_topics" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_topic" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "already_confirmed" | "already_dismissed" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_ledger" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "duplicate_topic" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "keys_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "token_expired" | "token_missing" | "too_large" | "too_long" | "too_many" | "too_many_items" | "too_many_topics" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_topic" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -3985,7 +4260,7 @@ export interface components {
                 matter: number;
             };
         };
-        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer. In `wants`. Template: On {channel}: “{words}” */
+        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
         BriefLineSaid: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -3998,11 +4273,16 @@ export interface components {
                 at: string;
                 words: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
                 files?: string[];
                 question?: string;
                 nudges?: number;
                 nudge?: string;
                 late?: boolean;
+                corrected?: string[];
                 answer?: string;
                 answered_by?: string;
                 subject?: string;
@@ -4021,11 +4301,16 @@ export interface components {
                 at: string;
                 words: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
                 files?: string[];
                 question?: string;
                 nudges?: number;
                 nudge?: string;
                 late?: boolean;
+                corrected?: string[];
                 answer?: string;
                 answered_by?: string;
             };
@@ -4043,11 +4328,16 @@ export interface components {
                 at: string;
                 words: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
                 files?: string[];
                 question?: string;
                 nudges?: number;
                 nudge?: string;
                 late?: boolean;
+                corrected?: string[];
                 answer?: string;
                 answered_by?: string;
             };
@@ -4128,7 +4418,7 @@ export interface components {
                 form: string;
             };
         };
-        /** @description A bot answered. `words` may be empty. In `tried`. Template: A bot answered on {channel}: “{words}” */
+        /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: A bot answered on {channel}: “{words}” */
         BriefLineBotAnswered: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4138,6 +4428,7 @@ export interface components {
             params: {
                 channel: string;
                 words: string;
+                automatic?: boolean;
             };
         };
         /** @description The customer asked for a callback. In `tried`. Template: Asked for a callback */
@@ -4337,6 +4628,9 @@ export interface components {
                 /** @enum {string} */
                 state: "candidate";
                 promised_by: string;
+                /** @enum {string} */
+                act: "call" | "write" | "refund" | "send" | "visit" | "other";
+                due_rule: string | null;
             };
         };
         /** @description A known value. `before` has older values, newest first. If `withheld`, `value` is null because it is a password, a card number, or the like. In `known`. Template: {name}: {value} */
@@ -6342,6 +6636,328 @@ export interface operations {
             };
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    confirmPromise: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+                /** @description A candidate's `id` from a line of the brief, or the id of a promise from `/v1/promises`. */
+                promise: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "due": "2035-01-15T09:30:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConfirmInput"];
+            };
+        };
+        responses: {
+            /** @description The decision, also if it was made before. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description It was decided otherwise (`already_confirmed`, `already_dismissed`; see `current`), or the customer id is a former one (`customer_merged`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    dismissPromise: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+                /** @description A candidate's `id` from a line of the brief, or the id of a promise from `/v1/promises`. */
+                promise: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "Only an example of what others do"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DismissInput"];
+            };
+        };
+        responses: {
+            /** @description The decision, also if it was made before. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description It was decided otherwise (`already_confirmed`, `already_dismissed`; see `current`), or the customer id is a former one (`customer_merged`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    confirmComplaint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+                /** @description A candidate's `id` from a line of the brief, or the id of a complaint from `/v1/complaints`. */
+                complaint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "Third time in a month"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DismissInput"];
+            };
+        };
+        responses: {
+            /** @description The decision, also if it was made before. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description It was decided otherwise (`already_confirmed`, `already_dismissed`; see `current`), or the customer id is a former one (`customer_merged`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    dismissComplaint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+                /** @description A candidate's `id` from a line of the brief, or the id of a complaint from `/v1/complaints`. */
+                complaint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "About the weather"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DismissInput"];
+            };
+        };
+        responses: {
+            /** @description The decision, also if it was made before. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description It was decided otherwise (`already_confirmed`, `already_dismissed`; see `current`), or the customer id is a former one (`customer_merged`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listPromises: {
+        parameters: {
+            query?: {
+                /** @description Only promises in this state. */
+                state?: "open" | "due" | "overdue" | "kept" | "broken" | "dismissed";
+                /** @description Only those whose customer is owned by this agent, or waits in this queue, now. */
+                owner?: string;
+                /** @description Maximum number of items. */
+                limit?: number;
+                /** @description `next` of the previous page, unchanged. */
+                cursor?: string;
+                /** @description Newest first unless `asc`. */
+                order?: "asc" | "desc";
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromisesAnswer"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listComplaints: {
+        parameters: {
+            query?: {
+                /** @description Only complaints in this state. */
+                state?: "open" | "resolved" | "dismissed";
+                /** @description Only those whose customer is owned by this agent, or waits in this queue, now. */
+                owner?: string;
+                /** @description Maximum number of items. */
+                limit?: number;
+                /** @description `next` of the previous page, unchanged. */
+                cursor?: string;
+                /** @description Newest first unless `asc`. */
+                order?: "asc" | "desc";
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComplaintsAnswer"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];

@@ -2,7 +2,8 @@
 /**
  * The page `/panel/`: the queue beside a customer's history. The URL or the embedding desktop selects what it shows.
  *
- * `#handoff=…`, `#identity=phone:+358…`, `#customer=…`, `#queue=refunds`, `#language=fi`, `#zone=…`.
+ * `#handoff=…`, `#identity=phone:+358…`, `#customer=…`, `#queue=refunds`, `#language=fi`, `#zone=…`, `#theme=dark`,
+ * `#density=comfortable`.
  * `#token=…` is removed from the URL immediately and kept in memory only.
  */
 
@@ -14,7 +15,7 @@ import { hasDrafts } from "./parts/drafts.js";
 import { Words } from "./text/words.js";
 
 const TARGETS = Object.freeze(["handoff", "customer", "identity"]);
-const NAMES = Object.freeze([...TARGETS, "queue", "language", "zone"]);
+const NAMES = Object.freeze([...TARGETS, "queue", "language", "zone", "theme", "density"]);
 
 /** Origins of desktops that may frame the panel and send it messages. */
 const ORIGINS = new Set((document.querySelector("meta[name=handoff-origins]")?.getAttribute("content") ?? "").split(" ").filter(Boolean));
@@ -74,12 +75,13 @@ function show(again) {
     if (!TARGETS.includes(name)) set(queue, name, asked[name]);
   }
   set(queue, "selected", asked.handoff);
+  document.documentElement.dataset.theme = asked.theme ?? "auto";
   const target = TARGETS.some((name) => asked[name]);
   const alone = target && asked.queue === undefined;
   main.dataset.shown = alone ? "story" : target ? "both" : "queue";
   if (!api) return signIn();
   if (again) for (const it of [queue, context]) /** @type {any} */ (it).api = api;
-  place([...(alone ? [] : [queue]), ...(target ? [back, context] : [hint])]);
+  place([...(alone || !target ? [] : [skip]), ...(alone ? [] : [queue]), ...(target ? [back, context] : [hint])]);
 }
 
 /** Show these elements. Those that stay are not moved: they would lose the focus and start again. @param {HTMLElement[]} wanted */
@@ -99,6 +101,13 @@ const back = h("button", { type: "button", class: "back", onclick: () => {
   for (const name of TARGETS) delete asked[name];
   location.hash = address();
   show(false);
+} });
+
+/** From the queue to the story by one key. Its target has no address: the fragment has the parameters. */
+const skip = h("a", { class: "skip", href: "#", onclick: (/** @type {Event} */ event) => {
+  event.preventDefault();
+  context.tabIndex = -1;
+  context.focus();
 } });
 
 function address() {
@@ -196,6 +205,7 @@ if (first.language) words = await Words.load(first.language);
 document.documentElement.lang = words.language;
 document.title = words.text("page.title");
 back.textContent = words.text("page.back");
+skip.textContent = words.text("page.skip");
 hint.textContent = words.text("page.hint");
 take(first);
 notifyDesktop("handoff:ready");

@@ -12,25 +12,37 @@
  */
 
 import { Refused } from "./data/api.js";
-import { agentOf, isExpired, isListed, isPending, isUnreachable, move, movesOf } from "./data/handoffs.js";
+import { agentOf, conflictMessage, isExpired, isUnreachable, may, move, movesOf } from "./data/handoffs.js";
 import { follow } from "./data/live/live.js";
-import { h } from "./dom/dom.js";
+import { LISTED, WaitingHandoffs } from "./data/waiting.js";
+import { button, h } from "./dom/dom.js";
 import { PanelElement } from "./dom/element.js";
 import { Sound } from "./dom/sound.js";
-import { handoffCard } from "./parts/card.js";
+import { handoffCard, keepTimes } from "./parts/card.js";
+import { showKeys } from "./parts/forms/keys.js";
 import { showConnection } from "./parts/layout.js";
+import { ActiveRow } from "./parts/queue/active.js";
+import { Callers } from "./parts/queue/callers.js";
+import { arrange, holdingStill, rowFor } from "./parts/queue/rows.js";
+import { byUrgency, keepingRows, longestWaits } from "./parts/queue/urgency.js";
 
 /** @typedef {import("./data/api.js").Api} Api */
 /** @typedef {import("./data/api.js").Session} Session */
+/** @typedef {import("./data/handoffs.js").MoveDetails} MoveDetails */
 /** @typedef {import("./data/live/live.js").State | "expired"} State */
 /** @typedef {import("./data/types.js").Handoff} Handoff */
-/** @typedef {{element: HTMLElement, id: string | undefined, index: number}} FocusedCard */
+/** @typedef {import("./data/waiting.js").Query} Query */
+/** @typedef {{section: HTMLElement, count: HTMLElement, list: HTMLElement, empty: HTMLElement}} Group */
 
 const RETRY_MS = 3000;
-const LISTED = 200; // handoffs of one state that the server lists
-const FEW = 50; // of a list that was cut: the rest is read while agents still have work
+const SETTLE_MS = 40; // names arrive one after the other: show them together
+const TICK_MS = 1000;
+const TICKS_TO_SORT = 15; // a deadline comes nearer without an event
+const NAMED = 60; // the first rows: their customers are read
+const HASTY_MS = 600; // a key pressed so soon after the focus moved by itself was meant for another row
 const ANSWERS = new Set(["live", "polling"]); // states in which the server answers
-const KEYS = Object.freeze({ a: "accept", d: "decline", c: "complete", r: "release" });
+const GROUPS = Object.freeze(/** @type {const} */ (["mine", "offered", "waiting"]));
+const KEYS = Object.freeze({ a: "accept", d: "decline", c: "complete", r: "release", t: "transfer" });
 /** @type {readonly State[]} the worst first */
 const CONNECTIONS = Object.freeze(["expired", "refused", "lost", "polling", "connecting", "live"]);
 
@@ -38,19 +50,35 @@ export class HandoffQueue extends PanelElement {
   static observedAttributes = ["queue", "server", "language", "zone", "selected"];
 
   /** @type {Session | null} */ #session = null;
-  /** @type {Map<string, Handoff>} */ #handoffs = new Map();
+  #handoffs = new WaitingHandoffs();
+  /** @type {Callers | null} */ #callers = null;
   /** @type {(() => void)[]} */ #following = [];
   /** @type {Map<string, State>} */ #states = new Map();
   /** @type {Map<string, {signature: string, node: HTMLElement}>} */ #cards = new Map();
+  /** @type {Map<string, Group>} */ #groups = new Map();
+  /** @type {string[]} ids of the rows as they are shown */ #order = [];
   /** @type {HTMLElement} */ #lists = h("div", {});
+  /** @type {ActiveRow} */ #rows = new ActiveRow(this.root, this.#lists);
   /** @type {HTMLElement} */ #status = h("p", {});
   /** @type {HTMLElement} */ #connection = h("p", {});
-  /** @type {Set<string>} lists that were read once: their first handoffs make no sound */ #listed = new Set();
+  /** @type {HTMLElement} */ #sort = h("p", {});
+  /** @type {HTMLElement} */ #more = h("p", {});
   /** @type {Set<string>} handoffs whose move is on its way */ #moving = new Set();
   /** @type {boolean} the status goes away once the server answers again */ #passing = false;
-  /** @type {Map<string, Record<string, string>>} sources with more waiting handoffs than the server listed */ #partial = new Map();
-  /** @type {Set<string>} those that are being read again */ #filling = new Set();
+  /** @type {Set<Query>} lists that are being read again */ #filling = new Set();
+  /** @type {number | undefined} */ #ticking;
+  /** @type {number | undefined} */ #settling;
+  #shifted = -Infinity;
   #sound = new Sound();
+
+  constructor() {
+    super();
+    this.root.addEventListener("close", () => this.#rows.comeBack(), true); // of a dialog
+  }
+
+  get sheets() {
+    return ["queue"];
+  }
 
   disconnectedCallback() {
     super.disconnectedCallback();
@@ -60,12 +88,18 @@ export class HandoffQueue extends PanelElement {
   /** @type {(name: string, before: string | null, after: string | null) => void} */
   attributeChangedCallback(name, before, after) {
     if ((before ?? "") === (after ?? "")) return; // starting again would lose the focus
-    if (name === "selected") this.#show();
-    else this.restart();
+    if (name !== "selected") return this.restart();
+    this.#show();
+    if (!this.#rows.focused()) this.#rows.mark(after);
   }
 
   stop() {
     super.stop();
+    window.clearInterval(this.#ticking);
+    window.clearTimeout(this.#settling);
+    this.#settling = undefined;
+    this.#callers?.stop();
+    this.#callers = null;
     for (const leave of this.#following) leave();
     this.#following = [];
   }
@@ -74,13 +108,15 @@ export class HandoffQueue extends PanelElement {
     return (this.getAttribute("queue") ?? "").split(/[\s,]+/).filter(Boolean);
   }
 
+  get #me() {
+    return this.#session ? agentOf(this.#session) : "";
+  }
+
   /** @param {number} run */
   async start(run) {
     this.#handoffs.clear();
     this.#cards.clear();
     this.#states.clear();
-    this.#listed.clear();
-    this.#partial.clear();
     this.#build();
     if (!this.api) {
       this.#status.textContent = this.text("state.no_token");
@@ -111,8 +147,9 @@ export class HandoffQueue extends PanelElement {
   /** @param {number} run */
   #follow(run) {
     const api = /** @type {Api} */ (this.api);
-    const me = agentOf(/** @type {Session} */ (this.#session));
-    /** @type {{topic: string, query: Record<string, string>}[]} */
+    const me = this.#me;
+    if (this.#session && may(this.#session, "context:read")) this.#callers = new Callers(api, () => this.#showSoon());
+    /** @type {{topic: string, query: Query}[]} */
     const sources = this.#queues.map((name) => ({ topic: `queue:${name}`, query: { queue: name } }));
     if (!sources.length) sources.push({ topic: "pending", query: {} });
     sources.push({ topic: `agent:${me}`, query: { agent: me } });
@@ -123,58 +160,39 @@ export class HandoffQueue extends PanelElement {
         poll: () => this.#poll(query),
       }),
     );
+    let ticks = 0;
+    this.#ticking = window.setInterval(() => {
+      keepTimes(this.#lists, this.locale);
+      if ((ticks += 1) % TICKS_TO_SORT === 0) this.#show();
+    }, TICK_MS);
   }
 
-  /** @param {string} type @param {any} data @param {Record<string, string>} query */
+  /** @param {string} type @param {any} data @param {Query} query */
   #event(type, data, query) {
-    if (type === "started" || type === "reset") {
-      this.#all(data, query);
-    } else if (type.startsWith("handoff.") && data.id && this.#take(data)) {
-      this.#sound.play();
-    }
+    const listed = type === "started" || type === "reset";
+    const heard = listed ? this.#handoffs.takeList(data, query) : type.startsWith("handoff.") && data.id && this.#handoffs.take(data);
+    if (heard) this.#sound.play();
     this.#show();
     this.#fillUp();
   }
 
-  /** The list of one source: a handoff missing from it has ended, or is beyond its end. @param {{handoffs: Handoff[], more?: boolean}} given @param {Record<string, string>} query */
-  #all({ handoffs, more }, query) {
-    const there = new Set(handoffs.map((it) => it.id));
-    for (const it of this.#handoffs.values()) {
-      if (isListed(it, query) && !there.has(it.id)) this.#handoffs.delete(it.id);
-    }
-    const fresh = handoffs.filter((it) => this.#take(it)); // take every one, even after a first new one
-    const list = JSON.stringify(query);
-    if (fresh.length && this.#listed.has(list)) this.#sound.play();
-    this.#listed.add(list);
-    if (more && handoffs.filter(isPending).length >= LISTED) this.#partial.set(list, query);
-    else this.#partial.delete(list);
-  }
-
-  /** Read a source again of which few handoffs are left here, and more on the server. */
+  /** Read a list again of which few handoffs are left here, and more on the server. */
   #fillUp() {
-    for (const [list, query] of this.#partial) {
-      const left = [...this.#handoffs.values()].filter((it) => isPending(it) && isListed(it, query)).length;
-      if (left >= FEW || this.#filling.has(list)) continue;
-      this.#filling.add(list);
-      this.#poll(query).catch(() => null).finally(() => this.#filling.delete(list)); // the next event tries again
+    for (const query of this.#handoffs.short) {
+      if (this.#filling.has(query)) continue;
+      this.#filling.add(query);
+      this.#poll(query).catch(() => null).finally(() => this.#filling.delete(query)); // the next event tries again
     }
   }
 
-  /** Keep the newest version. Returns whether the handoff is newly waiting. @param {Handoff} it */
-  #take(it) {
-    const known = this.#handoffs.get(it.id);
-    if (known && known.version > it.version) return false;
-    this.#handoffs.set(it.id, it);
-    return isPending(it) && !(known && isPending(known));
-  }
-
-  /** @param {Record<string, string>} query */
+  /** @param {Query} query */
   async #poll(query) {
     const api = /** @type {Api} */ (this.api);
     const run = this.run;
     const pages = await Promise.all(["requested", "offered", "accepted"].map((state) => api.get("/v1/handoffs", { state, ...query, limit: LISTED })));
     if (this.ended(run)) return;
-    this.#all({ handoffs: pages.flatMap((it) => it.handoffs), more: pages.some((it) => it.next) }, query);
+    const given = { handoffs: pages.flatMap((it) => it.handoffs), more: pages.some((it) => it.next) };
+    if (this.#handoffs.takeList(given, query)) this.#sound.play();
     this.#show();
   }
 
@@ -188,89 +206,103 @@ export class HandoffQueue extends PanelElement {
     if (error) this.#failed(error);
   }
 
+  // --- Showing -------------------------------------------------------------------------------------
+
   #build() {
     const { words } = this.locale;
     this.#status = h("p", { class: "status", role: "status" });
     this.#connection = h("p", { class: "connection", role: "status" });
-    this.#lists = h("div", { class: "lists" });
+    this.#lists = h("div", { class: "lists", tabindex: "-1" });
+    this.#rows = new ActiveRow(this.root, this.#lists);
+    this.#groups = new Map(GROUPS.map((name) => [name, groupOf(name, words)]));
+    this.#order = [];
+    this.#sort = h("p", { class: "sort", hidden: true }, button(words.text("queue.sort"), () => this.#show({ sort: true }), { class: "plain" }));
+    this.#more = h("p", { class: "quiet more-waiting" }, words.text("queue.more"));
+    const map = button(words.text("keys.title"), () => showKeys(this.root, words), { class: "plain" });
     this.root.replaceChildren(
       h("section", { class: "queue", lang: words.language, "aria-label": words.text("queue.title") },
         h("div", { class: "timeline-head" }, h("h2", {}, words.text("queue.title")), this.#connection),
         this.#status,
+        this.#sort,
         this.#lists,
-        h("p", { class: "quiet keys" }, words.text("queue.keys")),
-        this.#sound.control(words),
+        h("p", { class: "foot" }, this.#sound.control(words), map),
       ),
     );
     this.#show();
   }
 
-  /** @returns {[string, Handoff[]][]} */
-  #groups() {
-    const me = this.#session ? agentOf(this.#session) : "";
-    const all = [...this.#handoffs.values()].sort((one, other) => (one.requested_at < other.requested_at ? -1 : 1));
-    const offered = all.filter((it) => it.state === "offered" && it.to.agent === me);
-    const waiting = all.filter((it) => isPending(it) && !offered.includes(it));
-    const mine = all.filter((it) => it.state === "accepted" && it.owner === me);
-    return [["offered", offered], ["waiting", waiting], ["mine", mine]];
+  #showSoon() {
+    this.#settling ??= window.setTimeout(() => {
+      this.#settling = undefined;
+      this.#show();
+    }, SETTLE_MS);
   }
 
-  #show() {
+  /** @param {{sort?: boolean, own?: boolean}} [how] `sort` even under the pointer; `own`: after the agent's own move */
+  #show({ sort = false, own = false } = {}) {
     if (!this.ready || !this.#session) return;
-    const { words } = this.locale;
-    const groups = this.#groups();
-    const focused = this.#focusedCard();
-    const sections = groups.filter(([name, list]) => list.length || name === "waiting").map(([name, list]) =>
-      h("section", { class: `group ${name}`, "aria-labelledby": `group-${name}` },
-        h("h3", { id: `group-${name}` }, words.text(`queue.${name}`), h("span", { class: "count" }, String(list.length))),
-        list.length ? h("ul", { class: "cards" }, list.map((it) => this.#card(it))) : h("p", { class: "quiet" }, words.text("queue.empty")),
-      ),
-    );
-    const more = this.#partial.size ? h("p", { class: "quiet more-waiting" }, words.text("queue.more")) : "";
-    this.#lists.replaceChildren(...sections, more);
-    const there = new Set(groups.flatMap(([, list]) => list.map((it) => it.id)));
+    const groups = this.#handoffs.groups(this.#me, this.#queues);
+    const waitingOf = (/** @type {Handoff} */ it) => this.#callers?.of(it)?.waiting ?? null;
+    const held = sort || own ? undefined : this.#rows.held;
+    const now = Date.now();
+    const urgent = GROUPS.map((name) => byUrgency(groups[name], waitingOf, now));
+    const shown = held ? urgent.map((it) => keepingRows(it, this.#order, held.dataset.id)) : urgent;
+    const longest = longestWaits(urgent[2], waitingOf, now);
+    const focused = this.#rows.focused();
+    this.#order = shown.flat().map((it) => it.id);
+    this.#callers?.want(shown.flat().slice(0, NAMED));
+    this.#sort.hidden = shown.every((list, at) => list.every((it, place) => it === urgent[at][place]));
+    holdingStill(held, () => {
+      this.#arrange(shown, longest);
+      this.#rows.mark();
+      keepTimes(this.#lists, this.locale);
+      return this.#rows.row(held?.dataset.id);
+    });
+    if (focused && !own && !this.#rows.row(focused.id)) this.#left(focused.id);
+    this.#rows.restore(focused);
+    this.announce("handoff-waiting", groups.offered.length + groups.waiting.length);
+  }
+
+  /** @param {Handoff[][]} shown @param {Set<string>} longest */
+  #arrange(shown, longest) {
+    const there = new Set(this.#order);
     for (const id of this.#cards.keys()) if (!there.has(id)) this.#cards.delete(id);
-    this.#restoreFocus(focused);
-    const waiting = groups[0][1].length + groups[1][1].length;
-    this.announce("handoff-waiting", waiting);
+    const sections = GROUPS.map((name, at) => {
+      const { section, count, list, empty } = /** @type {Group} */ (this.#groups.get(name));
+      count.textContent = String(shown[at].length);
+      arrange(list, shown[at].map((it) => this.#card(it, longest.has(it.id))));
+      list.hidden = !shown[at].length;
+      empty.hidden = !list.hidden;
+      return shown[at].length || name === "waiting" ? section : null;
+    });
+    arrange(this.#lists, /** @type {HTMLElement[]} */ ([...sections, this.#handoffs.cut ? this.#more : null].filter(Boolean)));
   }
 
-  /** @returns {FocusedCard | null} */
-  #focusedCard() {
-    const active = /** @type {HTMLElement | null} */ (this.root.activeElement);
-    const card = active?.closest(".card");
-    if (!active || !card) return null;
-    return { element: active, id: /** @type {HTMLElement} */ (card).dataset.id, index: this.#cardsInOrder().indexOf(/** @type {HTMLElement} */ (card)) };
+  /** Another agent, a deadline, or the customer ended what had the focus. @param {string} id */
+  #left(id) {
+    this.#shifted = performance.now();
+    const now = this.#handoffs.get(id);
+    if (now && !this.#moving.has(id)) this.#report(conflictMessage(now, this.locale.words));
   }
 
-  /** Focus the same element, or the card that took its place. @param {FocusedCard | null} focused */
-  #restoreFocus(focused) {
-    if (!focused) return;
-    if (this.root.contains(focused.element) && this.root.activeElement !== focused.element) focused.element.focus();
-    if (this.root.activeElement) return;
-    const cards = this.#cardsInOrder();
-    (cards.find((it) => it.dataset.id === focused.id) ?? cards[Math.min(focused.index, cards.length - 1)])?.focus();
-  }
-
-  #cardsInOrder() {
-    return /** @type {HTMLElement[]} */ ([...this.root.querySelectorAll(".card")]);
-  }
-
-  /** @param {Handoff} it */
-  #card(it) {
+  /** @param {Handoff} it @param {boolean} longest */
+  #card(it, longest) {
+    const caller = this.#callers?.of(it);
     const selected = this.getAttribute("selected") === it.id;
-    const signature = JSON.stringify([it.id, it.version, selected]);
+    const state = { name: this.#callers ? caller?.name : null, waiting: caller?.waiting ?? null, longest, selected };
+    const signature = JSON.stringify([it.id, it.version, state]);
     const known = this.#cards.get(it.id);
     if (known?.signature === signature) return known.node;
-    const session = /** @type {Session} */ (this.#session);
-    const node = handoffCard(it, session, this.locale, selected, {
+    const node = handoffCard(it, /** @type {Session} */ (this.#session), this.locale, state, {
       open: () => this.#open(it),
-      move: (action, reason) => this.#move(it, action, reason),
+      move: (action, details) => this.#move(it, action, details),
     });
     node.addEventListener("keydown", (event) => this.#key(event, it, node));
     this.#cards.set(it.id, { signature, node });
     return node;
   }
+
+  // --- The agent's actions -------------------------------------------------------------------------
 
   /** @param {Handoff} it */
   #open(it) {
@@ -281,33 +313,46 @@ export class HandoffQueue extends PanelElement {
   /** Single keys work only while a card has the focus (WCAG 2.1.4). @param {KeyboardEvent} event @param {Handoff} it @param {HTMLElement} card */
   #key(event, it, card) {
     if (event.target !== card || event.ctrlKey || event.metaKey || event.altKey) return;
-    const cards = this.#cardsInOrder();
-    const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
-    if (step) cards[cards.indexOf(card) + step]?.focus();
+    const row = rowFor(this.#rows.rows, card, event.key);
+    if (row) row.focus();
+    else if (event.key === "?") showKeys(this.root, this.locale.words);
+    else if (event.key === "s") this.#show({ sort: true });
+    else if (event.key !== "Enter" && !(event.key in KEYS)) return;
+    else if (performance.now() - this.#shifted < HASTY_MS) this.#report(this.text("queue.shifted"));
     else if (event.key === "Enter") this.#open(it);
-    else if (event.key in KEYS) {
-      const action = /** @type {any} */ (KEYS)[event.key];
-      if (!movesOf(it, /** @type {any} */ (this.#session)).includes(action)) return;
-      if (action === "accept" || action === "complete") this.#move(it, action, null);
-      else card.querySelector(".moves .moves")?.dispatchEvent(new CustomEvent("ask", { detail: action }));
-    } else return;
+    else this.#press(/** @type {any} */ (KEYS)[event.key], it, card);
     event.preventDefault();
   }
 
-  /** @param {Handoff} it @param {string} action @param {string | null} reason */
-  async #move(it, action, reason) {
+  /** @param {string} action @param {Handoff} it @param {HTMLElement} card */
+  #press(action, it, card) {
+    const possible = movesOf(it, /** @type {Session} */ (this.#session)).some((one) => one === action);
+    if (possible) /** @type {HTMLElement | null} */ (card.querySelector(`[data-move=${action}]`))?.click();
+  }
+
+  /** @param {Handoff} it @param {string} action @param {MoveDetails | null} details */
+  async #move(it, action, details) {
     if (this.#moving.has(it.id)) return;
     this.#moving.add(it.id);
     this.#report(this.text("move.working"));
-    const outcome = await move(/** @type {Api} */ (this.api), it, action, reason, this.locale.words);
+    const outcome = await move(/** @type {Api} */ (this.api), it, action, details, this.locale.words);
     this.#moving.delete(it.id);
-    if (outcome.error) return this.#failed(outcome.error);
-    this.#report(outcome.message);
-    if (!outcome.handoff) return;
-    this.#take(outcome.handoff);
-    this.#show();
-    if (outcome.done && action === "accept") this.#open(outcome.handoff);
+    if (outcome.error) this.reasonOf(outcome.error); // announces an expired session
+    this.#report(outcome.message, Boolean(outcome.error) && isUnreachable(outcome.error));
+    for (const changed of [outcome.handoff, outcome.requested]) if (changed) this.#handoffs.take(changed);
+    this.#show({ own: true });
+    if (outcome.handoff && outcome.done && action === "accept") this.#open(outcome.handoff);
   }
+}
+
+/** @param {string} name @param {import("./text/words.js").Words} words @returns {Group} */
+function groupOf(name, words) {
+  const count = h("span", { class: "count" });
+  const list = h("ul", { class: "cards" });
+  const empty = h("p", { class: "quiet" }, words.text("queue.empty"));
+  const id = `group-${name}`;
+  const section = h("section", { class: `group ${name}`, "aria-labelledby": id }, h("h3", { id }, words.text(`queue.${name}`), count), list, empty);
+  return { section, count, list, empty };
 }
 
 customElements.define("handoff-queue", HandoffQueue);

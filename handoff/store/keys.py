@@ -21,7 +21,8 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
     {tag}~  a marker that `replicated` writes, so that WAIT covers this connection's own writes
     {n}k  cursors, {n}l leases, of the outbox's consumers
     {handoff:tokens}k…, z…  API keys by their id, and the list of each tenant's
-    {c.tenant}…  the tenant's control partition: handoffs, callbacks, timers, deliveries
+    {c.tenant}…  the tenant's control partition: handoffs, callbacks, timers, deliveries; the keys of its
+                 quarantine are built in `functions/quarantine.lua`
 """
 
 from __future__ import annotations

@@ -6,7 +6,10 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from hashlib import blake2b
 from pathlib import Path
+
+import msgspec
 
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.records import digest_of
@@ -74,8 +77,9 @@ class Store:
     ) -> None:
         self.settings, self.sealing = settings, sealing
         self.redaction, self.masking = redaction or Redaction(), NumberMasking()
-        self.rules, self.brief_rules = rules, brief_rules
-        self._digested = (brief_rules, digest_of(brief_rules))
+        self.rules, self._speech_key = rules, blake2b(b"said", key=pepper, digest_size=32).digest()
+        self.use_rules(brief_rules)
+        self._digested = (self.brief_rules, digest_of(self.brief_rules))
         self.decoded, self.histories = RecentBodies(), RecentHistories()
         self.behind, self.pace = WorkBehind(), Pace()
         self.connection, self.functions = connection, functions
@@ -136,6 +140,10 @@ class Store:
         """
         if self.sealing is not None:
             await open_tenant_keys(self.connection, self.sealing, tenants)
+
+    def use_rules(self, rules: BriefRules) -> None:
+        """Make briefs by these rules from now on. The ids of candidates are keyed by the store."""
+        self.brief_rules = msgspec.structs.replace(rules, speech_key=self._speech_key)
 
     def rules_digest(self) -> bytes:
         """A hash of the rules' configuration: packs and declarations of sources."""

@@ -20,6 +20,7 @@ from .repositories.tenant.callback_records import CallbackRecords
 from .repositories.tenant.control_sweep import ControlSweep
 from .repositories.tenant.erasure_records import ErasureRecords
 from .repositories.tenant.handoff_records import HandoffRecords
+from .repositories.tenant.ledger_records import LedgerRecords
 from .repositories.tenant.quarantine_records import QuarantineRecords
 from .repositories.tenant.source_records import SourceRecords
 from .repositories.tenant.subscription_records import SubscriptionRecords
@@ -82,6 +83,11 @@ class TenantStore:
     @cached_property
     def callbacks(self) -> CallbackRecords:
         return CallbackRecords(self.control)
+
+    @cached_property
+    def ledger(self) -> LedgerRecords:
+        """Promises and complaints."""
+        return LedgerRecords(self.control)
 
     @cached_property
     def subscriptions(self) -> SubscriptionRecords:

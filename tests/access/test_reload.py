@@ -90,6 +90,27 @@ async def test_tenants_tokens_and_sources_are_added_while_streams_stay(valkey: s
             assert (await asyncio.wait_for(events.get(), 20))[0] == "handoff.requested"
 
 
+async def test_completeness_follows_the_sources(valkey: str) -> None:
+    async with reloadable(valkey) as (callers, file):
+        await callers.record("hello")
+        source = {
+            "name": f"late-{callers.tenant}",
+            "adapter": "web.segment",
+            "tenant": callers.tenant,
+            "secrets": [SECRET],
+            "trust": "server",
+        }
+        tokens = [msgspec.to_builtins(it) for it in file.chosen.tokens]
+        file.change(tokens=tokens, sources=[*file.chosen.sources, source])
+        await reload(callers)
+        found = await callers.ok("POST", "/v1/context", {"identities": ["user:anna"]})
+        assert source["name"] in {it["name"] for it in found["completeness"]["sources"]}
+        file.change(tokens=tokens, sources=[])
+        await reload(callers)
+        found = await callers.ok("POST", "/v1/context", {"identities": ["user:anna"]})
+        assert source["name"] not in {it["name"] for it in found["completeness"]["sources"]}
+
+
 async def test_patterns_of_what_is_masked_are_replaced(valkey: str) -> None:
     async with reloadable(valkey) as (callers, file):
         await callers.record("before", text="LC12345678")

@@ -35,6 +35,10 @@ BODIES: dict[str, Any] = {
     "requestCallback": {"phone": "+358401234567", "customer_id": "{customer}"},
     "rescheduleCallback": {"due": "2031-01-01T00:00:00Z"},
     "cancelCallback": {},
+    "confirmPromise": {"reason": "x"},
+    "dismissPromise": {"reason": "x"},
+    "confirmComplaint": {"reason": "x"},
+    "dismissComplaint": {"reason": "x"},
     "createLink": {"identity": "user:eve", "reason": "x"},
     "withdrawLink": {"reason": "x"},
     "splitCustomer": {"identities": ["user:anna"], "reason": "x"},
@@ -72,6 +76,8 @@ async def planted(callers: Callers) -> dict[str, str]:
     """Resources of the queue `hr`, by the name of the parameter and the first part of the path."""
     texts = {"text": CANARY, "thread": CANARY}
     stored = await callers.record("secret", **texts)
+    promised = await callers.record("promise", type="promise.made", **texts)
+    complained = await callers.record("complaint", type="complaint.opened", **texts)
     handoff = await callers.hand_over("user:anna", "hr", CANARY, context=CANARY)
     callback = await callers.ok(
         "POST", "/v1/callbacks", {"phone": "+358401234567", "identity": "user:anna", "reason": CANARY}
@@ -97,6 +103,8 @@ async def planted(callers: Callers) -> dict[str, str]:
         "webhooks": hook["id"],
         "tokens": key["id"],
         "link": linked["id"],
+        "promise": promised["ids"][0],
+        "complaint": complained["ids"][0],
         "quarantine": "00",
         "queues": "hr",
         "agents": "victim",
@@ -110,7 +118,9 @@ def _in(tenant: str) -> dict[str, str]:
 def path_of(operation: Operation, ids: dict[str, str]) -> str:
     kind = operation.path.split("/")[2]
     path = operation.path.replace("{id}", ids.get(kind, "x")).replace("{name}", ids.get(kind, "x"))
-    return path.replace("{link}", ids["link"]) + QUERIES.get(operation.id, "")
+    for name in ("link", "promise", "complaint"):
+        path = path.replace(f"{{{name}}}", ids.get(name, "x"))
+    return path + QUERIES.get(operation.id, "")
 
 
 def body_of(operation: Operation, ids: dict[str, str]) -> Any:

@@ -26,10 +26,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handoff.adapter.contract import Adapter, InboundRequest, Outcome, Parsed
+from handoff.adapter.contract import Adapter, InboundRequest, MentionReader, Outcome, Parsed
 from handoff.domain.clock import format_time, parse_time
 from handoff.domain.errors import (
     ConfigurationError,
+    HandoffError,
     InvalidPayload,
     NotFound,
     PayloadTooLarge,
@@ -204,6 +205,14 @@ class AdapterContract:
             again = msgspec.structs.replace(one, raw=bad.item, body=bad.item, query=())
             assert [other.code for other in adapter.parse(again).malformed] == [bad.code]
 
+    def test_the_customer_is_named_also_without_parsing(self, fixture_path: Path) -> None:
+        adapter, one = self.built_for(fixture_path), fixture_request(fixture_path)
+        assert isinstance(adapter, MentionReader)
+        named = adapter.mentions(one)
+        for made in adapter.parse(one).touchpoints:
+            thread = (made.thread_space or made.id_space, made.thread)
+            assert made.home.identity in named.identities or thread in named.threads or not named.complete
+
     def test_an_answer_is_a_success(self, fixture_path: Path) -> None:
         adapter = self.built_for(fixture_path)
         assert 200 <= adapter.answer(fixture_request(fixture_path), Outcome(accepted=1)).status < 300
@@ -274,6 +283,9 @@ def survive(adapter: Adapter, one: InboundRequest) -> Parsed | None:
         made = None
     with suppress(SignatureRefused):
         adapter.verify(one)
+    if isinstance(adapter, MentionReader):
+        with suppress(HandoffError):
+            adapter.mentions(one)
     adapter.answer(one, Outcome())
     for touchpoint in made.touchpoints if made else ():
         assert len(msgspec.msgpack.encode(touchpoint)) <= MAX_TOUCHPOINT_BYTES

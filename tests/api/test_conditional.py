@@ -11,7 +11,7 @@ import pytest
 
 from handoff.api.handlers.context_cache import ContextCache
 from handoff.domain.errors import StoreUnavailable
-from handoff.services.context.completeness import Completeness
+from handoff.services.context.completeness import Assessment
 from handoff.services.context.validation import Validator
 from handoff.store.reads import prepare
 from tests.reads import CountingMonitor, NoValidation
@@ -95,7 +95,7 @@ class FailsOnce(CountingMonitor):
 
     when: asyncio.Event
 
-    async def completeness(self, tenant: str, **given: Any) -> Completeness:
+    async def completeness(self, tenant: str, **given: Any) -> Assessment:
         if not self.assembled:
             self.assembled += 1
             async with asyncio.timeout(10):

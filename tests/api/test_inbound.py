@@ -96,7 +96,7 @@ async def test_an_invalid_item_does_not_affect_its_batch(api: Api) -> None:
 
 async def test_quarantined_items_lower_completeness_until_they_are_gone(api: Api) -> None:
     await api.record("open", occurred_at="2026-11-20T10:00:00Z")
-    await send(api, {"type": "track"})
+    await send(api, {"type": "track", "userId": "anna"})
     completeness = (await api.context())["completeness"]
     assert completeness["state"] == "degraded"
     assert completeness["sources"][0]["quarantined"] == 1

@@ -70,6 +70,18 @@ class AgentTab:
     def entry(self, text: str) -> Locator:
         return self.context.locator(".entry", has_text=text)
 
+    async def share_of_lines_in_view(self) -> float:
+        """How much of the brief is on the screen before anything scrolls."""
+        shown: list[bool] = await self.context.locator(".why .line, .brief .line").evaluate_all(
+            """(all) => all.map((it) => {
+              const { top, bottom, width } = it.getBoundingClientRect();
+              const column = it.closest(".left").getBoundingClientRect();
+              return width > 0 && top >= 0 && bottom <= Math.min(innerHeight, column.bottom);
+            })"""
+        )
+        assert len(shown) >= 8
+        return sum(shown) / len(shown)
+
     async def wait_until_live(self, element: str = "handoff-context") -> None:
         await self.page.locator(f"{element} .connection[data-state=live]").wait_for()
 

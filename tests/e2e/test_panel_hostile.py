@@ -79,7 +79,7 @@ async def test_no_field_becomes_markup_script_or_request(backend: Backend) -> No
     await expect(story.locator(".entry")).to_have_count(len(TYPES) + 1)
     for details in await story.locator(".entry details").all():
         await details.evaluate("(it) => { it.open = true; }")
-    await story.get_by_role("button", name="What has changed?").click()
+    await story.get_by_role("button", name="Changes since the handoff").click()
     found = await tab.page.evaluate(
         """() => {
           const roots = [...document.querySelectorAll('handoff-context, handoff-queue')]

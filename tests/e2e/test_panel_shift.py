@@ -142,6 +142,7 @@ async def test_waiting_ends_with_the_handoff(backend: Backend) -> None:
     await expect(why).to_contain_text("Waiting for")
     await tab.context.get_by_role("button", name="Accept").click()
     await tab.context.get_by_role("button", name="Complete").click()
+    await tab.page.keyboard.press("Enter")
     await expect(tab.context.locator(".notice")).to_have_text("Completed.")
     await expect(why).not_to_contain_text("Waiting")
     await expect(tab.context.locator(".handoff-line")).not_to_contain_text("waiting")
@@ -163,6 +164,7 @@ async def test_a_look_at_the_context_does_not_undo_the_agents_next_move(backend:
     await tab.page.goto(f"{backend.url}/panel/#token={token}&handoff={id_}")
     await tab.context.get_by_role("button", name="Accept").click()
     await tab.context.get_by_role("button", name="Complete").click()
+    await tab.page.keyboard.press("Enter")
     await expect(tab.context.locator(".notice")).to_have_text("Completed.")
     assert (await backend.call("GET", f"/v1/handoffs/{id_}"))["state"] == "completed"
 
@@ -211,8 +213,9 @@ async def test_cards_open_on_click_and_on_enter_and_keep_the_focus(backend: Back
     await expect(tab.entry("text of of user:anna")).to_be_visible()
     await expect(cards.nth(0)).to_be_focused()
     await tab.page.keyboard.press("d")
-    await expect(cards.nth(0).get_by_role("textbox")).to_be_focused()
+    await expect(tab.queue.get_by_role("textbox", name="Reason")).to_be_focused()
     await tab.page.keyboard.press("Escape")
+    await expect(cards.nth(0)).to_be_focused()
     await cards.nth(1).locator(".card-why").click()
     await expect(tab.entry("text of of user:bertta")).to_be_visible()
     await expect(cards.nth(1)).to_have_attribute("aria-current", "true")

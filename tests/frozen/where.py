@@ -22,6 +22,7 @@ from handoff.domain.conversation import ConversationState
 from handoff.domain.evidence import EvidenceClass, Statement
 from handoff.domain.handoff import Action, Fallback, Handoff, Hop, Party, SnapshotRef, State, Step
 from handoff.domain.identity import Assurance, Identity
+from handoff.domain.ledger.entry import Alarm, EntryState, LedgerEntry
 from handoff.domain.touchpoint import CHANNELS, TYPES, Direction, Visibility
 from handoff.services.access.api_keys import ApiKey
 from handoff.services.access.principal import SCOPES
@@ -57,6 +58,7 @@ STORED_RECORDS: dict[str, Any] = {
     "handoff.snapshot": SnapshotRef,
     "chain": Chain,
     "callback": Callback,
+    "ledger entry": LedgerEntry,
     "erasure": Erasure,
     "subscription": Subscription,
     "subscription.wishes": SubscriptionSpec,
@@ -80,6 +82,8 @@ STORED_ROWS: dict[str, Any] = {"body": body.Body, "identity": Identity}
 ENUMERATIONS: dict[str, type[Enum]] = {
     "handoff state": State,
     "handoff action": Action,
+    "ledger state": EntryState,
+    "ledger alarm": Alarm,
     "conversation state": ConversationState,
     "assurance": Assurance,
     "direction": Direction,

@@ -13,6 +13,7 @@ from handoff.domain.identity import parse_identity
 from handoff.services.privacy.settings import PrivacySettings
 from tests import serving
 from tests.api.conftest import Api, settings_for
+from tests.api.test_inbound import send, track
 from tests.conftest import fresh_tenant
 
 from .conftest import erase, everything
@@ -160,3 +161,23 @@ async def test_checkpoints_of_the_customer_are_gone(api: Api) -> None:
     await erase(api, customer, identity=f"phone:{PHONE}")
     for home in homes:
         assert await store.connection.call(b"EXISTS", store.keys.checkpoint(home)) == 0
+
+
+async def test_an_erasure_leaves_no_hash_of_the_person_beside_quarantined_items(api: Api) -> None:
+    hashes, session = api.server.store.hashes(api.tenant), {"context": {"sessionId": 77}}
+    mail = {"type": "email", "value": EMAIL, "assurance": "verified"}
+    await api.record("m1", identities=["user:k-77412", mail])
+    await send(api, track("1", userId="k-77412", **session))
+    escaped = EMAIL.replace("@", "\\u0040")  # which a search for the address does not find
+    await send(api, raw=b'{"batch": [{"traits": {"email": "%s"}}' % escaped.encode())
+    await send(api, {"type": "track", **session})
+    assert (await api.ok("GET", "/v1/quarantine"))["total"] == 2
+    people = [hashes.identity(parse_identity(it)) for it in ("user:k-77412", f"email:{EMAIL}")]
+    named = [b"h" + it[:8] for it in (*people, hashes.thread("segment", "77"))]
+    before = b"\0".join(await everything(api))
+    assert [it in before for it in named] == [False, True, True]
+    await erase(api, await customer_of(api, "user:k-77412"))
+    after = b"\0".join(await everything(api))
+    assert not any(it in after for it in named)
+    (left,) = (await api.ok("GET", "/v1/quarantine"))["items"]  # it names only the session
+    assert left["code"] == "missing_event"

@@ -13,13 +13,14 @@ from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
 from handoff.domain.touchpoint import Participant
 from handoff.services.context.assembly import assemble
-from handoff.services.context.completeness import Monitor
+from handoff.services.context.completeness import Concern, Monitor, SourceFacts
 from handoff.services.context.views import ContextSelection
 from handoff.services.customers.lookup import find
 from handoff.services.timeline.recording import record
 from handoff.store.connection import Connection
 from handoff.store.keys import ControlKeys, Keys
 from handoff.store.repositories.outbox import is_quiet, names_others, read_entries, read_reference
+from handoff.store.repositories.tenant.quarantine_records import QuarantineBounds, QuarantineItem
 from handoff.store.server.valkey_conf import MODEL_SETTINGS
 from handoff.store.store import Store
 from tests.conftest import opened
@@ -234,6 +235,24 @@ async def test_round_trips_of_a_context(own_store: Store, tenant: str) -> None:
     monitor = Monitor(own_store, [])
     assembled = assemble(own_store, monitor, tenant, found, wanted=ContextSelection(), now=NOON)
     assert await trips(own_store, assembled) == 5
+
+
+async def test_only_a_quarantine_with_items_costs_a_context_a_round_trip(
+    own_store: Store, tenant: str
+) -> None:
+    await record_all(own_store, tenant, [touchpoint("1", "user:anna")])
+    concern = Concern(hashes=[own_store.hashes(tenant).identity(handle("user:anna").identity)])
+    facts = [
+        SourceFacts(name=name, tenant=tenant, secret=True, expected_every_s=None, channel="web")
+        for name in ("shop", "other", "third")
+    ]
+    monitor = Monitor(own_store, facts)
+    assert await trips(own_store, monitor.completeness(tenant, concern=concern, now=NOON)) == 1
+    kept = QuarantineItem(b"i" * 16, NOON, b"record", named=concern.hashes)
+    await own_store.of(tenant).quarantine.keep("shop", [kept], QuarantineBounds(items=9, bytes=9_000_000))
+    assert await trips(own_store, monitor.completeness(tenant, concern=concern, now=NOON)) == 2
+    found = (await monitor.completeness(tenant, concern=concern, now=NOON)).completeness.sources
+    assert [it.quarantined for it in found] == [1, 0, 0]
 
 
 async def test_round_trips_of_a_timeline_page(own_store: Store, tenant: str) -> None:

@@ -21,6 +21,7 @@ from handoff.services.events.payloads import (
     EventEnvelope,
     HandoffData,
     HandoffUndelivered,
+    PromiseAlarm,
     TouchpointData,
     Unviewed,
     WebhookDead,
@@ -82,6 +83,7 @@ _OTHERS = (
     EventKind("webhook.disabled", (WebhookDisabled,), "A subscription was disabled."),
     EventKind("webhook.test", (WebhookTest,), "A requested test message."),
     EventKind("customer.erased", (CustomerErased,), "A customer was erased: delete what you keep of them."),
+    EventKind("promise.due_soon", (PromiseAlarm,), "Four fifths of the time of a promise have passed."),
     EventKind("operator.clock_jumped", (ClockJumped,), "The store's clock jumped."),
 )
 
@@ -90,6 +92,9 @@ def _touchpoint(type_: str) -> EventKind:
     if type_ == "context.changed":
         text = "The context of an owned handoff changed; or a touchpoint of this type was stored."
         return EventKind(type_, (ContextChanged, TouchpointData), text)
+    if type_ == "promise.broken":
+        text = "A promise was due and nothing proves that it was kept; or such a touchpoint was stored."
+        return EventKind(type_, (PromiseAlarm, TouchpointData), text)
     return EventKind(type_, (TouchpointData,), "A touchpoint of this type was stored.")
 
 

@@ -37,7 +37,13 @@ HOPS: Schema = {
 }
 
 WISH: Schema = {"channel": TEXT, "at": TIME, "words": TEXT, "matter": COUNT}
+REFERENCES: Schema = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"name": TEXT, "value": TEXT}, "required": ["name", "value"]},
+}
+
 WISH_MORE: Schema = {
+    "references": REFERENCES,
     "files": TEXTS,
     "question": TEXT,
     "nudges": COUNT,
@@ -143,7 +149,8 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         section="wants",
         meaning="The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, "
         "`late` marks words that arrived after the answer, `corrected` has numbers in them that the customer "
-        "corrected later.",
+        "corrected later. The first line of a matter has its numbers as `references`; the `name` of each is "
+        "the sender's, and may be empty.",
         template="On {channel}: “{words}”",
         params=WISH,
         optional={**WISH_MORE, "subject": TEXT},
@@ -313,6 +320,8 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
             "due": {"anyOf": [TIME, {"type": "null"}]},
             "state": values("candidate"),
             "promised_by": TEXT,
+            "act": values("call", "write", "refund", "send", "visit", "other"),
+            "due_rule": {"anyOf": [TEXT, {"type": "null"}]},
         },
     ),
     "fact": BriefCode(

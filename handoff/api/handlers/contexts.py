@@ -249,7 +249,7 @@ def _shown(view: ContextView) -> tuple[str, ...]:
 async def _cached(site: AppContext, tenant: str, key: Hashable, now: Micros) -> CachedContext | None:
     """The cached context, if it is still valid."""
     kept = site.recent.get(key)
-    if kept and await is_still(site.store, site.monitor, tenant, kept.basis, now):
+    if kept and await is_still(site.store, site.monitor, kept.basis, now):
         return kept
     return None
 

@@ -25,6 +25,7 @@ from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import Summariser
 from handoff.services.events.feed import Hub
 from handoff.services.handoffs.lifecycle import Handoffs
+from handoff.services.ledger.settling import LedgerRules
 from handoff.services.metrics import Measures
 from handoff.services.privacy.journal import Journal
 from handoff.services.privacy.settings import PrivacySettings
@@ -68,6 +69,7 @@ class AppContext(Struct, kw_only=True, eq=False):
     """The reason why the server is not ready, or None."""
     handoffs: Handoffs
     hub: Hub
+    ledger: LedgerRules = field(default_factory=LedgerRules)
     reload: Callable[[], Awaitable[Reloaded]] | None = None
     """Reads the configuration again; None if the server was not started from one."""
     configuration: Callable[[str | None], dict[str, Any]] = lambda _tenant: {}

@@ -7,12 +7,15 @@ from types import MappingProxyType
 PROBLEM_CODES = MappingProxyType(
     {
         "all_rejected": "No touchpoint of the batch was stored; `rejected` has a reason for each.",
+        "already_confirmed": "The candidate was confirmed before; see `current`.",
+        "already_dismissed": "The candidate was dismissed before; see `current`.",
         "ambiguous_identity": "Several customers match the identity: name one person.",
         "audit_off": "The server keeps no audit trail.",
         "audit_unavailable": "The audit trail cannot be written: send the same request again later.",
         "bad_request": "The request is not valid HTTP.",
         "blocked_identity": "The only identity is a placeholder that many senders use.",
         "busy_callback": "Other requests are changing the callback: send the same request again.",
+        "busy_ledger": "Other requests are changing the customer's promises: send the same request again.",
         "busy_conversation": "Other requests are changing the conversation: send the same request again.",
         "busy_webhook": "Other requests are changing the subscription: send the same request again.",
         "configured": "The resource is part of the configuration: change it there.",

@@ -47,7 +47,9 @@ def _handoff_stream(
         tag=TAG,
         summary=f"Stream the handoffs of {whose}",
         text="Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` "
-        f"is the type, such as `handoff.requested`, and its data is the handoff. {LISTED} {ENDS}",
+        "is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents "
+        "also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. "
+        f"{LISTED} {ENDS}",
         queues=True,
         customers=True,
         scopes=("handoffs:read",),

@@ -1,4 +1,4 @@
-"""`/panel/` and `/panel/ops/`: the pages of agents and of operators, static files of this package.
+"""`/panel/` and `/panel/ops/`: the pages of agents and of operators, static files of this package, and icons.
 
 The server reads every file at start, compresses it on the first request, and answers with ETags. The page
 runs only scripts of this server, creates no markup from text (Trusted Types without a policy), and may be
@@ -23,7 +23,10 @@ from handoff.api.http.cors import check_origin
 from handoff.domain.errors import NotFound
 from handoff.domain.text.urls import split_url
 
+from .icons import icons_file
+
 PAGE = "index.html"
+ICONS_FILE = "icons.json"
 OPS = "ops"
 OPS_PAGE = f"{OPS}/index.html"
 _MEDIA = {
@@ -78,7 +81,8 @@ def make_panel(origins: Sequence[str], sign_in_url: str | None = None) -> Panel:
     `sign_in_url` is where agents without a session get one.
     """
     filled = {_ORIGINS: " ".join(origins), _SIGN_IN: sign_in_url or ""}
-    assets = {name: _asset(name, body, filled) for name, body in _read(files("handoff") / "panel", "")}
+    contents = {**dict(_read(files("handoff") / "panel", "")), ICONS_FILE: icons_file()}
+    assets = {name: _asset(name, body, filled) for name, body in contents.items()}
     framed_by_desktops = " ".join(("'self'", *origins))
     return Panel(
         assets=assets,

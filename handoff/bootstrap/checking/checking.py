@@ -154,6 +154,8 @@ class _ConfigurationCheck:
             ("policies", "*", "tenant"): tenants,
             ("redaction", "*", "tenant"): tenants,
             ("privacy", "masking", "*", "tenant"): tenants,
+            ("promises", "agents_confirm", "*"): tenants,
+            ("promises", "proofs", "*", "tenant"): tenants,
             ("retention", "*", "tenant"): tenants,
             ("retention", "*", "channels", "*"): channels,
             ("retention", "*", "types", "*"): frozenset(CLASSES),

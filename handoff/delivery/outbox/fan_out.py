@@ -9,7 +9,8 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import TOUCHPOINT
-from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, type_name
+from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, type_code, type_name
+from handoff.domain.brief.sections.decided import DECIDING
 from handoff.domain.clock import parse_time
 from handoff.domain.errors import NotFound, Restricted
 from handoff.domain.handoff import Handoff
@@ -40,6 +41,7 @@ from handoff.store.repositories.outbox import (
     names_others,
     read_reference,
     read_tenant,
+    read_type,
 )
 from handoff.store.store import Store
 
@@ -120,7 +122,7 @@ class FanOut:
             return None
         if outbox.tenant is None:
             asks_for_nothing = is_quiet(entry.payload) or read_tenant(entry.payload) in self._quiet
-            if asks_for_nothing and not names_others(entry.payload):
+            if asks_for_nothing and not (names_others(entry.payload) or self._decides(entry.payload)):
                 return None
             return self._touchpoint(read_reference(entry.payload))
         content, recorded_at = decode_entry(entry.payload), _milliseconds(entry.id) * 1000
@@ -131,6 +133,10 @@ class FanOut:
         if self._store.unknown.met("outbox_family", content.family[:40]):
             log.warning("outbox_family_unknown")
         return None
+
+    def _decides(self, payload: bytes) -> bool:
+        """Whether the entry's touchpoint is about a promise or a complaint: the ledger follows those."""
+        return self._followers is not None and read_type(payload) in _DECIDING
 
     def _touchpoint(self, reference: Reference) -> FanOutJob | None:
         """Most touchpoints need no job, which is decided here without a round trip."""
@@ -231,6 +237,8 @@ class FanOut:
         if await self._store.deliveries(tenant).put(entry, recipients):
             self._wake(tenant)
 
+
+_DECIDING = frozenset(map(type_code, DECIDING))
 
 # Handoff events are published from the control partition, with the handoff's full state.
 _PUBLISHED_TYPES = frozenset(type_ for type_ in TYPES if not type_.startswith("handoff."))

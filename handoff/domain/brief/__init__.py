@@ -18,11 +18,22 @@ from .sections.answered import answered
 from .sections.effort import effort
 from .sections.feelings import feelings
 from .sections.known import known
+from .sections.languages import customer_language
 from .sections.promised import promised
 from .sections.tried import tried
 from .sections.wants import wants
 from .sections.why_now import why_now
-from .shapes import Brief, BriefLine, CandidateWords, EarlierHandoff, Effort, Pending, Summary, TimelineItem
+from .shapes import (
+    Brief,
+    BriefLine,
+    CandidateWords,
+    CustomerLanguage,
+    EarlierHandoff,
+    Effort,
+    Pending,
+    Summary,
+    TimelineItem,
+)
 from .state import StoryState
 from .steps import Steps, finish
 from .story import Story, read_story, reading_story
@@ -34,6 +45,7 @@ __all__ = [
     "BriefLine",
     "BriefRules",
     "CandidateWords",
+    "CustomerLanguage",
     "EarlierHandoff",
     "Effort",
     "Pending",
@@ -111,6 +123,7 @@ def writing_brief(story: Story) -> Steps[Brief]:
         feelings=kept["feelings"],
         effort=effort(story),
         left_out=_left_out(sections, story.left_out),
+        language=customer_language(story),
     )
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from handoff.domain.said import SpeechRules
+
 from .packs.pack import Packs, compile_packs
 
 
@@ -25,3 +27,13 @@ class BriefRules(Struct, frozen=True, kw_only=True):
 
     packs: Packs = field(default_factory=lambda: compile_packs(()))
     sources: Mapping[str, SourceRules] = field(default_factory=dict)
+    time_zone: str = "UTC"
+    """Of customers whose zone is not known."""
+    day_ends: int = 17 * 60
+    """When the business day ends, in minutes after midnight."""
+    speech_key: bytes = b""
+    """Keys the ids of candidates."""
+
+    def speech(self) -> SpeechRules:
+        """The rules of promises and complaints."""
+        return SpeechRules(grammars=self.packs.grammars, key=self.speech_key, day_ends=self.day_ends)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
@@ -101,6 +101,13 @@ class Summary(Struct, frozen=True, kw_only=True):
     machine_made: bool = True
 
 
+class CustomerLanguage(Struct, frozen=True, kw_only=True):
+    """The customer's language: `stated` by a trait, or `recognised` in what they wrote."""
+
+    language: str
+    source: Literal["stated", "recognised"]
+
+
 class Brief(Struct, frozen=True, kw_only=True):
     """The sections in the order in which they are of use; `left_out` counts the lines of each
     section that did not fit."""
@@ -114,6 +121,7 @@ class Brief(Struct, frozen=True, kw_only=True):
     feelings: tuple[BriefLine, ...]
     effort: Effort
     left_out: dict[str, int] = field(default_factory=dict)
+    language: CustomerLanguage | None = None
     summary: Summary | None = None
 
 

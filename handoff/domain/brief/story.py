@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
@@ -50,6 +51,8 @@ class Story(Struct, kw_only=True):
     """Conversations that were resolved and not reopened."""
     candidates: Sequence[CandidateWords] = ()
     """Messages from unverified senders about the same matters."""
+    zone: ZoneInfo | None = None
+    """The customer's time zone, once somebody asked for it."""
 
     def of(self, types: Set[str]) -> Sequence[TimelineItem]:
         """The standing touchpoints of these types, oldest first."""

@@ -56,18 +56,19 @@ export class Api {
   /**
    * @param {string} path
    * @param {Record<string, string | number | undefined>} [query]
+   * @param {{keep?: boolean, headers?: Record<string, string>}} [options] `keep`: the answer, for revalidation
    */
-  async get(path, query = {}) {
+  async get(path, query = {}, { keep = true, headers = {} } = {}) {
     const params = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) if (value !== undefined) params.append(name, String(value));
     const target = params.size ? `${path}?${params}` : path;
     const cached = this.cache.get(target);
-    const response = await this.#send("GET", target, undefined, cached ? { "If-None-Match": cached.etag } : {});
+    const response = await this.#send("GET", target, undefined, { ...headers, ...(cached ? { "If-None-Match": cached.etag } : {}) });
     if (response.status === 304 && cached) return cached.value;
     const { value } = response;
     const etag = response.headers.get("ETag");
-    this.cache.delete(target);
-    if (etag) this.cache.set(target, { etag, value });
+    if (keep) this.cache.delete(target);
+    if (etag && keep) this.cache.set(target, { etag, value });
     for (const old of this.cache.keys()) if (this.cache.size > CACHED) this.cache.delete(old);
     return value;
   }
@@ -75,9 +76,10 @@ export class Api {
   /**
    * @param {string} path
    * @param {unknown} body
+   * @param {Record<string, string>} [headers]
    */
-  async post(path, body) {
-    const response = await this.#send("POST", path, JSON.stringify(body), { "Content-Type": "application/json" });
+  async post(path, body, headers = {}) {
+    const response = await this.#send("POST", path, JSON.stringify(body), { "Content-Type": "application/json", ...headers });
     return response.value;
   }
 

@@ -2,13 +2,28 @@
 /** A handoff's moves: which ones an agent may make, and making them. */
 
 import { path, Refused, TimedOut } from "./api.js";
+import { touchpointOf } from "./notes.js";
 
 /** @typedef {import("./types.js").Handoff} Handoff */
 /** @typedef {import("./api.js").Session} Session */
 
+const MAX_REASON = 2000; // characters that the server takes
 const MOVES = 3; // attempts of a move while only the version changes
 /** @type {Readonly<Record<string, string>>} the entry that each move leaves in the history */
 const RESULTS = Object.freeze({ accept: "accepted", decline: "declined", complete: "completed", release: "released" });
+const JUST_NOW_S = 60; // another agent's acceptance is shown with its age up to this
+
+/** @typedef {"accept" | "decline" | "complete" | "transfer" | "release"} Action */
+/**
+ * @typedef {object} MoveDetails what an agent adds to a move
+ * @property {string} [reason]
+ * @property {string} [wrapUp] an internal note about the result, stored before the handoff is completed
+ * @property {{queue?: string, agent?: string, channel?: string}} [to] of a transfer
+ * @property {Record<string, string>} [context] of a transfer
+ * @property {string} [key] the same for every attempt: what was sent before is not done again
+ * @property {Handoff} [seen] the handoff as the agent saw it when the words were asked for
+ * @property {(outcome: Outcome) => void} [settled] called with the outcome
+ */
 
 /** @param {Session} session @param {string} scope */
 export function may(session, scope) {
@@ -43,14 +58,14 @@ export function isListed(handoff, query) {
  * The moves that the agent may make now, the likeliest first.
  * @param {Handoff} handoff
  * @param {Session} session
- * @returns {("accept" | "decline" | "complete" | "release")[]}
+ * @returns {Action[]}
  */
 export function movesOf(handoff, session) {
   if (!may(session, "handoffs:write")) return [];
   const me = agentOf(session);
   const another = handoff.state === "offered" && handoff.to.agent && handoff.to.agent !== me;
   if (isPending(handoff)) return another ? ["accept"] : ["accept", "decline"];
-  return handoff.state === "accepted" && handoff.owner === me ? ["complete", "release"] : [];
+  return handoff.state === "accepted" && handoff.owner === me ? ["complete", "transfer", "release"] : [];
 }
 
 /** @param {import("./types.js").Party} party */
@@ -61,20 +76,48 @@ export function partyName(party) {
 /**
  * @typedef {object} Outcome
  * @property {Handoff} [handoff] its current state, even if another agent changed it first
+ * @property {Handoff} [requested] the handoff that a transfer requested
  * @property {string} message for the agent
  * @property {boolean} done
  * @property {unknown} [error] why it failed, unless another agent had accepted already
  */
 
 /**
+ * Make a move. `details` may have what the agent added to it.
  * @param {import("./api.js").Api} api
  * @param {Handoff} handoff
  * @param {string} action
- * @param {string | null} reason
+ * @param {MoveDetails | null} details
  * @param {import("../text/words.js").Words} words
  * @returns {Promise<Outcome>}
  */
-export async function move(api, handoff, action, reason, words) {
+export async function move(api, handoff, action, details, words) {
+  const outcome = await attempt(api, details?.seen ?? handoff, action, details, words);
+  details?.settled?.(outcome);
+  return outcome;
+}
+
+/**
+ * @param {import("./api.js").Api} api @param {Handoff} handoff @param {string} action
+ * @param {MoveDetails | null} details @param {import("../text/words.js").Words} words
+ * @returns {Promise<Outcome>}
+ */
+async function attempt(api, handoff, action, details, words) {
+  try {
+    if (action === "transfer") return await transfer(api, handoff, details ?? {}, words);
+    const reason = details?.wrapUp ? await keepWrapUp(api, handoff, details) : details?.reason;
+    return await change(api, handoff, action, reason, words);
+  } catch (error) {
+    return { message: reasonOf(error, words), done: false, error };
+  }
+}
+
+/**
+ * @param {import("./api.js").Api} api @param {Handoff} handoff @param {string} action
+ * @param {string | undefined} reason @param {import("../text/words.js").Words} words
+ * @returns {Promise<Outcome>}
+ */
+async function change(api, handoff, action, reason, words) {
   let version = handoff.version;
   for (let attempt = 1; ; attempt += 1) {
     const body = { version, ...(reason ? { reason } : {}) };
@@ -83,9 +126,7 @@ export async function move(api, handoff, action, reason, words) {
       return { handoff: moved, message: words.text(`done.${action}`), done: true };
     } catch (error) {
       const current = /** @type {Handoff | undefined} */ (error instanceof Refused ? error.body.current : undefined);
-      if (!(error instanceof Refused) || error.status !== 409 || !current) {
-        return { message: reasonOf(error, words), done: false, error };
-      }
+      if (!(error instanceof Refused) || error.status !== 409 || !current) throw error;
       if (isDone(current, handoff, action, await ownName(api))) {
         return { handoff: current, message: words.text(`done.${action}`), done: true };
       }
@@ -95,6 +136,46 @@ export async function move(api, handoff, action, reason, words) {
       version = current.version;
     }
   }
+}
+
+/**
+ * Request a handoff of the same conversation. The agent stays its owner until somebody accepts it.
+ * @param {import("./api.js").Api} api @param {Handoff} handoff
+ * @param {MoveDetails} details @param {import("../text/words.js").Words} words
+ * @returns {Promise<Outcome>}
+ */
+async function transfer(api, handoff, { to = {}, reason, context, key }, words) {
+  const channel = handoff.to.channel;
+  const body = {
+    conversation_id: handoff.conversation_id,
+    from: { agent: agentOf(await api.session()), ...(channel ? { channel } : {}) },
+    to: { ...(channel ? { channel } : {}), ...to },
+    reason,
+    ...(context && Object.keys(context).length ? { context } : {}),
+  };
+  try {
+    const requested = await api.post("/v1/handoffs", body, key ? { "Idempotency-Key": key } : {});
+    return { requested, message: words.text("done.transfer", { who: partyName(requested.to) }), done: true };
+  } catch (error) {
+    if (!(error instanceof Refused) || error.code !== "handoff_pending") throw error;
+    return { message: words.text("error.pending", { who: partyName(error.body.current.to) }), done: false, error };
+  }
+}
+
+/**
+ * Store the wrap-up as an internal note. Returns the reason to complete the handoff with instead, if the agent may
+ * not write notes or the customer is unknown.
+ * @param {import("./api.js").Api} api @param {Handoff} handoff @param {MoveDetails} details
+ * @returns {Promise<string | undefined>}
+ */
+async function keepWrapUp(api, handoff, { wrapUp = "", key }) {
+  const session = await api.session();
+  if (!may(session, "touchpoints:write") || !may(session, "context:read")) return wrapUp.slice(0, MAX_REASON);
+  const context = await api.get(path`/v1/handoffs/${handoff.id}/context`, { limit: 1, fields: "conversations" }, { keep: false });
+  if (!context.customer) return wrapUp.slice(0, MAX_REASON);
+  const id = `panel-${key ?? handoff.id}`;
+  await api.post("/v1/touchpoints", touchpointOf(context, handoff, session, { kind: "wrap_up", text: wrapUp, due: null, id }));
+  return undefined;
 }
 
 /**
@@ -151,9 +232,11 @@ export function reasonOf(error, words) {
   return words.text(error instanceof TimedOut ? "error.timeout" : "error.unreachable");
 }
 
-/** @param {Handoff} current @param {import("../text/words.js").Words} words */
-function conflictMessage(current, words) {
-  const state = words.name("handoff", current.state);
-  if (current.state === "accepted" && current.owner) return words.text("error.faster", { who: current.owner });
-  return words.text("error.changed", { state });
+/** Why a move was too late, with the next step. @param {Handoff} current @param {import("../text/words.js").Words} words */
+export function conflictMessage(current, words) {
+  const who = current.owner;
+  if (current.state !== "accepted" || !who) return words.text("error.changed", { state: words.name("handoff", current.state) });
+  const accepted = current.history.findLast((it) => it.state === "accepted");
+  const count = Math.round((Date.now() - Date.parse(accepted?.at ?? "")) / 1000);
+  return count >= 0 && count <= JUST_NOW_S ? words.text("error.faster", { who, count }) : words.text("error.taken", { who });
 }

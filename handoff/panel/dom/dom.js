@@ -6,17 +6,27 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Stroked shapes on a 16-pixel grid. */
-const ICONS = Object.freeze({
-  web: ["M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8Z", "M1.9 8h12.2", "M8 1.8c2 1.7 2.8 3.8 2.8 6.2S10 12.5 8 14.2C6 12.5 5.2 10.4 5.2 8S6 3.5 8 1.8Z"],
-  chat: ["M2 3h12v8H7.5L4 13.8V11H2Z"],
-  phone: ["M3.2 2.2h2.600l1 3.2-1.600 1.2a8.5 8.5 0 0 0 4.2 4.2l1.2-1.600 3.2 1v2.600c0 .7-.5 1.2-1.2 1.2C6.8 13.600 2.4 9.2 2 3.4c0-.7.5-1.2 1.2-1.2Z"],
-  email: ["M1.8 3.5h12.4v9H1.8Z", "m1.8 4 6.2 5 6.2-5"],
-  handoff: ["M2 5.5h10.5", "m10 2.8 2.700 2.700L10 8.2", "M14 10.8H3.5", "m6 8.2-2.700 2.600L6 13.5"],
-  note: ["M3 13l.6-2.8L11 2.8l2.2 2.2-7.4 7.4Z"],
-  promise: ["M4 14V2.5", "M4 3h8.5l-2 2.8 2 2.700H4"],
-  other: ["M8 4.5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7Z"],
-});
+/** @typedef {[tag: string, attributes: Record<string, string>]} Shape on a grid of 24 */
+
+/** @type {readonly Shape[]} for what has no icon of its own */
+const DOT = [["circle", { cx: "12", cy: "12", r: "5" }]];
+
+/** @type {Record<string, readonly Shape[]>} */
+let icons = {};
+
+/** @type {Promise<void> | undefined} */
+let loadingIcons;
+
+/** Load the icons, once. */
+export function loadIcons() {
+  loadingIcons ??= fetch(new URL("../icons.json", import.meta.url))
+    .then((response) => response.json())
+    .then((loaded) => {
+      icons = loaded;
+    })
+    .catch(() => undefined); // a dot for each must do
+  return loadingIcons;
+}
 
 /**
  * Create an element. Tag and attribute names come from our code; values may be untrusted.
@@ -79,15 +89,44 @@ export function handle(text) {
  */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
   svg.setAttribute("class", "icon");
-  for (const d of ICONS[/** @type {keyof typeof ICONS} */ (name)] ?? ICONS.other) {
-    const path = document.createElementNS(SVG, "path");
-    path.setAttribute("d", d);
-    svg.append(path);
+  for (const [tag, attributes] of icons[name] ?? DOT) {
+    const shape = document.createElementNS(SVG, tag);
+    for (const [key, value] of Object.entries(attributes)) shape.setAttribute(key, value);
+    svg.append(shape);
   }
   return svg;
+}
+
+/**
+ * An icon in the colour and shape of its channel.
+ * @param {string} channel
+ * @param {string} [name] of the icon, if it is not the channel's
+ */
+export function badge(channel, name = channel) {
+  return h("span", { class: "badge", "data-channel": channel, "aria-hidden": "true" }, icon(name));
+}
+
+/**
+ * Text that leads somewhere. Unlike a button's, it can be selected and copied.
+ * @param {Child} content
+ * @param {() => void} go
+ * @param {Record<string, any>} [attributes]
+ */
+export function textLink(content, go, attributes = {}) {
+  const act = (/** @type {Event} */ event) => {
+    const selected = window.getSelection();
+    if (event.type === "click" && selected && !selected.isCollapsed) return; // the end of a selection
+    go();
+  };
+  const onkeydown = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Enter" || event.target !== event.currentTarget) return;
+    event.preventDefault();
+    act(event);
+  };
+  return h("span", { role: "link", tabindex: "0", onclick: act, onkeydown, ...attributes }, content);
 }
 
 /**
@@ -100,16 +139,20 @@ export function button(label, act, attributes = {}) {
 }
 
 /**
- * The style sheet of the elements' shadow roots, loaded once.
- * @type {Promise<CSSStyleSheet> | undefined}
+ * Style sheets of the elements' shadow roots, each loaded once.
+ * @type {Map<string, Promise<CSSStyleSheet>>}
  */
-let sheet;
+const sheets = new Map();
 
-/** @returns {Promise<CSSStyleSheet>} */
-export function styles() {
-  sheet ??= (async () => {
-    const response = await fetch(new URL("../styles/elements.css", import.meta.url));
-    return new CSSStyleSheet().replace(await response.text());
-  })();
+/** @param {string} name of a file in `styles` @returns {Promise<CSSStyleSheet>} */
+export function styles(name) {
+  const sheet = sheets.get(name) ?? load(name);
+  sheets.set(name, sheet);
   return sheet;
+}
+
+/** @param {string} name */
+async function load(name) {
+  const response = await fetch(new URL(`../styles/${name}.css`, import.meta.url));
+  return new CSSStyleSheet().replace(await response.text());
 }

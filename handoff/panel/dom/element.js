@@ -5,7 +5,7 @@ import { Api } from "../data/api.js";
 import { isExpired, reasonOf } from "../data/handoffs.js";
 import { Times } from "../text/times.js";
 import { Words } from "../text/words.js";
-import { styles } from "./dom.js";
+import { loadIcons, styles } from "./dom.js";
 
 /** @typedef {{words: Words, times: Times}} Locale the agent's language and time zone */
 
@@ -24,6 +24,11 @@ export class PanelElement extends HTMLElement {
   constructor() {
     super();
     this.attachShadow({ mode: "open" });
+  }
+
+  /** The names of the element's own style sheets. @returns {string[]} */
+  get sheets() {
+    return [];
   }
 
   get root() {
@@ -99,10 +104,11 @@ export class PanelElement extends HTMLElement {
   async #begin() {
     this.stop();
     const run = this.#run;
-    const [words, sheet] = await Promise.all([Words.load(this.getAttribute("language")), styles()]);
+    const loading = Promise.all(["elements", "forms", ...this.sheets].map(styles));
+    const [words, sheets] = await Promise.all([Words.load(this.getAttribute("language")), loading, loadIcons()]);
     if (this.ended(run)) return;
     this.#locale = { words, times: new Times(words.tag, this.getAttribute("zone")) };
-    this.root.adoptedStyleSheets = [sheet];
+    this.root.adoptedStyleSheets = sheets;
     await this.start(run);
   }
 

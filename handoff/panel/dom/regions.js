@@ -37,12 +37,31 @@ export class Regions {
     const place = this.places[name];
     const root = /** @type {ShadowRoot} */ (place.getRootNode());
     const focused = /** @type {HTMLElement | null} */ (root.activeElement);
-    const label = focused && place.contains(focused) ? labelOf(focused) : null;
+    const before = focused && place.contains(focused) ? { label: labelOf(focused), at: focusable(place).indexOf(focused), link: isLink(focused) } : null;
     place.replaceChildren(...build().flat().filter(Boolean).map((it) => (it instanceof Node ? it : String(it))));
-    if (label === null) return;
-    const same = [...place.querySelectorAll("a, button, input, select, summary, [tabindex]")].find((it) => labelOf(it) === label);
-    /** @type {HTMLElement | undefined} */ (same)?.focus();
+    if (before) refocus(place, before);
   }
+}
+
+const FOCUSABLE = "a, button, input, select, textarea, summary, [tabindex]";
+
+/** @param {HTMLElement} place */
+function focusable(place) {
+  return /** @type {HTMLElement[]} */ ([...place.querySelectorAll(FOCUSABLE)]);
+}
+
+/** Focus what has the same label, else the text before it, else the place: never a button that does something else.
+ * @param {HTMLElement} place @param {{label: string | null, at: number, link: boolean}} before */
+function refocus(place, { label, at, link }) {
+  const found = focusable(place);
+  const wanted = found.find((it) => labelOf(it) === label) ?? found.findLast((it, index) => isLink(it) && (link ? index <= at : index < at));
+  if (!wanted) place.tabIndex = -1;
+  (wanted ?? place).focus({ preventScroll: true });
+}
+
+/** @param {Element} element */
+function isLink(element) {
+  return element.getAttribute("role") === "link";
 }
 
 /** @param {Element} element */

@@ -1,65 +1,82 @@
 // @ts-check
 /** The brief, rendered from its codes and params in the agent's language. */
 
-import { button, h, userText } from "../dom/dom.js";
+import { h, icon, textLink, userText } from "../dom/dom.js";
 
 /** @typedef {import("../data/types.js").Line} Line */
 /** @typedef {import("../dom/element.js").Locale} Locale */
+
+/**
+ * An agent's actions on a line. Without `report`, they may only read.
+ * @typedef {object} LineActs
+ * @property {(touchpoints: string[]) => void} jump show the evidence
+ * @property {(line: Line, verdict: "wrong" | "confirmed" | "dismissed") => void} [report]
+ * @property {(line: Line) => boolean} [mayJudge]
+ * @property {(line: Line) => boolean} [isReported]
+ */
 
 const COUNTED = Object.freeze(["attempts", "transfers", "times"]); // params that the words of a line count
 
 export const SECTIONS = ["wants", "tried", "answered", "promised", "known", "feelings"];
 
 /**
- * @param {import("../data/types.js").Brief} brief
- * @param {Locale} locale
- * @param {(touchpoints: string[]) => void} jump
- */
-export function briefSections(brief, locale, jump) {
-  const { words } = locale;
-  const shown = SECTIONS.filter((name) => /** @type {any} */ (brief)[name]?.length);
-  return shown.map((name) => {
-    /** @type {Line[]} */
-    const lines = /** @type {any} */ (brief)[name];
-    const left = brief.left_out?.[name];
-    return h(
-      "section",
-      { class: `part ${name}`, "aria-labelledby": `brief-${name}` },
-      h("h3", { id: `brief-${name}` }, words.text(`brief.${name}`)),
-      h("ul", { class: "lines" }, lines.map((it) => briefLine(it, locale, jump))),
-      left ? h("p", { class: "quiet" }, words.text("brief.left_out", { count: left })) : null,
-    );
-  });
-}
-
-/**
  * @param {Line} line
  * @param {Locale} locale
- * @param {(touchpoints: string[]) => void} jump
+ * @param {LineActs} acts
+ * @param {string} [label] the kind of the line, where its section does not name it
  */
-export function briefLine(line, locale, jump) {
+export function briefLine(line, locale, acts, label) {
   const { words } = locale;
   const proof = line.touchpoints.length;
   const repeated = repetitions(line);
+  const content = [
+    label ? h("span", { class: "kind" }, `${label}: `) : null,
+    sentence(line, locale),
+    " ",
+    line.params.state ? h("span", { class: `state ${line.params.state}` }, words.name("state", line.params.state)) : null,
+    repeated > 1 ? h("span", { class: "count" }, ` ${repeated}× `) : null,
+    unsure(line.assurance, words),
+  ];
+  const keys = new Map([["w", "wrong"], ["y", "confirmed"], ["n", "dismissed"]]);
+  const usable = line.candidate ? ["y", "n"] : ["w"];
+  const shortcuts = acts.report && acts.mayJudge?.(line) ? usable.join(" ") : null;
+  const onkeydown = (/** @type {KeyboardEvent} */ event) => {
+    const verdict = /** @type {any} */ (keys.get(event.key));
+    if (!verdict || !usable.includes(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    if (!acts.isReported?.(line) && acts.mayJudge?.(line)) acts.report?.(line, verdict);
+  };
+  const text = proof
+    ? textLink(content, () => acts.jump(line.touchpoints), {
+        class: "line-text",
+        title: words.text("brief.show", { count: proof }),
+        "aria-keyshortcuts": shortcuts,
+      })
+    : h("span", { class: "line-text" }, content);
   return h(
     "li",
-    { class: `line ${line.code}` },
+    { class: `line ${line.code}${line.assurance === "verified" ? "" : ` ${line.assurance}`}`, part: "line", ...(acts.report ? { onkeydown } : {}) },
+    text,
+    lineActs(line, locale, acts),
+  );
+}
+
+/** Buttons that report a line as wrong, or confirm or dismiss a candidate. @param {Line} line @param {Locale} locale @param {LineActs} acts */
+function lineActs(line, locale, { report, isReported, mayJudge }) {
+  if (!report || !mayJudge?.(line)) return null;
+  const { words } = locale;
+  const text = plain(line, locale);
+  if (isReported?.(line)) return h("span", { class: "line-acts" }, h("span", { class: "quiet" }, words.text("brief.reported")));
+  const act = (/** @type {string} */ key, /** @type {"wrong" | "confirmed" | "dismissed"} */ verdict, /** @type {string} */ kind) =>
     h(
-      "span",
-      { class: "line-text" },
-      sentence(line, locale),
-      " ",
-      line.params.state ? h("span", { class: `state ${line.params.state}` }, words.name("state", line.params.state)) : null,
-      repeated > 1 ? h("span", { class: "count" }, ` ${repeated}× `) : null,
-      unsure(line.assurance, words),
-    ),
-    proof
-      ? button("↓", () => jump(line.touchpoints), {
-          class: "jump",
-          "aria-label": words.text("brief.jump", { count: proof, line: plain(line, locale) }),
-          title: words.text("brief.show", { count: proof }),
-        })
-      : null,
+      "button",
+      { type: "button", class: kind, "aria-label": words.text(`${key}.this`, { line: text }), title: words.text(`${key}.why`), onclick: () => report(line, verdict) },
+      verdict === "wrong" ? icon("wrong") : words.text(key),
+    );
+  return h(
+    "span",
+    { class: "line-acts" },
+    line.candidate ? [act("brief.confirm", "confirmed", "confirm"), act("brief.dismiss", "dismissed", "dismiss")] : act("brief.wrong", "wrong", "wrong"),
   );
 }
 
@@ -87,11 +104,12 @@ export function plain(line, locale) {
 }
 
 /**
+ * A line in the agent's language.
  * @param {Line} line
  * @param {Locale} locale
  * @returns {(Node | string)[]}
  */
-function sentence(line, locale) {
+export function sentence(line, locale) {
   const { words, times } = locale;
   const key = form(line, words);
   if (!key) return [userText(line.text)];

@@ -1,8 +1,9 @@
 // @ts-check
 /** Compare a handoff's snapshot with the current context: touchpoints, brief and identities. */
 
+import { path } from "../data/api.js";
 import { briefLine, plain, SECTIONS } from "./brief.js";
-import { button, h, handle, userText } from "../dom/dom.js";
+import { button, h, handle, textLink, userText } from "../dom/dom.js";
 
 /** @typedef {import("../data/types.js").Touchpoint} Touchpoint */
 /** @typedef {import("../data/types.js").Handoff} Handoff */
@@ -81,6 +82,54 @@ export function changedIdentities(snapshot, context) {
   return changes.filter((it) => it.then?.assurance !== it.now?.assurance);
 }
 
+/** The comparison that an agent has opened, if any. */
+export class SnapshotComparison {
+  /** @type {any} */ #snapshot = null;
+
+  get isOpen() {
+    return this.#snapshot !== null;
+  }
+
+  close() {
+    this.#snapshot = null;
+  }
+
+  /** Open it, or close it. @param {import("../data/api.js").Api} api @param {Handoff} handoff @param {import("./history.js").CustomerHistory | null} history */
+  async toggle(api, handoff, history) {
+    if (!this.#snapshot) {
+      this.#snapshot = await api.get(path`/v1/handoffs/${handoff.id}/snapshot`);
+      return;
+    }
+    this.close();
+    history?.only(null);
+  }
+
+  /**
+   * @param {import("../dom/regions.js").Regions} regions `compare`
+   * @param {Context} context
+   * @param {Handoff | null} handoff
+   * @param {import("./history.js").CustomerHistory} history
+   * @param {Locale} locale
+   */
+  show(regions, context, handoff, history, locale) {
+    const snapshot = this.#snapshot;
+    if (!snapshot || !handoff) {
+      regions.show("compare", null, () => []);
+      return;
+    }
+    const news = newsSince(snapshot, handoff, history.loaded());
+    const changes = [changedLines(snapshot, context), changedIdentities(snapshot, context)];
+    regions.show("compare", [news.map((it) => it.id), handoff.snapshot, changes], () => {
+      const toggle = () => {
+        history.only(history.filters.only ? null : new Set(news.map((it) => it.id)));
+        return history.filters.only !== null;
+      };
+      const jump = (/** @type {string[]} */ ids) => history.jump(ids);
+      return [compareSection({ snapshot, context, handoff, news }, locale, jump, toggle)];
+    });
+  }
+}
+
 /**
  * @typedef {object} Comparison
  * @property {any} snapshot
@@ -108,7 +157,7 @@ export function compareSection({ snapshot, context, handoff, news }, locale, jum
     "section",
     { class: "part compare", "aria-label": words.text("compare.title") },
     h("h3", {}, words.text("compare.title")),
-    h("p", { class: "quiet" }, words.text(`compare.at.${handoff.snapshot.at}`), ` · SHA-256 ${handoff.snapshot.sha256.slice(0, 12)}…`),
+    h("p", { class: "quiet" }, words.text(`compare.at.${handoff.snapshot.at}`)),
     identities.length ? [h("h4", {}, words.text("who.identities")), h("ul", { class: "lines" }, identities.map((it) => identityChange(it, locale)))] : null,
     lines.length ? lineChanges(lines, locale, jump) : h("p", {}, words.text("compare.same")),
     h("p", {}, words.text("compare.news", { count: news.length })),
@@ -130,7 +179,7 @@ function lineChanges(changes, locale, jump) {
 /** @param {Change} change @param {Locale} locale @param {(ids: string[]) => void} jump */
 function lineChange({ then, now }, locale, jump) {
   const { words } = locale;
-  const line = briefLine(/** @type {Line} */ (now ?? then), locale, jump);
+  const line = briefLine(/** @type {Line} */ (now ?? then), locale, { jump });
   const text = line.querySelector(".line-text");
   if (!now) text?.append(" ", h("span", { class: "mark" }, words.text("compare.gone")));
   else if (!then) text?.append(" ", h("span", { class: "mark new" }, words.text("mark.new")));
@@ -162,7 +211,9 @@ function newsLine(it, { words, times }, jump) {
   return h(
     "li",
     { class: "line" },
-    h("span", { class: "line-text" }, times.element(it.occurred_at), ` ${words.name("type", it.type)} `, userText((it.text ?? it.subject ?? "").slice(0, 120))),
-    button("↓", () => jump([it.id]), { class: "jump", "aria-label": words.text("brief.show", { count: 1 }) }),
+    textLink([times.element(it.occurred_at), ` ${words.name("type", it.type)} `, userText((it.text ?? it.subject ?? "").slice(0, 120))], () => jump([it.id]), {
+      class: "line-text",
+      title: words.text("brief.show", { count: 1 }),
+    }),
   );
 }

@@ -2,7 +2,6 @@
 /** The form for notes, promises with a due time, and wrap-ups. Each becomes a touchpoint. */
 
 import { button, h } from "../dom/dom.js";
-import { agentOf } from "../data/handoffs.js";
 import { clear } from "./drafts.js";
 
 /** @typedef {import("../data/types.js").Context} Context */
@@ -97,36 +96,4 @@ export function composePart(locale, draft, summary, add) {
     }
   });
   return [h("h3", {}, words.text("compose.title")), add ? composer({ locale, draft, summary, add }) : null, h("p", { class: "moves" }, copy, copied)];
-}
-
-/**
- * The body of `POST /v1/touchpoints` for the agent's text.
- * @param {Context} context
- * @param {import("../data/types.js").Handoff | null} handoff
- * @param {import("../data/api.js").Session} session
- * @param {{kind: string, text: string, due: string | null, id: string}} given
- */
-export function touchpointOf(context, handoff, session, { kind, text, due, id }) {
-  const customer = /** @type {import("../data/types.js").Customer} */ (context.customer);
-  const order = ["user", "email", "phone"];
-  const place = (/** @type {string} */ type) => (order.includes(type) ? order.indexOf(type) : order.length);
-  const sure = (/** @type {string} */ it) => (it === "verified" ? 0 : 1);
-  const [home] = [...customer.identities].sort((one, other) => sure(one.assurance) - sure(other.assurance) || place(one.type) - place(other.type));
-  const channel = handoff?.to.channel ?? context.timeline?.touchpoints[0]?.channel ?? "chat";
-  return {
-    id,
-    channel,
-    type: kind === "promise" ? "promise.made" : "note.added",
-    occurred_at: new Date().toISOString(),
-    identities: [{ type: home.type, space: home.space, value: home.value, assurance: home.assurance }],
-    direction: kind === "promise" ? "outbound" : "internal",
-    visibility: "internal",
-    text,
-    actor: { type: "agent", id: agentOf(session), name: agentOf(session) },
-    data: {
-      ...(kind === "wrap_up" ? { kind: "wrap_up" } : {}),
-      ...(kind === "promise" ? { promise: id, due } : {}),
-      ...(handoff ? { handoff: handoff.id } : {}),
-    },
-  };
 }

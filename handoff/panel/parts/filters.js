@@ -1,5 +1,5 @@
 // @ts-check
-/** Filters of the loaded timeline: channels, kind and search text. */
+/** Filters of the loaded timeline (channels, kind and search text), and the way to a date. */
 
 import { button, h } from "../dom/dom.js";
 
@@ -15,9 +15,9 @@ export function noFilters() {
  * @param {string[]} kinds
  * @param {Filters} filters changed in place
  * @param {import("../text/words.js").Words} words
- * @param {() => void} changed
+ * @param {{changed: () => void, toDay: (day: string) => void}} acts
  */
-export function filterControls(channels, kinds, filters, words, changed) {
+export function filterControls(channels, kinds, filters, words, { changed, toDay }) {
   const chips = channels.map((name) => {
     const chip = button(
       words.name("channel", name),
@@ -42,5 +42,7 @@ export function filterControls(channels, kinds, filters, words, changed) {
     filters.search = search.value.trim().toLowerCase();
     changed();
   });
-  return [...chips, kind, search];
+  const day = h("input", { type: "date", "aria-label": words.text("filter.day"), title: words.text("filter.day") });
+  day.addEventListener("change", () => day.value && toDay(day.value));
+  return [...chips, kind, search, day];
 }

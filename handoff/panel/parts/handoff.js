@@ -3,68 +3,38 @@
 
 import { agentOf, movesOf, partyName } from "../data/handoffs.js";
 import { button, h, userText } from "../dom/dom.js";
+import { askForMove } from "./forms/moves.js";
 
 /** @typedef {import("../data/types.js").Handoff} Handoff */
 /** @typedef {import("../data/api.js").Session} Session */
 
+/** Moves that are made at once: all others ask for words first. */
+const AT_ONCE = Object.freeze(["accept"]);
+const PRIMARY = Object.freeze(["accept", "complete"]);
+
 /**
- * Buttons for the moves. Moves that need a reason ask for it inline.
+ * Buttons for the moves, the likeliest first. Moves that take words ask for them in a dialog.
  * @param {Handoff} handoff
  * @param {Session} session
  * @param {import("../text/words.js").Words} words
- * @param {(action: string, reason: string | null) => void} act
+ * @param {import("./forms/moves.js").Act} act
+ * @param {string} [who] the customer's name, for the names of the buttons
  */
-export function moveButtons(handoff, session, words, act) {
+export function moveButtons(handoff, session, words, act, who = partyName(handoff.from)) {
   const moves = movesOf(handoff, session);
   if (!moves.length) return null;
   const place = h("div", { class: "moves" });
-  const buttons = () =>
-    moves.map((action) =>
-      button(
-        words.text(`move.${action}`),
-        () => (action === "accept" || action === "complete" ? act(action, null) : ask(action)),
-        { class: action === "accept" || action === "complete" ? "strong" : "", "data-move": action },
-      ),
-    );
-  /** @param {string} action */
-  const ask = (action) => {
-    const cancel = () => {
-      place.replaceChildren(...buttons());
-      /** @type {HTMLElement | null} */ (place.querySelector(`[data-move=${action}]`))?.focus();
-    };
-    const form = reasonForm(words, words.text(`move.${action}`), (reason) => act(action, reason), cancel);
-    place.replaceChildren(form);
-    form.querySelector("input")?.focus();
+  const ask = (/** @type {string} */ action) => {
+    const root = /** @type {ShadowRoot} */ (place.getRootNode());
+    askForMove(root, { action, handoff, session, words, who, act });
   };
-  place.append(...buttons());
-  place.addEventListener("ask", (event) => ask(/** @type {CustomEvent} */ (event).detail));
+  place.append(...moves.map((action) =>
+    button(words.text(`move.${action}`), () => (AT_ONCE.includes(action) ? act(action, null) : ask(action)), {
+      class: PRIMARY.includes(action) ? "strong" : "plain",
+      "data-move": action,
+      "aria-label": words.text(`move.${action}.this`, { who }),
+    })));
   return place;
-}
-
-/**
- * @param {import("../text/words.js").Words} words
- * @param {string} label
- * @param {(reason: string) => void} done
- * @param {() => void} cancel
- */
-export function reasonForm(words, label, done, cancel) {
-  const input = h("input", { type: "text", maxlength: 500, "aria-label": words.text("move.reason"), placeholder: words.text("move.reason") });
-  const form = h(
-    "form",
-    { class: "reason" },
-    input,
-    h("button", { type: "submit", class: "strong" }, label),
-    button(words.text("move.cancel"), cancel),
-  );
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    done(input.value.trim());
-  });
-  form.addEventListener("keydown", (event) => {
-    event.stopPropagation();
-    if (event.key === "Escape") cancel();
-  });
-  return form;
 }
 
 /**
@@ -72,9 +42,10 @@ export function reasonForm(words, label, done, cancel) {
  * @param {Handoff} handoff
  * @param {Session} session
  * @param {import("../dom/element.js").Locale} locale
- * @param {(action: string, reason: string | null) => void} act
+ * @param {import("./forms/moves.js").Act} act
+ * @param {string} [who] the customer's name, for the names of the buttons
  */
-export function handoffPart(handoff, session, locale, act) {
+export function handoffPart(handoff, session, locale, act, who) {
   const { words, times } = locale;
   const mine = handoff.owner === agentOf(session);
   const owner = handoff.owner ? [" · ", words.text(mine ? "handoff.yours" : "handoff.owner", { who: handoff.owner })] : null;
@@ -90,7 +61,7 @@ export function handoffPart(handoff, session, locale, act) {
       userText(partyName(handoff.to)),
       h("span", { class: "quiet" }, owner, " · ", times.element(handoff.requested_at, "ago")),
     ),
-    moveButtons(handoff, session, words, act),
+    moveButtons(handoff, session, words, act, who),
     hops ? h("details", { class: "hops-part" }, h("summary", {}, words.text("hops.title", { count: hops })), hopList(handoff, locale)) : null,
   ];
 }

@@ -11,7 +11,8 @@ import { TimelineView, kindOf } from "./timeline.js";
 /** @typedef {import("../data/types.js").Touchpoint} Touchpoint */
 /** @typedef {import("./timeline.js").Filters} Filters */
 
-const MAX_JUMP = 20; // pages loaded to reach a touchpoint
+const LEAP = 200; // touchpoints in a page that is read on the way to an older one
+const MAX_LEAPS = 60;
 
 /**
  * @typedef {object} HistoryOptions
@@ -42,7 +43,7 @@ export class CustomerHistory {
   reset() {
     this.#pages = new Pages();
     this.filters.only = null;
-    this.view.seen = undefined;
+    this.view.reset();
   }
 
   /** @param {Context} context */
@@ -66,7 +67,7 @@ export class CustomerHistory {
     const context = /** @type {Context} */ (this.#context);
     const all = this.#pages.ordered();
     const conversations = new Map((context.conversations ?? []).map((it) => [it.id, it]));
-    const shown = this.view.show(all, conversations, this.filters);
+    const shown = this.view.show(all, conversations, this.filters, context.customer);
     this.#buildFilters(all);
     this.regions.setText("counted", shown === all.length ? "" : words.text("filter.counted", { count: shown, all: all.length }));
     const { evicted, hasOlder } = this.#pages;
@@ -100,17 +101,23 @@ export class CustomerHistory {
 
   /** @param {"older" | "newer"} direction @returns {Promise<boolean>} whether there was more */
   async #more(direction) {
+    const found = await this.#load(direction, PAGE);
+    if (found) this.show();
+    return found;
+  }
+
+  /** @param {"older" | "newer"} direction @param {number} limit @returns {Promise<boolean>} whether there was more */
+  async #load(direction, limit) {
     const pages = this.#pages;
     const customer = this.#context?.customer;
     const api = this.api();
     if (!customer || !api) return false;
     const read = (/** @type {string | null} */ cursor) =>
-      api.get(path`/v1/customers/${customer.id}/timeline`, { cursor: cursor ?? undefined, limit: PAGE });
+      api.get(path`/v1/customers/${customer.id}/timeline`, { cursor: cursor ?? undefined, limit });
     try {
       const found = await pages[direction](read);
       if (pages !== this.#pages || !found) return false;
       for (const it of found) this.view.seen?.add(it.id);
-      this.show();
       return true;
     } catch (error) {
       this.failed(error);
@@ -130,19 +137,40 @@ export class CustomerHistory {
   async jump(ids) {
     const id = ids.at(-1);
     if (!id) return;
-    if (!this.#pages.has(id) && this.#pages.evicted) this.#newest();
-    for (let pages = 0; !this.#pages.has(id) && pages < MAX_JUMP; pages += 1) if (!(await this.#more("older"))) break;
+    await this.#reach(() => this.#pages.has(id));
     if (this.view.go(id)) return;
+    this.#unfilter();
+    if (!this.view.go(id)) this.regions.setText("notice", this.locale.words.text("error.not_loaded"));
+  }
+
+  /** Jump to the newest touchpoint of a day, or of the closest day before it. @param {string} day `2026-11-21` in the agent's zone */
+  async jumpTo(day) {
+    const { times } = this.locale;
+    const oldest = () => this.#pages.ordered().at(-1);
+    await this.#reach(() => times.dayKey(oldest()?.occurred_at ?? "1970-01-01T00:00:00Z") < day);
+    this.#unfilter();
+    const id = this.view.entryOn(day) ?? oldest()?.id;
+    if (id) this.view.go(id);
+  }
+
+  /** Load older pages until something is loaded. @param {() => boolean} reached */
+  async #reach(reached) {
+    if (reached()) return;
+    if (this.#pages.evicted) this.#newest();
+    for (let leaps = 0; !reached() && leaps < MAX_LEAPS; leaps += 1) if (!(await this.#load("older", LEAP))) break;
+    this.show();
+  }
+
+  #unfilter() {
     this.filters = noFilters();
     this.regions.invalidate("filters");
     this.show();
-    if (!this.view.go(id)) this.regions.setText("notice", this.locale.words.text("error.not_loaded"));
   }
 
   /** @param {Touchpoint[]} all */
   #buildFilters(all) {
     const channels = [...new Set(all.map((it) => it.channel))].sort();
     const kinds = [...new Set(all.map((it) => kindOf(it.type)))].sort();
-    this.regions.show("filters", [channels, kinds], () => filterControls(channels, kinds, this.filters, this.locale.words, () => this.show()));
+    this.regions.show("filters", [channels, kinds], () => filterControls(channels, kinds, this.filters, this.locale.words, { changed: () => this.show(), toDay: (day) => this.jumpTo(day) }));
   }
 }

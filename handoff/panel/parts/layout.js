@@ -1,7 +1,7 @@
 // @ts-check
 /** The places of `<handoff-context>`: which there are, and where each one goes. */
 
-import { h } from "../dom/dom.js";
+import { button, h } from "../dom/dom.js";
 
 /** @param {import("../dom/element.js").Locale} locale */
 export function contextPlaces({ words }) {
@@ -10,12 +10,15 @@ export function contextPlaces({ words }) {
     notice: h("p", { class: "notice", role: "status" }),
     connection: h("p", { class: "connection", role: "status" }),
     completeness: h("div", {}),
-    who: h("section", { class: "who-part", "aria-label": words.text("who.title") }),
-    handoff: h("section", { class: "handoff-part", "aria-label": words.text("handoff.title") }),
-    why: h("section", { class: "part why", "aria-label": words.text("brief.why_now") }),
-    brief: h("div", { class: "brief" }),
+    who: h("section", { class: "who-part", part: "who", tabindex: "-1", "aria-label": words.text("who.title") }),
+    headline: h("div", {}),
+    strip: h("ul", { class: "strip", part: "strip", "aria-label": words.text("alert.title") }),
+    handoff: h("section", { class: "handoff-part", part: "handoff", "aria-label": words.text("handoff.title") }),
+    ribbon: h("nav", { class: "ribbon", part: "ribbon", "aria-label": words.text("ribbon.title") }),
+    why: h("section", { class: "part why", part: "brief-section why", "aria-label": words.text("brief.why_now") }),
+    brief: h("div", { class: "brief", part: "brief" }),
     compare: h("div", {}),
-    compose: h("section", { class: "part compose-part", "aria-label": words.text("compose.title") }),
+    compose: h("section", { class: "part compose-part", part: "compose", "aria-label": words.text("compose.title") }),
     filters: h("div", { class: "filters", role: "group", "aria-label": words.text("filter.title") }),
     counted: h("p", { class: "quiet", role: "status" }),
     newer: h("div", { class: "newer" }),
@@ -24,39 +27,38 @@ export function contextPlaces({ words }) {
 }
 
 /**
+ * The header and the actions above two columns: the brief, and the timeline.
  * @param {ReturnType<typeof contextPlaces>} places
  * @param {HTMLElement} timeline
  * @param {import("../dom/element.js").Locale} locale
  */
 export function contextLayout(places, timeline, { words }) {
   const title = words.text("timeline.title");
-  const left = h(
-    "div",
-    { class: "left" },
-    places.notice,
-    places.completeness,
-    places.who,
-    places.why,
-    places.handoff,
-    places.brief,
-    places.compare,
-    places.compose,
-  );
+  const heading = h("h3", { tabindex: "-1" }, title);
   const right = h(
     "section",
-    { class: "right", "aria-label": title },
-    h("div", { class: "timeline-head" }, h("h3", {}, title), places.connection),
+    { class: "right", part: "timeline", "aria-label": title },
+    h("div", { class: "timeline-head" }, heading),
     places.filters,
     places.counted,
     places.newer,
     timeline,
     places.rest,
   );
+  const left = h("div", { class: "left" }, places.completeness, places.why, places.brief, places.compare, places.compose);
   return h(
     "div",
     { class: "context", lang: words.language },
     places.status,
-    h("div", { class: "story", hidden: true }, left, right),
+    h(
+      "div",
+      { class: "story", hidden: true },
+      button(words.text("story.skip"), () => heading.focus(), { class: "skip" }),
+      h("header", { class: "story-head", part: "header" }, places.who, places.headline, places.strip),
+      h("div", { class: "actions", part: "actions" }, places.handoff, places.notice, places.connection),
+      places.ribbon,
+      h("div", { class: "columns" }, left, right),
+    ),
   );
 }
 

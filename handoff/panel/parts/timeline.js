@@ -1,33 +1,26 @@
 // @ts-check
 /** The timeline of all channels, newest first, grouped by day and conversation, filtered in the browser. */
 
-import { button, h, handle, icon, userText } from "../dom/dom.js";
-import { unsure } from "./brief.js";
+import { badge, h, leaves, userText } from "../dom/dom.js";
+import { entryNode, isStep } from "./entry.js";
+import { ActorNames } from "./names.js";
 
 /** @typedef {import("../data/types.js").Touchpoint} Touchpoint */
 /** @typedef {import("../data/types.js").Conversation} Conversation */
+/** @typedef {import("../data/types.js").Customer} Customer */
 /** @typedef {import("../dom/element.js").Locale} Locale */
 
-const LONG = 700; // characters shown before “Show all”
 const KINDS = Object.freeze({
   talk: ["message", "email", "call", "callback", "complaint", "survey"],
   visits: ["page", "article", "search", "form", "event", "identified"],
   notes: ["note", "promise"],
   moves: ["handoff", "context", "identity", "conversation"],
 });
-const MINOR = /^(page\.|event\.|identity\.|context\.|conversation\.|message\.(delivered|read)|handoff\.(offered|viewed))/;
 
 /** @param {string} type */
 export function kindOf(type) {
   const family = type.split(".")[0];
   return Object.entries(KINDS).find(([, families]) => families.includes(family))?.[0] ?? "talk";
-}
-
-/** @param {Touchpoint} it */
-function iconOf(it) {
-  const family = it.type.split(".")[0];
-  if (["handoff", "context", "identity", "conversation"].includes(family)) return "handoff";
-  return family === "note" || family === "promise" ? family : it.channel;
 }
 
 /** @typedef {{channels: Set<string>, kind: string, search: string, only: Set<string> | null}} Filters */
@@ -42,19 +35,63 @@ export function passes(it, filters) {
   return where.some((text) => text && String(text).toLowerCase().includes(filters.search));
 }
 
+/** @param {Filters} filters */
+function isFiltered({ channels, kind, search, only }) {
+  return Boolean(channels.size || kind || search || only);
+}
+
+/**
+ * Days, newest first, each with its conversations in the order of their newest touchpoint.
+ * @param {Touchpoint[]} touchpoints newest first
+ * @param {(at: string) => string} dayOf
+ */
+export function grouped(touchpoints, dayOf) {
+  /** @type {Map<string, Map<string, Touchpoint[]>>} */
+  const days = new Map();
+  for (const it of touchpoints) {
+    const day = dayOf(it.occurred_at);
+    const talks = days.get(day) ?? new Map();
+    const talk = talks.get(it.conversation_id) ?? [];
+    talk.push(it);
+    days.set(day, talks.set(it.conversation_id, talk));
+  }
+  return days;
+}
+
+/**
+ * Runs of steps, such as a call that rings and ends, beside single touchpoints.
+ * @param {Touchpoint[]} touchpoints
+ * @returns {Touchpoint[][]}
+ */
+export function folded(touchpoints) {
+  /** @type {Touchpoint[][]} */
+  const runs = [];
+  for (const it of touchpoints) {
+    const last = runs.at(-1);
+    if (last && isStep(it) && isStep(last[0]) && last[0].channel === it.channel) last.push(it);
+    else runs.push([it]);
+  }
+  return runs;
+}
+
+/** @typedef {{node: HTMLElement, head: HTMLElement, body: HTMLElement, signature: string, chosen: boolean | null, folds: boolean}} Box */
+/** @typedef {{touchpoint: Touchpoint, signature: string, node: HTMLElement}} Known */
+
 export class TimelineView {
-  /**
-   * @param {Locale} locale
-   */
+  /** @type {Map<string, Known>} */ #entries = new Map();
+  /** @type {Map<string, Box>} days, conversations and runs of steps */ #boxes = new Map();
+  /** @type {Map<string, string>} the run of steps that a touchpoint was shown in */ #runs = new Map();
+  /** @type {Set<string>} */ #opened = new Set();
+  /** @type {Set<string>} */ #used = new Set();
+  /** @type {HTMLElement | null} */ #found = null;
+  /** @type {HTMLElement | null} rebuilt while it had the focus */ #refocus = null;
+  /** @type {Set<string>} */ #fresh = new Set();
+  /** @type {Set<string> | undefined} ids already shown, to mark new touchpoints */ seen = undefined;
+
+  /** @param {Locale} locale */
   constructor(locale) {
     this.locale = locale;
     this.element = h("div", { class: "entries" });
-    /** @type {Map<string, {signature: string, node: HTMLElement}>} */
-    this.nodes = new Map();
-    /** @type {Set<string>} */
-    this.opened = new Set();
-    /** @type {Set<string> | undefined} ids already shown, to mark new touchpoints */
-    this.seen = undefined;
   }
 
   /**
@@ -62,197 +99,187 @@ export class TimelineView {
    * @param {Touchpoint[]} touchpoints newest first
    * @param {Map<string, Conversation>} conversations
    * @param {Filters} filters
+   * @param {Customer | null | undefined} customer
    */
-  show(touchpoints, conversations, filters) {
+  show(touchpoints, conversations, filters, customer) {
     const shown = touchpoints.filter((it) => passes(it, filters));
-    /** @type {Node[]} */
-    const wanted = [];
-    let day = "";
-    let conversation = "";
-    for (const it of shown) {
-      const itsDay = this.locale.times.dayKey(it.occurred_at);
-      if (itsDay !== day) wanted.push(this.#kept(`day ${itsDay}`, itsDay, () => this.#day(it)));
-      if (it.conversation_id !== conversation || itsDay !== day) {
-        const known = conversations.get(it.conversation_id);
-        const signature = JSON.stringify([known, it.channel]);
-        wanted.push(this.#kept(`conversation ${it.id}`, signature, () => this.#boundary(it, known)));
-      }
-      day = itsDay;
-      conversation = it.conversation_id;
-      const fresh = this.seen !== undefined && !this.seen.has(it.id);
-      wanted.push(this.#kept(it.id, JSON.stringify([it, this.opened.has(it.id), fresh]), () => this.#entry(it, fresh)));
-    }
-    this.#arrange(wanted);
+    const names = new ActorNames(this.locale.words, customer, touchpoints);
+    const unfolded = isFiltered(filters);
+    this.#used = new Set();
+    let newest = true;
+    const days = [...grouped(shown, (at) => this.locale.times.dayKey(at))].map(([key, talks]) => {
+      const day = this.#day(key, [...talks.values()][0][0]);
+      const inside = [...talks].map(([id, items]) => {
+        const talk = this.#talk(`${key} ${id}`, items, conversations.get(id), newest);
+        newest = false;
+        this.#fold(talk, unfolded);
+        arrange(talk.body, folded(items).map((run) => this.#run(run, names, unfolded)));
+        return talk.node;
+      });
+      arrange(day.body, inside);
+      return day.node;
+    });
+    arrange(this.element, days);
+    this.#refocus?.focus({ preventScroll: true });
+    this.#refocus = null;
+    this.#forget(shown);
     this.seen ??= new Set();
     for (const it of touchpoints) this.seen.add(it.id);
     return shown.length;
   }
 
-  /** @param {Node[]} wanted */
-  #arrange(wanted) {
-    const keep = new Set(wanted);
-    for (const it of [...this.element.childNodes]) if (!keep.has(it)) it.remove();
-    let place = this.element.firstChild;
-    for (const it of wanted) {
-      if (it === place) place = place.nextSibling;
-      else this.element.insertBefore(it, place);
-    }
-    for (const [key, it] of this.nodes) if (!keep.has(it.node)) this.nodes.delete(key);
+  /** Another customer, or other identities: nothing is new. */
+  reset() {
+    this.seen = undefined;
+    this.#fresh.clear();
   }
 
-  /** @param {string} key @param {string} signature @param {() => HTMLElement} build */
-  #kept(key, signature, build) {
-    const known = this.nodes.get(key);
-    if (known?.signature === signature) return known.node;
-    const node = build();
-    this.nodes.set(key, { signature, node });
-    return node;
+  /** Drop the nodes that are no longer shown. @param {Touchpoint[]} shown */
+  #forget(shown) {
+    const ids = new Set(shown.map((it) => it.id));
+    for (const id of this.#entries.keys()) if (!ids.has(id)) this.#entries.delete(id);
+    for (const id of this.#runs.keys()) if (!ids.has(id)) this.#runs.delete(id);
+    for (const key of this.#boxes.keys()) if (!this.#used.has(key)) this.#boxes.delete(key);
   }
 
-  /** Scroll to an entry and highlight it briefly. @param {string} id */
+  /**
+   * Scroll to an entry, focus it, and mark it until another one is found.
+   * @param {string} id
+   */
   go(id) {
-    const node = this.nodes.get(id)?.node;
-    if (!node) return false;
+    const node = this.#entries.get(id)?.node;
+    if (!node?.isConnected) return false;
+    for (let it = node.parentElement; it && it !== this.element; it = it.parentElement) if (it instanceof HTMLDetailsElement) it.open = true;
+    this.#found?.removeAttribute("aria-current");
+    this.#found = node;
+    node.setAttribute("aria-current", "true");
     node.scrollIntoView({ block: "center", behavior: calm() ? "auto" : "smooth" });
     node.focus({ preventScroll: true });
-    node.classList.add("found");
-    setTimeout(() => node.classList.remove("found"), 2500);
     return true;
   }
 
-  /** @param {Touchpoint} it */
-  #day(it) {
-    return h("h4", { class: "day" }, this.locale.times.day(it.occurred_at));
+  /** The newest entry of a day, or of the closest day before it. @param {string} day `2026-11-21` */
+  entryOn(day) {
+    const found = [...this.#entries.values()].filter((it) => this.locale.times.dayKey(it.touchpoint.occurred_at) <= day);
+    found.sort((one, other) => (one.touchpoint.occurred_at < other.touchpoint.occurred_at ? 1 : -1));
+    return found[0]?.touchpoint.id ?? null;
   }
 
-  /** @param {Touchpoint} it @param {Conversation | undefined} known */
-  #boundary(it, known) {
+  /** @param {string} key @param {() => Omit<Box, "signature" | "chosen">} build @returns {Box} */
+  #box(key, build) {
+    this.#used.add(key);
+    const box = this.#boxes.get(key) ?? { ...build(), signature: "", chosen: null };
+    this.#boxes.set(key, box);
+    return box;
+  }
+
+  /** @param {string} key @param {Touchpoint} it one of the day */
+  #day(key, it) {
+    return this.#box(`day ${key}`, () => {
+      const head = h("h4", {}, this.locale.times.day(it.occurred_at));
+      const body = h("div", {});
+      return { node: h("section", { class: "day", part: "day", "data-day": key }, head, body), head, body, folds: false };
+    });
+  }
+
+  /**
+   * A conversation on one day. Settled ones are folded at first, except the newest.
+   * @param {string} key @param {Touchpoint[]} items @param {Conversation | undefined} known @param {boolean} newest
+   */
+  #talk(key, items, known, newest) {
+    const box = this.#box(`talk ${key}`, () => this.#details("talk", "conversation", known?.state === "resolved" && !newest));
+    this.#head(box, [known, items.length, items[0].channel], () => this.#title(items, known));
+    return box;
+  }
+
+  /** @param {string} name @param {string} part @param {boolean} folds whether it is folded unless the agent opens it @returns {Omit<Box, "signature" | "chosen">} */
+  #details(name, part, folds) {
+    const head = h("summary", {});
+    const body = h("div", {});
+    return { node: h("details", { class: name, part }, head, body), head, body, folds };
+  }
+
+  /** @param {Box} box @param {unknown} state @param {() => import("../dom/dom.js").Child[]} build */
+  #head(box, state, build) {
+    const signature = JSON.stringify(state);
+    if (box.signature === signature) return;
+    box.signature = signature;
+    box.head.replaceChildren(...leaves(build()));
+  }
+
+  /** Open or close it, as the agent chose or as it begins. @param {Box} box @param {boolean} unfolded */
+  #fold(box, unfolded) {
+    const details = /** @type {HTMLDetailsElement} */ (box.node);
+    const wanted = unfolded || (box.chosen ?? !box.folds);
+    if (details.open !== wanted && !(details.open && box.node.contains(this.#found))) details.open = wanted;
+    if (details.dataset.listens) return;
+    details.dataset.listens = "";
+    box.head.addEventListener("click", () => { box.chosen = !details.open; });
+  }
+
+  /** @param {Touchpoint[]} items @param {Conversation | undefined} known */
+  #title(items, known) {
     const { words } = this.locale;
-    const channels = known?.channels.length ? known.channels : [it.channel];
-    return h(
-      "div",
-      { class: "boundary" },
-      h("span", { class: "boundary-name" }, channels.map((name) => words.name("channel", name)).join(" · ")),
-      known?.subject ? [" – ", userText(known.subject)] : null,
-      known ? h("span", { class: "quiet" }, ` ${words.name("conversation", known.state)}`) : null,
-      known?.owner ? h("span", { class: "quiet" }, ` · `, userText(known.owner)) : null,
-    );
-  }
-
-  /** @param {Touchpoint} it @param {boolean} fresh */
-  #entry(it, fresh) {
-    const { words, times } = this.locale;
-    const minor = MINOR.test(it.type) && !it.text;
-    const marks = this.#marks(it, fresh);
-    return h(
-      "article",
-      {
-        class: `entry ${it.direction}${minor ? " minor" : ""}${it.visibility === "internal" ? " private" : ""}`,
-        tabindex: "-1",
-        "data-id": it.id,
-        "data-channel": it.channel,
-      },
-      h("div", { class: "entry-icon" }, icon(iconOf(it))),
-      h(
-        "div",
-        { class: "entry-body" },
-        h(
-          "p",
-          { class: "entry-head" },
-          h("span", { class: "who" }, this.#who(it)),
-          h("span", { class: "what" }, words.name("type", it.type)),
-          h("span", { class: "hidden" }, words.name("channel", it.channel)),
-          marks,
-          times.element(it.occurred_at, "clock"),
-        ),
-        this.#content(it),
-      ),
-    );
-  }
-
-  /** @param {Touchpoint} it */
-  #who(it) {
-    const { words } = this.locale;
-    const actor = it.actor;
-    const type = actor ? (actor.type ?? actor.kind ?? actor.role) : null;
-    if (actor?.name) return userText(actor.name);
-    if (it.direction === "inbound") return words.text("who.customer");
-    if (actor?.id && typeof actor.id === "string" && type !== "system") return userText(actor.id);
-    if (type && words.has(`who.${type}`)) return words.text(`who.${type}`);
-    return words.text(it.direction === "internal" ? "who.internal" : "who.us");
-  }
-
-  /** @param {Touchpoint} it @param {boolean} fresh */
-  #marks(it, fresh) {
-    const { words, times } = this.locale;
-    const late = it.late
-      ? h("span", { class: "mark late", title: words.text("mark.late.why", { at: times.short(it.recorded_at) }) }, words.text("mark.late"))
-      : null;
+    const channels = known?.channels.length ? known.channels : [items[0].channel];
     return [
-      fresh ? h("span", { class: "mark new" }, words.text("mark.new")) : null,
-      late,
-      unsure(it.assurance, words),
-      it.visibility === "internal" && it.type === "note.added" ? h("span", { class: "mark" }, words.text("mark.internal")) : null,
-      it.deleted ? h("span", { class: "mark" }, words.text("mark.deleted")) : null,
-      it.amended_by && !it.deleted ? h("span", { class: "mark" }, words.text("mark.edited")) : null,
-      it.participant_of ? h("span", { class: "mark" }, words.text("mark.participant")) : null,
+      badge(channels[0]),
+      h("h5", {}, channels.map((name) => words.name("channel", name)).join(" · "), known?.subject ? [" – ", userText(known.subject)] : null),
+      known ? h("span", { class: "quiet" }, words.name("conversation", known.state)) : null,
+      known?.owner ? h("span", { class: "quiet" }, "· ", userText(known.owner)) : null,
+      h("span", { class: "quiet" }, "· ", words.text("timeline.count", { count: items.length })),
     ];
   }
 
-  /** @param {Touchpoint} it */
-  #content(it) {
-    const { words } = this.locale;
-    const title = summary(it);
-    return [
-      it.subject ? h("p", { class: "subject" }, userText(it.subject)) : null,
-      title ? h("p", { class: "detail" }, userText(title)) : null,
-      it.data.due ? h("p", { class: "detail" }, words.nodes("due", { at: this.locale.times.element(String(it.data.due), "both") })) : null,
-      it.text ? this.#text(it.id, it.text) : null,
-      it.attachments.length ? h("ul", { class: "attachments" }, it.attachments.map((file) => h("li", {}, "📎 ", userText(file.name ?? file.filename ?? file.type ?? "")))) : null,
-      this.#details(it),
-    ];
-  }
-
-  /** @param {string} id @param {string} text */
-  #text(id, text) {
-    const { words } = this.locale;
-    const long = text.length > LONG && !this.opened.has(id);
-    const shown = h("p", { class: "text", dir: "auto" }, long ? `${text.slice(0, LONG)}…` : text);
-    if (!long) return shown;
-    const more = button(words.text("text.more", { count: text.length }), () => {
-      this.opened.add(id);
-      shown.textContent = text;
-      more.remove();
-    }, { class: "more" });
-    return [shown, more];
-  }
-
-  /** The remaining fields, as the source sent them. @param {Touchpoint} it */
-  #details(it) {
+  /** One touchpoint, or the steps of a call folded. @param {Touchpoint[]} run newest first @param {ActorNames} names @param {boolean} unfolded */
+  #run(run, names, unfolded) {
+    const nodes = run.map((it) => this.#entry(it, names));
+    if (run.length < 2) return nodes[0];
     const { words, times } = this.locale;
-    const rows = [
-      [words.text("detail.identity"), handle(it.identity)],
-      [words.text("detail.source"), userText(it.source)],
-      [words.text("detail.occurred"), times.element(it.occurred_at, "both")],
-      [words.text("detail.recorded"), times.element(it.recorded_at, "both")],
-      ...Object.entries(it.data).map(([name, value]) => [userText(name), userText(typeof value === "object" ? JSON.stringify(value) : value)]),
-    ];
-    const list = h("dl", {});
-    return h(
-      "details",
-      { ontoggle: () => list.childElementCount || list.append(...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])) },
-      h("summary", { "aria-label": words.text("detail.of", { what: words.name("type", it.type), at: times.clock(it.occurred_at) }) }, "⋯"),
-      list,
-    );
+    const key = run.map((it) => this.#runs.get(it.id)).find((it) => it && !this.#used.has(it)) ?? `run ${run[0].id}`;
+    for (const it of run) this.#runs.set(it.id, key);
+    const box = this.#box(key, () => this.#details("steps", "steps", true));
+    this.#head(box, [run.length, run[0].type, run[0].occurred_at], () => [
+      h("span", {}, words.name("type", run[0].type)),
+      h("span", { class: "quiet" }, words.text("timeline.steps", { count: run.length })),
+      times.element(run[0].occurred_at, "clock"),
+    ]);
+    this.#fold(box, unfolded);
+    arrange(box.body, nodes);
+    return box.node;
+  }
+
+  /** @param {Touchpoint} it @param {ActorNames} names */
+  #entry(it, names) {
+    const known = this.#entries.get(it.id);
+    const who = names.of(it);
+    if (this.seen && !this.seen.has(it.id)) this.#fresh.add(it.id);
+    const fresh = this.#fresh.has(it.id);
+    const signature = JSON.stringify([who, this.#opened.has(it.id), fresh]);
+    if (known?.signature === signature && (known.touchpoint === it || JSON.stringify(known.touchpoint) === JSON.stringify(it))) {
+      known.touchpoint = it;
+      return known.node;
+    }
+    const node = entryNode(it, this.locale, { who, fresh, opened: this.#opened });
+    if (known && this.#found === known.node) {
+      node.setAttribute("aria-current", "true");
+      this.#found = node;
+    }
+    if (known?.node.contains(/** @type {ShadowRoot} */ (this.element.getRootNode()).activeElement)) this.#refocus = node;
+    this.#entries.set(it.id, { touchpoint: it, signature, node });
+    return node;
   }
 }
 
-/** A one-line summary from the touchpoint's data. @param {Touchpoint} it */
-function summary(it) {
-  const { data } = it;
-  const found = [data.title, data.query, data.form, data.error, data.name, data.reason, data.url, data.status];
-  const text = found.filter((value) => typeof value === "string" && value !== it.text && value !== it.subject);
-  return [...new Set(text)].slice(0, 2).join(" – ").slice(0, 300);
+/** Give a parent these children, and move none that is in its place: it would lose the focus.
+ * @param {HTMLElement} parent @param {Node[]} wanted */
+function arrange(parent, wanted) {
+  const keep = new Set(wanted);
+  for (const it of [...parent.childNodes]) if (!keep.has(it)) it.remove();
+  let place = parent.firstChild;
+  for (const it of wanted) {
+    if (it === place) place = place.nextSibling;
+    else parent.insertBefore(it, place);
+  }
 }
 
 export function calm() {

@@ -3,40 +3,17 @@
 
 import { path } from "../data/api.js";
 import { button, h, handle, userText } from "../dom/dom.js";
+import { customerName, isGenerated, place } from "./names.js";
 
 /** @typedef {import("../data/types.js").Customer} Customer */
 /** @typedef {import("../data/types.js").Candidate} Candidate */
 /** @typedef {import("../dom/element.js").Locale} Locale */
 /** @typedef {{candidate: Candidate, forecast: import("../data/types.js").Forecast, reasons: {text: string}[]}} Preview */
 
-/** @param {Customer} customer */
-export function nameOf(customer) {
-  const { traits, identities } = customer;
-  const whole = [traits.first_name ?? traits.firstName, traits.last_name ?? traits.lastName].filter(Boolean).join(" ");
-  const stated = [traits.name, traits.full_name, whole].find((it) => typeof it === "string" && it.trim());
-  const sure = [...identities].sort((one, other) => rank(other) - rank(one));
-  return stated ?? sure[0]?.value ?? customer.id;
-}
-
-/** @param {import("../data/types.js").Identity} it */
-function rank(it) {
-  const kinds = ["user", "email", "phone"];
-  return (it.assurance === "verified" ? 10 : 0) - (kinds.includes(it.type) ? kinds.indexOf(it.type) : 5);
-}
-
-/** Generated ids are long and meaningless to people: show their beginning.
+/** An identity's value. Generated ids mean nothing to people: its kind must do.
  * @param {import("../data/types.js").Identity} it */
 function shown(it) {
-  const made = place(it) === 3 && it.value.length > 16;
-  const element = handle(made ? `${it.value.slice(0, 8)}…` : it.value);
-  if (made) element.title = it.value;
-  return element;
-}
-
-/** Sort order: identities that people use come first. @param {import("../data/types.js").Identity} it */
-function place(it) {
-  const found = ["user", "email", "phone"].indexOf(it.type);
-  return found < 0 ? 3 : found;
+  return isGenerated(it.value) ? null : handle(it.value);
 }
 
 /**
@@ -60,8 +37,12 @@ export function whoPart(context, locale, open, decide) {
   const sure = context.match_assurance;
   const match = sure && sure !== "verified" ? words.text("who.match", { assurance: words.name("assurance", sure) }) : null;
   return [
-    h("h2", {}, userText(nameOf(customer)), h("span", { class: `match ${sure ?? ""}` }, match)),
-    identityList(customer, locale),
+    h(
+      "div",
+      { class: "who-line" },
+      h("h2", {}, userText(customerName(customer, words)), match ? h("span", { class: `match ${sure}` }, match) : null),
+      identityList(customer, locale),
+    ),
     customer.candidates.length ? candidateList(customer.candidates, locale, decide) : null,
     sharedList(customer, locale),
     warnings(customer, locale),
@@ -115,20 +96,29 @@ export function candidateList(candidates, { words }, decide) {
     candidates.map((it) =>
       h(
         "li",
-        {},
+        decide ? { onkeydown: byKey((yes) => decide(it, yes)) } : {},
         h("span", {}, words.nodes("who.candidate", { identity: handle(it.identity), count: it.touchpoints })),
         h("span", { class: "quiet" }, userText(it.reason)),
         decide
           ? h(
               "span",
               { class: "moves" },
-              button(words.text("who.confirm"), () => decide(it, true), { "aria-label": words.text("who.confirm.this", { identity: it.identity }) }),
-              button(words.text("who.refuse"), () => decide(it, false), { "aria-label": words.text("who.refuse.this", { identity: it.identity }) }),
+              button(words.text("who.confirm"), () => decide(it, true), { "aria-label": words.text("who.confirm.this", { identity: it.identity }), "aria-keyshortcuts": "y" }),
+              button(words.text("who.refuse"), () => decide(it, false), { "aria-label": words.text("who.refuse.this", { identity: it.identity }), "aria-keyshortcuts": "n" }),
             )
           : null,
       ),
     ),
   );
+}
+
+/** `y` and `n` while the focus is in a candidate. @param {(yes: boolean) => void} decide */
+function byKey(decide) {
+  return (/** @type {KeyboardEvent} */ event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !["y", "n"].includes(event.key)) return;
+    event.preventDefault();
+    decide(event.key === "y");
+  };
 }
 
 /** @param {Customer} customer @param {Locale} locale */

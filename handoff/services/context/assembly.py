@@ -12,13 +12,14 @@ from handoff.domain import brief as rules
 from handoff.domain.clock import Micros
 from handoff.domain.handoff import Handoff
 from handoff.domain.identity import Assurance
+from handoff.services.customers.customer import Customer
 from handoff.services.customers.lookup import LookUp
 from handoff.services.handoffs.records import handoff_view, read_chains, read_of_homes
 from handoff.store.repositories.tenant.handoff_records import HandoffRecords
 from handoff.store.store import Store
 
 from .candidates import candidate_words
-from .completeness import Completeness, Monitor
+from .completeness import Concern, Monitor
 from .extent import deleted_by_policy, late_of, left_out, shortened, timeline_view
 from .history import History, read_history
 from .person import person_view
@@ -29,6 +30,8 @@ from .story import making_conversation_views, story_of
 from .summary import Summariser
 from .validation import ReadLog, Validator
 from .views import OPTIONAL_FIELDS, ContextSelection, ContextView, LeftOut
+
+MAX_CONVERSATIONS = 50  # the newest whose quarantined deliveries are looked for, beside the open ones
 
 
 class Assembled(Struct, frozen=True):
@@ -63,7 +66,7 @@ async def assemble(
     chains = await read_chains(records, [it.id for it in read.conversations])
     handoffs = [wanted.reader.shown(it) for it in await read_of_homes(records, read.homes)]
     handoff = handoff and wanted.reader.shown(handoff)
-    completeness = await monitor.completeness(tenant, since=read.open_since, now=now)
+    assessed = await monitor.completeness(tenant, concern=_concern(customer, read), now=now)
     await _complete(store, records, read, handoff, wanted, now)
     story = await story_of(store, read, now, handoff, handoffs, wanted)
     briefed, unproved = _shows(wanted, "brief"), wanted.min_assurance is not Assurance.VERIFIED
@@ -80,13 +83,13 @@ async def assemble(
         handoffs=[handoff_view(it, read.hashes, customer.id) for it in handoffs],
         brief=await _brief(store, tenant, story, summariser if briefed else None),
         timeline=await timeline_view(store, read, wanted),
-        completeness=completeness,
+        completeness=assessed.completeness,
         left_out=left_out(read, customer, wanted),
     )
     remember(store, tenant, key, None if summariser else read.recollection, cleared)  # its thread reads it
     basis = None
     if watch and not (look_up.shared or summariser or read.has_references):  # these change by themselves
-        basis = _basis(watch, monitor, tenant, read, completeness if _shows(wanted, "completeness") else None)
+        basis = watch.basis(assessed.basis if _shows(wanted, "completeness") else None)
     view = await _with_candidates(store, tenant, look_up, _selected(view, wanted.fields), now, wanted)
     return Assembled(view, basis, partial(shortened, view, read, customer, wanted))
 
@@ -115,10 +118,15 @@ async def _with_candidates(
     return msgspec.structs.replace(view, candidates=candidates, question=look_up.question or UNSET)
 
 
-def _basis(
-    watch: ReadLog, monitor: Monitor, tenant: str, read: History, completeness: Completeness | None
-) -> Validator:
-    return watch.basis(completeness, monitor.questions(tenant, since=read.open_since))
+def _concern(customer: Customer, read: History) -> Concern:
+    conversations = read.conversations
+    chosen = conversations[:MAX_CONVERSATIONS] + [it for it in conversations[MAX_CONVERSATIONS:] if it.open]
+    return Concern(
+        since=read.open_since,
+        hashes=(*read.homes, *(it.id for it in chosen)),
+        channels=frozenset(channel for it in customer.members for _type, channel in it.counts),
+        newest=read.newest_of,
+    )
 
 
 def _shows(wanted: ContextSelection, field: str) -> bool:
@@ -136,18 +144,28 @@ async def _brief(store: Store, tenant: str, story: rules.Story, summariser: Summ
 async def _unmatched(
     store: Store, monitor: Monitor, tenant: str, look_up: LookUp, now: Micros, wanted: ContextSelection
 ) -> ContextView:
-    """The context of a look-up that matched no single customer: the candidates, and what to ask."""
+    """The context of a look-up that matched no single customer: the candidates, and what to ask.
+
+    A limited reader does not learn what is in quarantine for people whom they may not see.
+    """
+    hashes = () if wanted.reader.limited else _people_of(store, tenant, look_up)
+    assessed = await monitor.completeness(tenant, concern=Concern(hashes=hashes), now=now)
     return ContextView(
         match=look_up.match,
         match_assurance=look_up.assurance,
         as_of="",
         requested_id=look_up.requested_id,
         customer=None,
-        completeness=await monitor.completeness(tenant, since=None, now=now),
+        completeness=assessed.completeness,
         left_out=LeftOut(candidates=look_up.left_out or None),
         candidates=await summarised(store, tenant, look_up, now, wanted),
         question=look_up.question if look_up.question else UNSET,
     )
+
+
+def _people_of(store: Store, tenant: str, look_up: LookUp) -> tuple[bytes, ...]:
+    identity = store.hashes(tenant).identity
+    return (*look_up.asked, *(identity(it.identity) for it in look_up.candidates))
 
 
 def _selected(context: ContextView, fields: frozenset[str] | None) -> ContextView:

@@ -87,6 +87,18 @@ class History(Struct, kw_only=True, eq=False):
         """The start of the oldest open conversation."""
         return min((it.opened_at for it in self.conversations if it.open), default=None)
 
+    def newest_of(self, sources: frozenset[str], after: Micros | None = None) -> dict[str, Micros]:
+        """The newest touchpoint of each source, among those that are not older than `after`."""
+        found: dict[str, Micros] = {}
+        for at in range(len(self.entries)):
+            occurred_at = self.entries.occurred_at(at)
+            if len(found) == len(sources) or (after is not None and occurred_at < after):
+                break
+            source = self.entries[at].body.source
+            if source in sources:
+                found.setdefault(source, occurred_at)
+        return found
+
     def making_items(self, now: Micros) -> Steps[list[TimelineItem]]:
         """The touchpoints that a brief is made of, oldest first."""
         opened, since = self.open_since, now - BRIEF_AGE

@@ -10,7 +10,7 @@ from handoff.domain.clock import Micros, format_time
 from handoff.domain.conversation import is_system
 from handoff.domain.evidence import MAX_STRONG_NEIGHBOURS, joins
 from handoff.domain.identity import ANONYMOUS
-from handoff.services.customers.customer import Candidate, by_id
+from handoff.services.customers.customer import LinkCandidate, by_id
 from handoff.services.customers.lookup import LookUp
 from handoff.services.customers.portions import Portions, SharedPart
 from handoff.services.handoffs.records import read_of_homes
@@ -117,7 +117,7 @@ async def summarised(
 
 
 async def _summary(
-    store: Store, tenant: str, candidate: Candidate, now: Micros, wanted: ContextSelection
+    store: Store, tenant: str, candidate: LinkCandidate, now: Micros, wanted: ContextSelection
 ) -> CandidateSummary:
     customer = await by_id(store, tenant, candidate.id)
     records = {it.key: it for it in customer.members}

@@ -18,7 +18,7 @@ from handoff.domain.clock import Micros
 from handoff.store.reads import Command, Prepared, Reads, prepare
 from handoff.store.store import Store
 
-from .completeness import Completeness, Monitor, still
+from .completeness import CompletenessBasis, Monitor
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _SIZE = 16  # bytes: no two states of a customer meet by chance
@@ -38,34 +38,34 @@ class ReadLog:
         self._answers += replies
         return replies
 
-    def basis(self, completeness: Completeness | None, questions: Sequence[Command]) -> Validator:
-        """A validator of all reads so far. `completeness` is as shown, `questions` the reads behind it."""
-        shown = still(completeness) if completeness else None
+    def basis(self, completeness: CompletenessBasis | None) -> Validator:
+        """A validator of all reads so far, and of the completeness if the context shows it."""
+        questions = completeness.questions if completeness else ()
         return Validator(
-            asked=prepare((*self._questions, *(questions if completeness else ()))),
+            asked=prepare((*self._questions, *questions)),
             count=len(self._answers),
             digest=_digest(self._answers),
-            completeness=shown,
+            completeness=completeness,
         )
 
 
 class Validator(Struct, frozen=True, kw_only=True):
-    """Commands to repeat, a digest of the first `count` replies, and the completeness from the others."""
+    """Commands to repeat, a digest of the first `count` replies, and what the other replies have to give."""
 
     asked: Prepared
     count: int
     digest: bytes
-    completeness: bytes | None
+    completeness: CompletenessBasis | None
 
 
-async def is_still(store: Store, monitor: Monitor, tenant: str, basis: Validator, now: Micros) -> bool:
+async def is_still(store: Store, monitor: Monitor, basis: Validator, now: Micros) -> bool:
     """Whether a context with this validator would be the same now. One round trip."""
     answers = await store.connection.answers_to(basis.asked)
     if _digest(answers[: basis.count]) != basis.digest:
         return False
     if basis.completeness is None:
         return True
-    return monitor.still_by(tenant, answers[basis.count :], now) == basis.completeness
+    return monitor.still_by(basis.completeness, answers[basis.count :], now) == basis.completeness.still
 
 
 def _digest(answers: Sequence[Any]) -> bytes:

@@ -10,7 +10,7 @@ from handoff.domain import brief as rules
 from handoff.domain.identity import Assurance
 from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.customers.consents import ConsentView
-from handoff.services.customers.customer import Candidate
+from handoff.services.customers.customer import LinkCandidate
 from handoff.services.handoffs.records import HandoffView
 from handoff.services.timeline.views import IdentityView, TimelineView, TouchpointView
 
@@ -44,7 +44,7 @@ class CandidateView(Struct, frozen=True, kw_only=True):
     """For the likeliest candidates of an ambiguous look-up."""
 
 
-def candidate_view(candidate: Candidate, summary: CandidateSummary | UnsetType = UNSET) -> CandidateView:
+def candidate_view(candidate: LinkCandidate, summary: CandidateSummary | UnsetType = UNSET) -> CandidateView:
     return CandidateView(
         customer_id=candidate.id,
         identity=str(candidate.identity),

@@ -47,7 +47,7 @@ class Customer(Struct, frozen=True, kw_only=True):
         return [it for it in self.component.evidence if it.touches(members)]
 
 
-class Candidate(Struct, frozen=True, kw_only=True):
+class LinkCandidate(Struct, frozen=True, kw_only=True):
     """A customer who may be the one in question. Never shown as the same customer before it is confirmed."""
 
     id: str
@@ -174,7 +174,7 @@ def require_current(customer: Customer, requested_id: str) -> None:
         raise Conflict("this is a former id of the customer", code="customer_merged", current=customer.id)
 
 
-def candidates_of(store: Store, tenant: str, customer: Customer) -> list[Candidate]:
+def candidates_of(store: Store, tenant: str, customer: Customer) -> list[LinkCandidate]:
     """Customers that are claimed to be the same, or have a number that may name the same line.
 
     Each has the reason, its number of touchpoints, and the links to withdraw to refuse it.
@@ -198,7 +198,7 @@ def candidates_of(store: Store, tenant: str, customer: Customer) -> list[Candida
     for root, claims in found.items():
         key, best = max(claims, key=lambda entry: (rank(entry[1].assurance), -entry[1].recorded_at))
         candidates.append(
-            Candidate(
+            LinkCandidate(
                 id=hashes.public(CUSTOMER, root),
                 identity=records[key].identity,
                 reason=_reason(records[key].identity, best, [it for _key, it in claims]),

@@ -16,7 +16,7 @@ from handoff.store.repositories.components import walk
 from handoff.store.repositories.timelines import read_places
 from handoff.store.store import Store
 
-from .customer import MAX_CANDIDATES, Candidate, Customer, candidates_of, resolve_component
+from .customer import MAX_CANDIDATES, Customer, LinkCandidate, candidates_of, resolve_component
 from .spellings import is_spelling, spelling_evidence
 
 
@@ -78,7 +78,10 @@ async def _channels(store: Store, pieces: Iterable[Evidence]) -> dict[bytes, str
 
 
 def _explained(
-    customer: Customer, candidate: Candidate, pieces: Mapping[str, Evidence], channels: Mapping[bytes, str]
+    customer: Customer,
+    candidate: LinkCandidate,
+    pieces: Mapping[str, Evidence],
+    channels: Mapping[bytes, str],
 ) -> ExplainedCandidate:
     reasons = [_reason(customer, pieces[link], link, channels) for link in candidate.links]
     return ExplainedCandidate(

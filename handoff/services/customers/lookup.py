@@ -18,8 +18,8 @@ from handoff.store.store import Store
 
 from .customer import (
     MAX_CANDIDATES,
-    Candidate,
     Customer,
+    LinkCandidate,
     assurance_of,
     is_link,
     rank,
@@ -49,12 +49,14 @@ class LookUp(Struct, frozen=True, kw_only=True):
     match: Match
     assurance: Assurance | None = None
     customer: Customer | None = None
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[LinkCandidate, ...] = ()
     question: str | None = None
     requested_id: str | None = None
     left_out: int = 0
     shared: Customer | None = None
     """The requested identity itself, if several people share it: what happened on it can be read."""
+    asked: tuple[bytes, ...] = ()
+    """The hashes of the requested identities, unless the match is `one`."""
 
 
 class _Choice(Struct, frozen=True, kw_only=True):
@@ -101,7 +103,7 @@ async def find(
     best = max((it for choice in choices for it in choice.roots.values()), key=rank, default=None)
     choices = [sure for choice in choices if (sure := _sure(choice, min_assurance)).roots]
     if not choices:
-        return LookUp(match=Match.NONE, assurance=best)
+        return LookUp(match=Match.NONE, assurance=best, asked=tuple(keys))
     roots = _narrowed(component, resolution, choices)
     alone = len(choices) == 1 and not choices[0].decides and choices[0].key in resolution.shared
     if len(roots) == 1 and not (alone and choices[0].key not in roots):
@@ -117,6 +119,7 @@ async def find(
         question=_question(identities, [component.records[it].identity for it in given]),
         shared=_shared(hashes, component, resolution, given, left_out) if given else None,
         left_out=left_out,
+        asked=tuple(keys),
     )
 
 
@@ -223,9 +226,9 @@ def _ranked(
     resolution: Resolution,
     choices: Sequence[_Choice],
     roots: Collection[bytes],
-) -> list[Candidate]:
+) -> list[LinkCandidate]:
     """The candidates, the likeliest first: by assurance of the link, then by the newest touchpoint."""
-    ranked: list[tuple[int, int, Candidate]] = []
+    ranked: list[tuple[int, int, LinkCandidate]] = []
     records = component.records
     for root in roots:
         members = resolution.group_of(root).members
@@ -237,7 +240,7 @@ def _ranked(
             if is_link(it)
             and any(choice.key in it.pair and _other_end(it, choice.key) in members for choice in given)
         ]
-        candidate = Candidate(
+        candidate = LinkCandidate(
             id=hashes.public(CUSTOMER, root),
             identity=records[root].identity,
             reason=_reason(links, [records[choice.key] for choice in given]),

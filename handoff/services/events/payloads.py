@@ -122,6 +122,25 @@ class ClockJumped(Struct, frozen=True, kw_only=True):
     held: bool
 
 
+class PromiseAlarm(Struct, frozen=True, kw_only=True):
+    """An alarm about a promise, for the current owner of the customer. It has no words of anybody.
+
+    `promise` is the touchpoint that made it. `agent` owns the customer, or the handoff waits in `queue`; both
+    are null if nobody does. `act` is what was promised, such as `call`.
+    """
+
+    promise: str
+    state: str
+    customer_id: str
+    conversation_id: str
+    act: str | None
+    made_at: str
+    due: str
+    agent: str | None
+    queue: str | None
+    handoff: str | None
+
+
 class SubscriptionRef(Struct, frozen=True, kw_only=True):
     """A subscription. `url` is only the origin: path and query may hold a secret of the subscriber."""
 

@@ -5,6 +5,7 @@ The outbox drives them, so that none is lost and any may be repeated: each step 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 import structlog
@@ -23,6 +24,8 @@ from handoff.services.customers.lookup import find
 from handoff.services.handoffs.lifecycle import HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_of_homes
 from handoff.services.handoffs.targets import read_conversation_id
+from handoff.services.ledger.following import LedgerFollower
+from handoff.services.ledger.settling import LedgerRules
 from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.timeline.participation import refer
 from handoff.services.timeline.views import TouchpointView
@@ -53,8 +56,15 @@ class StoredTouchpoint(Struct, frozen=True, kw_only=True):
 class Followers:
     """All reactions to touchpoints. Policies request their handoffs through `handoffs`."""
 
-    def __init__(self, store: Store, handoffs: Handoffs, policies: Sequence[Policy]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        handoffs: Handoffs,
+        policies: Sequence[Policy],
+        ledger: LedgerRules | None = None,
+    ) -> None:
         self._store = store
+        self._ledger = LedgerFollower(store, ledger or LedgerRules())
         self._handoffs = handoffs
         self._policies: list[Policy] = []
         self._owning: dict[str, bool] = {}
@@ -65,32 +75,40 @@ class Followers:
         self._policies = [it for it in policies if it.when.transfers is None]
 
     async def look(self, tenants: Iterable[str]) -> None:
-        """Find out in which tenants a handoff has an owner; one round trip.
+        """Find out in which tenants a handoff has an owner, and which the ledger watches; one round trip.
 
         Called after entries are read and before their reactions run, so that no acceptance that precedes a
         touchpoint is missed.
         """
         names = list(tenants)
         lists = [self._store.of(it).handoffs.accepted for it in names]
-        sizes = await count_each(self._store.connection, lists)
+        sizes, _ = await asyncio.gather(count_each(self._store.connection, lists), self._ledger.look(names))
         self._owning |= {it: size != 0 for it, size in zip(names, sizes, strict=True)}
 
     def concerns(self, touchpoint: StoredTouchpoint) -> bool:
         """Whether a touchpoint may trigger reactions, as of the last `look`. No round trip."""
-        if touchpoint.participants:
+        if touchpoint.participants or self._in_ledger(touchpoint):
             return True
         if touchpoint.quiet or touchpoint.type.startswith(OURS):
             return False
-        return self.follow_all(touchpoint.tenant)
+        return self._reacts(touchpoint.tenant)
+
+    def _in_ledger(self, touchpoint: StoredTouchpoint) -> bool:
+        return self._ledger.concerns(touchpoint.tenant, touchpoint.type, quiet=touchpoint.quiet)
 
     def follow_all(self, tenant: str) -> bool:
         """Whether any touchpoint of a tenant may trigger reactions, as of the last `look`."""
+        return self._reacts(tenant) or self._ledger.watches(tenant)
+
+    def _reacts(self, tenant: str) -> bool:
         return self._owning.get(tenant, True) or any(it.tenant == tenant for it in self._policies)
 
     async def follow(self, touchpoint: StoredTouchpoint) -> None:
         """Run all reactions to a touchpoint. Raises an error only if the reactions should be tried again."""
         if touchpoint.participants:
             await refer(self._store, touchpoint.tenant, touchpoint.home, touchpoint.id)
+        place = (touchpoint.home, touchpoint.id)
+        await self._ledger.follow(touchpoint.tenant, place, touchpoint.type, quiet=touchpoint.quiet)
         if touchpoint.quiet or touchpoint.type.startswith(OURS):
             return
         detecting = any(policy.tenant == touchpoint.tenant for policy in self._policies)

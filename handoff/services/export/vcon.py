@@ -232,6 +232,8 @@ def _entries(touchpoints: Sequence[TouchpointView], internal: bool) -> Iterator[
             calls.setdefault(touchpoint.thread or touchpoint.id, []).append(touchpoint)
     for touchpoint in touchpoints:
         has_content = bool(touchpoint.text) or touchpoint.type in _MESSAGES or touchpoint.deleted
+        if touchpoint.data.get("candidate"):
+            continue  # a decision about words that have a dialog of their own
         if has_content and (touchpoint.type in TEXTS or (internal and touchpoint.type in NOTES)):
             yield [touchpoint]
         elif touchpoint.type in CALLS:

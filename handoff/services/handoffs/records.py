@@ -98,6 +98,14 @@ class HandoffCandidate(Struct, frozen=True, kw_only=True):
     touchpoints: int
 
 
+class HandoffLanguage(Struct, frozen=True, kw_only=True):
+    """The language of a handoff's customer, and whether it was `stated` or `recognised` in what they wrote.
+    Platforms route by it."""
+
+    language: str
+    source: str
+
+
 class HandoffView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     """A handoff in the HTTP contract. `owner` is the current owner of the conversation."""
 
@@ -129,6 +137,8 @@ class HandoffView(Struct, frozen=True, kw_only=True, rename={"sender": "from"}):
     question: str | UnsetType = UNSET
     consent_missing: str | UnsetType = UNSET
     """The purpose for which the customer has given no consent, where the configuration asks for it."""
+    language: HandoffLanguage | UnsetType = UNSET
+    """The customer's language when the handoff was requested, where it is known."""
 
 
 def _party(side: Party) -> PartyView:
@@ -189,6 +199,9 @@ def handoff_view(handoff: Handoff, hashes: KeyedHash, customer_id: str | None = 
         viewed_by=handoff.viewed_by,
         snapshots=snapshots,
         consent_missing=handoff.consent_missing or UNSET,
+        language=HandoffLanguage(language=handoff.language, source=handoff.language_source or "recognised")
+        if handoff.language
+        else UNSET,
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
-from handoff.domain.brief import RULES
+from handoff.domain.brief import RULES, CustomerLanguage
 from handoff.domain.clock import Micros
 from handoff.domain.handoff import Handoff, SnapshotRef
 from handoff.services.context.assembly import assemble
@@ -27,10 +28,18 @@ MAX_SNAPSHOT = 256 * 1024  # bytes; above it, older touchpoints are pinned as a 
 _LIMITS = (500, 200, DEFAULT_LIMIT, 10, 1)
 
 
+class PinnedContent(Struct, frozen=True):
+    """An encoded context, its position, and the customer's language in it."""
+
+    content: bytes
+    position: str
+    language: CustomerLanguage | None
+
+
 async def pinned_content(
     store: Store, monitor: Monitor, tenant: str, target: Target, handoff: Handoff, now: Micros
-) -> tuple[bytes, str]:
-    """The current context, encoded in at most MAX_SNAPSHOT bytes where that is possible, and its position.
+) -> PinnedContent:
+    """The current context, encoded in at most MAX_SNAPSHOT bytes where that is possible.
 
     The context is read and assembled once. A context that is too large loses its oldest touchpoints.
     """
@@ -47,7 +56,7 @@ async def pinned_content(
         if assembled.shortened is None or len(content) <= MAX_SNAPSHOT:
             break
         content = encode_context(_around(assembled.shortened(limit), encoded))
-    return content, view.as_of
+    return PinnedContent(content, view.as_of, view.brief.language if view.brief else None)
 
 
 def _around(view: ContextView, encoded: Sequence[Any]) -> ContextView:
@@ -74,12 +83,16 @@ def pinned(
     change: Change,
     handoff: Handoff,
     at: str,
-    content: tuple[bytes, str],
+    content: PinnedContent,
     now: Micros,
 ) -> Handoff:
     """The handoff with a reference to the snapshot, which the change writes."""
-    sha256 = pin(records, change, content[0])
+    sha256 = pin(records, change, content.content)
     ref = SnapshotRef(
-        at=at, id=f"sn_{sha256[:32]}", sha256=sha256, position=content[1], taken_at=now, rules=RULES
+        at=at, id=f"sn_{sha256[:32]}", sha256=sha256, position=content.position, taken_at=now, rules=RULES
     )
-    return msgspec.structs.replace(handoff, snapshots=(*handoff.snapshots, ref))
+    changed = msgspec.structs.replace(handoff, snapshots=(*handoff.snapshots, ref))
+    if content.language is None:
+        return changed
+    known = content.language
+    return msgspec.structs.replace(changed, language=known.language, language_source=known.source)

@@ -26,6 +26,7 @@ from handoff.services.events.publishing import Event, encode_event
 from handoff.services.handoffs.chains import read_chain
 from handoff.services.handoffs.lifecycle import HandoffMove, Handoffs
 from handoff.services.handoffs.records import read_handoff, read_of_homes
+from handoff.services.ledger.entries import entries_of, forget_entry, without_touchpoint
 from handoff.store.repositories.claim_lease import LeaseTimes, renewed
 from handoff.store.repositories.control import Change, Changed, decode_record
 from handoff.store.repositories.identities import IdentityRecord
@@ -209,7 +210,25 @@ class Eraser:
                 if callback.home in erasure.homes and callback.requested_at <= erasure.erased_at:
                     count += 1
                     await self._end_callback(erasure.tenant, callback)
+        await self._forget_ledger(erasure)
         return _next(erasure, callbacks=count)
+
+    async def _forget_ledger(self, erasure: Erasure) -> None:
+        """Delete the customer's promises and complaints from the ledger, with their alarms.
+
+        An entry whose touchpoint is stored belongs to a new history.
+        """
+        of_tenant = self._store.of(erasure.tenant)
+        while True:
+            entries = await entries_of(of_tenant, erasure.homes)
+            found = await without_touchpoint(self._store, entries.values())
+            if not found:
+                return
+            for entry in found:
+                change = Change()
+                forget_entry(of_tenant, change, entry)
+                with suppress(Changed):  # the next round reads it again
+                    await of_tenant.commit(change)
 
     async def _end_callback(self, tenant: str, callback: Callback) -> None:
         of_tenant = self._store.of(tenant)
@@ -255,6 +274,7 @@ class Eraser:
                         for who in body.participants:
                             places.setdefault(hashes.identity(who.identity), []).append(member.place)
             await graves.drop_conversations(gone, conversations)
+            await self._store.of(erasure.tenant).quarantine.forget_conversations(conversations)
             wanted = [(it.reference, it.place) for it in referred if it.reference is not None]
             for original in await read_at(self._store.connection, self._store.keys, wanted):
                 if original is not None:
@@ -338,6 +358,7 @@ class Eraser:
         if await self._store.graves.left_of(erasure.homes, job):
             return msgspec.structs.replace(erasure, step=STEPS[0])
         await drop_checkpoints(self._store, erasure)  # a look from before may have kept one since
+        await self._forget_ledger(erasure)  # and a worker that was settling may have written an entry
         for handoff in await self._handoffs_of(erasure):
             await self._unlist(erasure, handoff)
         await self._store.compaction.ask(at_once=erasure.at_once)

@@ -71,7 +71,7 @@ class Sweep:
 
     async def run(self) -> int:
         """Remove or redact what names the people; how many things did."""
-        found = 0
+        found = await self._store.of(self._tenant).quarantine.drop_naming(list(self._homes))
         async for kind, key, raw in self._keep.values(AT_ONCE):
             await self._store.pace.breathe(self._tenant)
             try:

@@ -1,8 +1,9 @@
-"""Handoffs and callbacks that ended long ago are deleted, with their lists, snapshots, and chains."""
+"""Handoffs, callbacks, promises, and complaints that ended long ago are deleted, with all that belongs to
+them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -10,8 +11,10 @@ from handoff.codec.keyed_hash import CALLBACK, HANDOFF
 from handoff.codec.records import decode_as
 from handoff.domain.clock import Micros
 from handoff.domain.handoff import Handoff
+from handoff.domain.ledger.entry import COMPLAINT, OWED, PROMISE, EntryState, LedgerEntry
 from handoff.services.callbacks.callback import OPEN, Callback
 from handoff.services.handoffs.records import Chain
+from handoff.services.ledger.entries import forget_entry
 from handoff.store.repositories.control import Change, Changed, decode_record
 from handoff.store.repositories.tenant.handoff_records import HandoffPlace
 from handoff.store.repositories.tenant.listed import RecordList
@@ -42,7 +45,9 @@ async def delete_ended(store: Store, tenant: str, before: Micros) -> Deleted:
         before,
         lambda raw: _callback(store, part, raw, before),
     )
-    counts = {"handoffs": handoffs, "callbacks": callbacks}
+    ended = [it for it in EntryState if it not in OWED]
+    ledger = sum([await _ledger(store, part, kind, ended, before) for kind in (PROMISE, COMPLAINT)])
+    counts = {"handoffs": handoffs, "callbacks": callbacks, "ledger": ledger}
     return Deleted(records={name: count for name, count in counts.items() if count})
 
 
@@ -97,6 +102,52 @@ async def _callback(store: Store, part: TenantStore, raw: bytes, before: Micros)
     change = Change()
     part.callbacks.forget(change, id_, callback.version, callback.state)
     return await _commit(part, change)
+
+
+async def _ledger(
+    store: Store, part: TenantStore, kind: str, states: Sequence[EntryState], before: Micros
+) -> int:
+    """Delete promises and complaints that ended before a time."""
+    lists = [part.ledger.listed(kind, it) for it in states]
+    return sum(
+        [
+            await _each(store, it, part.ledger.read, before, lambda raw: _entry(store, part, raw, before))
+            for it in lists
+        ]
+    )
+
+
+async def _entry(store: Store, part: TenantStore, raw: bytes, before: Micros) -> bool:
+    entry = decode_record(raw, LedgerEntry)
+    last = max(entry.made_at, entry.ended_at or 0, entry.watched_until or 0)
+    if last >= before or await store.expiry.is_held(entry.home):
+        return False
+    change = Change()
+    forget_entry(part, change, entry)
+    return await _commit(part, change)
+
+
+async def delete_outdated(store: Store, tenant: str) -> Deleted:
+    """Delete the ledger's entries whose touchpoint is before its horizon, and so is deleted too."""
+    part, horizons = store.of(tenant), store.horizons.of(tenant)
+    if horizons is None:
+        return Deleted()
+    count = 0
+    for kind, type_ in ((PROMISE, "promise.made"), (COMPLAINT, "complaint.opened")):
+
+        async def outdated(raw: bytes, type_: str = type_) -> bool:
+            entry = decode_record(raw, LedgerEntry)
+            if not horizons.excludes(entry.channel, type_, entry.filed_at):
+                return False
+            if await store.expiry.is_held(entry.home):
+                return False
+            change = Change()
+            forget_entry(part, change, entry)
+            return await _commit(part, change)
+
+        listed = part.ledger.listed(kind)
+        count += await _each(store, listed, part.ledger.read, horizons.latest_at, outdated)
+    return Deleted(records={"ledger": count} if count else {})
 
 
 async def _commit(part: TenantStore, change: Change) -> bool:

@@ -20,7 +20,7 @@ from handoff.store.repositories.retention.lease import HeldSweep
 from handoff.store.repositories.retention.scan import ScanPlace
 from handoff.store.store import Store
 
-from .control import delete_ended
+from .control import delete_ended, delete_outdated
 from .deleting import Deleted, Deleter
 from .policy import RetentionPolicy
 
@@ -129,6 +129,8 @@ class Sweeper:
         if scanned.next is None and not dry_run:
             for tenant in self._policy.tenants:
                 ended_before = self._policy.ended_before(tenant, state.started_at)
+                outdated = await delete_outdated(self._store, tenant)
+                deleted.add(outdated.of_tenant(tenant))
                 if ended_before is not None:
                     found = await delete_ended(self._store, tenant, ended_before)
                     deleted.add(found.of_tenant(tenant))

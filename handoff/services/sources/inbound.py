@@ -6,6 +6,7 @@ read, and send the `Reply` in their own protocol.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -22,6 +23,7 @@ from handoff.adapter.contract import (
     Reply,
     SourceOptions,
 )
+from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.errors import (
     HandoffError,
     InvalidPayload,
@@ -41,8 +43,9 @@ from handoff.store.store import Store
 
 from . import quarantine
 from .activity import ActivityLog
+from .naming import named_by, named_in
 from .parsing import THREAD_ABOVE, Parsing, parse
-from .quarantine import Rejected
+from .quarantine import ITEMS_AT_ONCE, Rejected
 from .settling import depends_on_history, settle
 
 log = structlog.get_logger(__name__)
@@ -173,7 +176,8 @@ class Inbound:
             raise
         except InvalidPayload as error:
             self._rates.charge_source(source.tenant, source.name, 1)
-            whole = Rejected(code=error.problem_code, detail=error.detail, item=request.body)
+            named = named_in(source.adapter, request, self._store.hashes(source.tenant))
+            whole = Rejected(code=error.problem_code, detail=error.detail, item=request.body, named=named)
             await self._keep(source, request, [whole])
             self.activity.quarantined(source.tenant, source.name)
             raise
@@ -216,7 +220,10 @@ class Inbound:
         """Quarantine the rejected items and count everything."""
         events = len(touchpoints) + len(parsed.malformed)
         self._rates.charge_source(source.tenant, source.name, events or 1)
-        kept = _rejected(parsed, touchpoints, results)
+        kept = [
+            *await self._malformed(source, request, parsed),
+            *_refused(touchpoints, results, self._store.hashes(source.tenant)),
+        ]
         if kept:
             await self._keep(source, request, kept)
         self._monitor.seen(source.tenant, source.name, request.received_at)
@@ -229,6 +236,19 @@ class Inbound:
             self._heard.add(source.name)
             self.on_first(source.name, outcome)
         return outcome
+
+    async def _malformed(self, source: Source, request: InboundRequest, parsed: Parsed) -> list[Rejected]:
+        """The items of a delivery that could not be read, with the people they name."""
+        kept, hashes = [], self._store.hashes(source.tenant)
+        for place, malformed in enumerate(parsed.malformed, 1):
+            alone = msgspec.structs.replace(request, raw=malformed.item, body=malformed.item)
+            named = named_in(source.adapter, alone, hashes)
+            kept.append(
+                Rejected(code=malformed.code, detail=malformed.detail, item=malformed.item, named=named)
+            )
+            if place % ITEMS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return kept
 
     async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:
         await self._quarantine.keep(source.tenant, source.name, request, items)
@@ -262,14 +282,20 @@ class Inbound:
         return _outcome(results)
 
 
-def _rejected(parsed: Parsed, touchpoints: Sequence[Touchpoint], results: Sequence[Result]) -> list[Rejected]:
-    """The items of a delivery that were not recorded."""
-    kept = [Rejected(code=it.code, detail=it.detail, item=it.item) for it in parsed.malformed]
-    for touchpoint, result in zip(touchpoints, results, strict=True):
-        if not result.ok:
-            item = msgspec.json.encode(touchpoint)
-            kept.append(Rejected(code=result.code or "rejected", detail=result.detail or "", item=item))
-    return kept
+def _refused(
+    touchpoints: Sequence[Touchpoint], results: Sequence[Result], hashes: KeyedHash
+) -> list[Rejected]:
+    """The touchpoints of a delivery that were not recorded."""
+    return [
+        Rejected(
+            code=result.code or "rejected",
+            detail=result.detail or "",
+            item=msgspec.json.encode(touchpoint),
+            named=named_by(touchpoint, hashes),
+        )
+        for touchpoint, result in zip(touchpoints, results, strict=True)
+        if not result.ok
+    ]
 
 
 class _Delivery:

@@ -27,6 +27,8 @@ from handoff.store.repositories.tenant.quarantine_records import (
 from handoff.store.server.memory import OUT_OF_MEMORY
 from handoff.store.store import Store
 
+from .naming import UNNAMED, NamedPeople
+
 MAX_ITEM = 1024 * 1024  # bytes stored of one item
 LARGE = 64 * 1024  # bytes; masking more would block the event loop for milliseconds
 ITEMS_AT_ONCE = 50
@@ -92,11 +94,12 @@ class QuarantinePage(Struct, frozen=True, kw_only=True):
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
-    """An item to quarantine."""
+    """An item to quarantine, and whom it names."""
 
     code: str
     detail: str
     item: bytes
+    named: NamedPeople = UNNAMED
 
 
 class Quarantine:
@@ -166,7 +169,13 @@ def _record(
         item=packed,
         size=len(rejected.item),
     )
-    return QuarantineItem(bytes.fromhex(id_), record.received_at, pack_record(1, record))
+    return QuarantineItem(
+        bytes.fromhex(id_),
+        record.received_at,
+        pack_record(1, record),
+        rejected.named.hashes,
+        rejected.named.others,
+    )
 
 
 async def _masked(redaction: Redaction, tenant: str, item: bytes) -> bytes:

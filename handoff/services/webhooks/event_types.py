@@ -15,8 +15,11 @@ EVENT_TYPES = frozenset(
         "webhook.test",
         "customer.erased",
         "operator.clock_jumped",
+        "promise.due_soon",
     }
 )
 """Every touchpoint type is one, and what the server itself reports. `/asyncapi.json` describes each."""
+ALARMS = frozenset({"promise.due_soon", "promise.broken"})
+"""Alarms of promises, for the owner of the customer."""
 FAMILIES = tuple(sorted({f"{it.partition('.')[0]}.*" for it in EVENT_TYPES if "." in it}))
 """The patterns that match all types with the same first word."""

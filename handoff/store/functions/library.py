@@ -43,6 +43,7 @@ NAMES = (
     "quarantine_keep",
     "quarantine_drop",
     "quarantine_trim",
+    "quarantine_unname",
     "worker_beat",
     "worker_raise",
     "rewrap",
@@ -57,7 +58,8 @@ redis.register_function{{function_name = '{name}', callback = run{flags}}}
 """
 FREEING = frozenset(
     {"erase", "advance", "lease", "release", "queue_drop", "queue_release", "quarantine_drop"}
-    | {"quarantine_trim", "worker_beat", "rewrap", "timeline_bury", "timeline_clear", "timeline_forget"}
+    | {"quarantine_trim", "quarantine_unname", "worker_beat", "rewrap"}
+    | {"timeline_bury", "timeline_clear", "timeline_forget"}
     | {"timeline_horizon", "timeline_expire", "timeline_dissolve"}
 )
 """Functions that a full store still runs: they delete, or overwrite a few bytes of a fixed size. Without them

@@ -347,6 +347,11 @@ def doubled(records: Mapping[bytes, IdentityRecord]) -> int:
     return sum(count for it in records.values() for home, count in it.references.items() if home in records)
 
 
+def recorded_types(head: bytes) -> set[str]:
+    """The types of touchpoints that were ever recorded under an identity, from the head of its timeline."""
+    return {type_ for type_, _channel in _read_counts(head[22:])}
+
+
 def _read_counts(raw: bytes) -> dict[tuple[str, int], int]:
     counts: dict[tuple[str, int], int] = {}
     for at in range(0, len(raw) - 5, 6):

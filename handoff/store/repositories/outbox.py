@@ -114,6 +114,11 @@ def is_quiet(payload: bytes) -> bool:
     return bool(payload[48] & FLAG_QUIET)
 
 
+def read_type(payload: bytes) -> int:
+    """The code of a `t` entry's type. IndexError when it is too short to be one."""
+    return payload[49]
+
+
 # Leases and cursors do not wait for replicas: after a failover some work is repeated.
 
 

@@ -12,7 +12,8 @@ _KEY_FIRST = frozenset(
     (
         *("GET", "SET", "DEL", "MGET", "EXISTS", "TYPE", "EXPIRE", "PEXPIRE", "TTL", "PTTL", "INCR"),
         *("HGET", "HSET", "HSETNX", "HGETALL", "HMGET", "HDEL", "HLEN", "LRANGE", "LLEN", "RPUSH", "LPUSH"),
-        *("ZADD", "ZCARD", "ZCOUNT", "ZRANGE", "ZREM", "ZSCORE", "XADD", "XLEN", "XRANGE", "XREVRANGE"),
+        *("ZADD", "ZCARD", "ZCOUNT", "ZLEXCOUNT", "ZRANGE", "ZREM", "ZSCORE"),
+        *("HKEYS", "XADD", "XLEN", "XRANGE", "XREVRANGE"),
     )
 )
 

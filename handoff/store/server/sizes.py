@@ -47,6 +47,7 @@ _CONTROL = {
     b"m": "chains of handoffs",
     b"s": "snapshots",
     b"b": "callbacks",
+    b"p": "promises and complaints",
     b"w": "subscriptions",
     b"d": "deliveries",
     b"e": "sessions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from handoff.adapter.contract import InboundRequest, Outcome, Parsed, Reply, SourceOptions
+from handoff.adapter.contract import InboundRequest, Mentions, Outcome, Parsed, Reply, SourceOptions
 from handoff.domain.errors import SignatureRefused, Unprocessable
 from handoff.domain.touchpoint import Touchpoint
 from handoff_adapters.shared import fields
@@ -34,8 +34,8 @@ class ChatwootAdapter:
         self.settings = options
         self.identity_spaces: Sequence[tuple[str, str]] = _spaces(options)
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
-        own = own_identities(options.own, options.default_region)
-        self._handles = people.identities_of(options, own)
+        self._own = own_identities(options.own, options.default_region)
+        self._handles = people.identities_of(options, self._own)
 
     def preflight(self, request: InboundRequest) -> Reply | None:
         return None
@@ -80,6 +80,9 @@ class ChatwootAdapter:
                 return Parsed(ignored={_name_of_ignored(payload): 1})
             return Parsed(malformed=(fields.malformed(error, request.body),))
         return Parsed(touchpoints=tuple(made.values()), ignored={fact: 1} if isinstance(fact, str) else {})
+
+    def mentions(self, request: InboundRequest) -> Mentions:
+        return people.mentions(request, self.settings, self._own)
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
         return Reply(status=200)

@@ -25,10 +25,20 @@ class Payload:
         event = text(value.get("event")) if isinstance(value, dict) else None
         if event is None:
             raise InvalidPayload("A Chatwoot webhook is a JSON object with an `event`")
-        self.body: Mapping[str, Any] = value
+        self._read(value, event, received_at, len(body))
+
+    @classmethod
+    def of_part(cls, value: Mapping[str, Any], received_at: Micros) -> Payload:
+        """A webhook of which only a part could be read; it may lack its event."""
+        payload = cls.__new__(cls)
+        payload._read(value, text(value.get("event")) or "", received_at, 0)
+        return payload
+
+    def _read(self, value: Mapping[str, Any], event: str, received_at: Micros, size: int) -> None:
+        self.body = value
         self.event = event.removeprefix("automation_event.")  # the form that automation rules send
         self.received_at = received_at
-        self.size = len(body)
+        self.size = size
         self.message_type = message_type(value.get("message_type"))
         """One of MESSAGE_TYPES, or None."""
         self.conversation = self._conversation()

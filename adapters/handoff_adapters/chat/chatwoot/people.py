@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from handoff.adapter.contract import InboundRequest, Mentions
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle, identity
 from handoff.domain.numbering import current_spelling
 from handoff.domain.text.memo import cached_if_short
-from handoff_adapters.shared.fields import data, first_text, text
+from handoff_adapters.shared.fields import data, first_text, mapping, text
 from handoff_adapters.shared.handles import HandleReader, StatedText, handle, of_customer
+from handoff_adapters.shared.partial_json import readable_part
 
 from .options import ChatwootOptions
 from .payload import Payload
@@ -89,6 +91,31 @@ def identities_of(options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> 
         return of_customer(strong + claimed + proven, own) if contact else ()
 
     return read
+
+
+def mentions(request: InboundRequest, options: ChatwootOptions, own: frozenset[tuple[str, str]]) -> Mentions:
+    """The contact and the conversation. One webhook is about one contact, so these are all."""
+    part = readable_part(request.body)
+    payload = Payload.of_part(mapping(part.value), request.received_at)
+    contact = payload.contact
+    stated = [
+        handle("user", contact.get("identifier"), CLAIMED, space=options.user_space),
+        handle("email", contact.get("email"), CLAIMED),
+        handle("phone", contact.get("phone_number"), CLAIMED, region=options.default_region),
+        handle("email", payload.attributes.get("submitted_email"), CLAIMED),
+    ]
+    threads: tuple[tuple[str, str], ...] = ()
+    try:
+        account = payload.account(options.account)
+    except Unprocessable:
+        account = None
+    if account is not None:
+        space = options.contact_space(account)
+        stated.append(handle(CONTACT, payload.contact_id, VERIFIED, space=space))
+        if conversation := text(payload.conversation.get("id")):
+            threads = ((options.event_space(account), conversation),)
+    found = tuple(it.identity for it in of_customer(stated, own))
+    return Mentions(identities=found, threads=threads)
 
 
 def _phone(

@@ -10,9 +10,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import ClassVar
 
-from handoff.adapter.contract import InboundRequest, Malformed, Outcome, Parsed, Receive, Reply, SourceOptions
+from handoff.adapter.contract import (
+    InboundRequest,
+    Malformed,
+    Mentions,
+    Outcome,
+    Parsed,
+    Receive,
+    Reply,
+    SourceOptions,
+)
 from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
 from handoff_adapters.email.message.mailboxes import own_addresses, recipients
+from handoff_adapters.email.message.mentions import mentions_of
 from handoff_adapters.email.message.message import Account, Envelope, touchpoint_of
 from handoff_adapters.shared.fields import malformed
 
@@ -82,13 +92,8 @@ class SmtpAdapter:
         the mail names no customer. Pure; a large mail takes some tens of milliseconds.
         """
         raw = request.body
-        envelope = Envelope(
-            sender=request.headers.get("mail-from"),
-            recipients=_recipients_of(request),
-            received_at=request.received_at,
-        )
         try:
-            touchpoint = touchpoint_of(raw, envelope, self._account)
+            touchpoint = touchpoint_of(raw, _envelope_of(request), self._account)
         except Unprocessable as error:
             return Parsed(malformed=(malformed(error, raw),))
         except HandoffError:
@@ -99,6 +104,9 @@ class SmtpAdapter:
             no_customer = Malformed(code="no_identity", detail="The mail names no customer", item=raw)
             return Parsed(malformed=(no_customer,))
         return Parsed(touchpoints=(touchpoint,))
+
+    def mentions(self, request: InboundRequest) -> Mentions:
+        return mentions_of(request.body, _envelope_of(request), self._account)
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
         """Unused in practice: the listener answers in SMTP, and `verify` refuses HTTP."""
@@ -123,6 +131,14 @@ class SmtpAdapter:
             certificate=self._options.certificate,
         ) as server:
             yield server
+
+
+def _envelope_of(request: InboundRequest) -> Envelope:
+    return Envelope(
+        sender=request.headers.get("mail-from"),
+        recipients=_recipients_of(request),
+        received_at=request.received_at,
+    )
 
 
 def _recipients_of(request: InboundRequest) -> tuple[str, ...]:

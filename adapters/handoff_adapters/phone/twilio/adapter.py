@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import urlencode
 
-from handoff.adapter.contract import CallLeg, InboundRequest, Outcome, Parsed, Reply, SourceOptions
+from handoff.adapter.contract import (
+    CallLeg,
+    InboundRequest,
+    Mentions,
+    Outcome,
+    Parsed,
+    Reply,
+    SourceOptions,
+)
 from handoff.domain.errors import InvalidPayload, SignatureRefused, Unprocessable
 from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.text.cleaning import clean
@@ -16,6 +24,7 @@ from handoff_adapters.shared.fields import first_text, text
 from handoff_adapters.shared.handles import own_identities
 
 from . import calls, legs, messages, signature
+from .mentions import mentions
 from .numbers import own_ends
 from .options import TwilioOptions
 
@@ -92,6 +101,9 @@ class TwilioAdapter:
         if isinstance(made, CallLeg):
             return Parsed(legs=(made,))
         return Parsed(ignored={made: 1}) if isinstance(made, str) else Parsed(touchpoints=(made,))
+
+    def mentions(self, request: InboundRequest) -> Mentions:
+        return mentions(request, self.settings, self._own)
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
         """204 for a status callback, empty TwiML for a request for instructions."""

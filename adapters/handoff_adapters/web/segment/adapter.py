@@ -8,7 +8,15 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from handoff.adapter.contract import InboundRequest, Malformed, Outcome, Parsed, Reply, SourceOptions
+from handoff.adapter.contract import (
+    InboundRequest,
+    Malformed,
+    Mentions,
+    Outcome,
+    Parsed,
+    Reply,
+    SourceOptions,
+)
 from handoff.adapter.signatures import any_equal, basic_credentials
 from handoff.domain.errors import (
     HandoffError,
@@ -126,6 +134,9 @@ class SegmentAdapter:
             else:
                 touchpoints.append(made)
         return Parsed(touchpoints=tuple(touchpoints), malformed=tuple(bad), ignored=dict(ignored))
+
+    def mentions(self, request: InboundRequest) -> Mentions:
+        return people.mentions(request, self.settings, self._handles, self._own)
 
     def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
         """200 exactly: rudder-sdk-python resends a batch after any other 2xx."""

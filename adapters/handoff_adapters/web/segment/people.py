@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from handoff.adapter.contract import InboundRequest, Mentions
 from handoff.adapter.signatures import any_equal
-from handoff.domain.identity import Assurance, Handle
+from handoff.domain.errors import HandoffError
+from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.text.memo import cached_if_short
 from handoff_adapters.shared.fields import first_text, mapping, sequence, text
 from handoff_adapters.shared.handles import HandleReader, StatedText, handle, of_customer
+from handoff_adapters.shared.partial_json import readable_part
 
-from .event import PROOFS, TrackedEvent
+from .event import PROOFS, TrackedEvent, event
 from .options import SegmentOptions
+from .routes import BATCH, pixel_event, route
 
 VERIFIED, CLAIMED = Assurance.VERIFIED, Assurance.CLAIMED
 _PHONES = ("phone", "phone_number", "phoneNumber")
@@ -30,7 +34,9 @@ _MERGE_TYPES: Mapping[str, str] = {
 }
 """Type of a merge property (letters only, in lower case) → type of our identity."""
 _MERGE_ORDER = ("user", "email", "phone", "anonymous")
-_CONTACT_CALLS = frozenset({"callback.requested"})
+_FORM = "callback.requested"
+_CONTACT_CALLS = frozenset({_FORM})
+MAX_EVENTS = 100  # of an unreadable batch that are searched for people
 
 
 def identities(
@@ -114,6 +120,44 @@ def merged(
             handles.append(handle(type_, stated.get("value"), VERIFIED, space=space, region=region))
     found = of_customer(handles, own)
     return tuple(sorted(found, key=lambda it: _MERGE_ORDER.index(it.identity.type)))
+
+
+def mentions(
+    request: InboundRequest, options: SegmentOptions, read: HandleReader, own: frozenset[tuple[str, str]]
+) -> Mentions:
+    """The people and sessions of all events that can be read."""
+    items, whole = _events(request)
+    found: dict[Identity, None] = {}
+    threads: dict[tuple[str, str], None] = {}
+    for item in items[:MAX_EVENTS]:
+        tracked = event(item, (text(item.get("type")) or "").lower())
+        for stated in (*identities(tracked, _FORM, options, read), *merged(item, options, own)):
+            found[stated.identity] = None
+        if session := text(tracked.context.get("sessionId")):
+            threads[options.space, session] = None
+    return Mentions(
+        identities=tuple(found), threads=tuple(threads), complete=whole and len(items) <= MAX_EVENTS
+    )
+
+
+def _events(request: InboundRequest) -> tuple[list[Mapping[str, Any]], bool]:
+    """The objects among the events, and whether these are all."""
+    try:
+        where = route(request.path)
+        if where.pixel:
+            return [pixel_event(request)], True
+        call = where.call
+    except HandoffError:
+        call = BATCH
+    part = readable_part(request.body)
+    body = mapping(part.value)
+    stated: Iterable[object] = sequence(body.get("batch")) if call == BATCH and "batch" in body else (body,)
+    found = [it for it in map(mapping, stated) if it]
+    if call != BATCH:
+        found = [{**it, "type": call} for it in found]
+    elif shared := mapping(body.get("context")):
+        found = [{**it, "context": {**shared, **mapping(it.get("context"))}} for it in found]
+    return found, part.whole
 
 
 def _is_proved(event: TrackedEvent, options: SegmentOptions) -> bool:

@@ -18,8 +18,10 @@ from handoff.services.access.authorize import authorize_queue
 from handoff.services.access.reader import Reader
 from handoff.services.audit.entry import customer_ids
 from handoff.services.events.feed import EventFrame, Feed, Frame, HandoffFrame, TouchpointFrame, entry_number
+from handoff.services.events.publishing import Event
 from handoff.services.handoffs.listing import Listing, current_customer_id, list_handoffs
 from handoff.services.handoffs.records import HandoffView, handoff_view
+from handoff.services.webhooks.event_types import ALARMS
 
 from .outlet import Outlet, run_alone
 from .stream import ENCODER, Stream, last_id
@@ -51,14 +53,15 @@ class QueueView(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 async def of_queue(request: web.Request) -> web.StreamResponse:
-    """`GET /v1/queues/{name}/events`: handoffs that are, or were, in the queue."""
+    """`GET /v1/queues/{name}/events`: handoffs that are, or were, in the queue, and alarms of promises to
+    the customers in it."""
     stream, name = Stream(request), request.match_info["name"]
     return await run_alone(stream, queue_topic(request, Outlet(stream), name, last_id(request)))
 
 
 async def of_agent(request: web.Request) -> web.StreamResponse:
-    """`GET /v1/agents/{id}/events`: handoffs offered to or owned by the agent, and changes in their
-    contexts."""
+    """`GET /v1/agents/{id}/events`: handoffs offered to or owned by the agent, changes in their contexts,
+    and alarms of promises to their customers."""
     stream, id_ = Stream(request), request.match_info["id"]
     return await run_alone(stream, agent_topic(request, Outlet(stream), id_, last_id(request)))
 
@@ -70,7 +73,9 @@ def queue_topic(
     authorize_queue(request[PRINCIPAL], name)
 
     def concerns(frame: Frame) -> bool:
-        return isinstance(frame, HandoffFrame) and name in frame.handoff.queues
+        if isinstance(frame, HandoffFrame):
+            return name in frame.handoff.queues
+        return isinstance(frame, EventFrame) and _alarms(frame.event, name)
 
     return HandoffTopic(request, out, Listing(queue=name), concerns, known, shared)
 
@@ -87,6 +92,12 @@ def agent_topic(
         return isinstance(data, dict) and data.get("agent") == id_
 
     return HandoffTopic(request, out, Listing(agent=id_), concerns, known, shared)
+
+
+def _alarms(event: Event, queue: str) -> bool:
+    """Whether an event is an alarm of a promise to a customer in the queue. An agent who owns the
+    customer gets it instead."""
+    return event.type in ALARMS and isinstance(event.data, dict) and event.data.get("queue") == queue
 
 
 def pending_topic(

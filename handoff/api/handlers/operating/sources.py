@@ -81,8 +81,7 @@ async def _details(site: AppContext, tenant: str, sources: list[Source]) -> list
     """The sources with their activity; three round trips."""
     activity = site.inbound.activity
     now = time.time_ns() // 1000
-    completeness = await site.monitor.completeness(tenant, since=None, now=now)
-    states = {it.name: it for it in completeness.sources}
+    states = {it.name: it for it in await site.monitor.source_states(tenant, now=now)}
     counts = await activity.counts(tenant)
     refusals = await activity.refusals(tenant, [it.name for it in sources])
     return [

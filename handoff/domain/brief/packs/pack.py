@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
+from handoff.domain.said.date_words import DateWords
+from handoff.domain.said.grammar import Grammar, SpeechWords
+
 from .tokens import tokens_of
 
 MARGIN = 2  # function words by which a language leads before a text is taken to be in it
@@ -31,17 +34,6 @@ class References(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     number: list[str] = field(default_factory=list)
 
 
-class Dates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Words of the date grammar; weekdays begin with Monday."""
-
-    today: list[str] = field(default_factory=list)
-    tomorrow: list[str] = field(default_factory=list)
-    weekdays: list[str] = field(default_factory=list)
-    months: list[str] = field(default_factory=list)
-    hours: list[str] = field(default_factory=list)
-    days: list[str] = field(default_factory=list)
-
-
 class PackFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A pack as its TOML file states it."""
 
@@ -53,7 +45,8 @@ class PackFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     plain: list[str] = field(default_factory=list)
     """Words that are in messages about anything: two messages that share one may be about two things."""
     references: References = field(default_factory=References)
-    dates: Dates = field(default_factory=Dates)
+    dates: DateWords = field(default_factory=DateWords)
+    speech: SpeechWords = field(default_factory=SpeechWords)
 
 
 class Pack(Struct, frozen=True, kw_only=True):
@@ -66,7 +59,8 @@ class Pack(Struct, frozen=True, kw_only=True):
     common: frozenset[str]
     """Words by which no two messages are about the same."""
     phrases: dict[str, PhraseTable]
-    dates: Dates
+    time_units: frozenset[str]
+    """Words for lengths of time: "days", "hours"."""
 
 
 class Packs(Struct, frozen=True, kw_only=True):
@@ -87,6 +81,8 @@ class Packs(Struct, frozen=True, kw_only=True):
     """Those of all packs."""
     languages_of: Mapping[str, tuple[str, ...]]
     """Function word -> languages that have it."""
+    grammars: Mapping[str, Grammar]
+    """Language -> its grammar of promises and complaints."""
 
     def chosen(self, language: str | None, tokens: Sequence[str]) -> tuple[Pack, ...]:
         """The packs that a text is read with: of the stated language, else of the one that its function
@@ -143,6 +139,16 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
         | first_words["hold"],
         number_words=frozenset(label for it in stated for label in it.references.number),
         languages_of={token: tuple(names) for token, names in languages.items()},
+        grammars={
+            it.language: Grammar(
+                language=it.language,
+                function_words=frozenset(it.function_words),
+                speech=it.speech,
+                dates=it.dates,
+            )
+            for it in stated
+            if it.speech.promises or it.speech.complaints
+        },
     )
 
 
@@ -152,9 +158,9 @@ def _compiled(file: PackFile) -> Pack:
         name=file.name,
         function_words=frozenset(file.function_words),
         fillers=frozenset(file.fillers),
+        time_units=frozenset(it for words in file.dates.units.values() for it in words),
         common=frozenset((*file.function_words, *file.fillers, *file.plain)),
         phrases={act: _table(phrases) for act, phrases in file.phrases.items()},
-        dates=file.dates,
     )
 
 

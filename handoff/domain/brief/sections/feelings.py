@@ -9,9 +9,11 @@ from ..lines import first_word, line, quote, word
 from ..shapes import BriefLine, TimelineItem
 from ..story import Story
 from .candidates import complaint_candidates
+from .decided import undecided
 
 _FELT = frozenset({"survey.answered", "complaint.opened"})
 _RESOLVED = frozenset({"complaint.resolved"})
+_DISMISSED = frozenset({"complaint.dismissed"})
 _SCALE = ("out_of", "scale", "max")
 
 
@@ -23,10 +25,10 @@ def feelings(story: Story) -> list[BriefLine]:
             continue
         if item.type == "survey.answered" and (survey := _survey(item)):
             stated.append((item, survey))
-        elif item.type == "complaint.opened":
+        elif item.type == "complaint.opened" and not _dismissed(item, story):
             stated.append((item, _complaint(item, story.of(_RESOLVED))))
     stated.sort(key=lambda found: (-found[0].occurred_at, found[0].id))
-    return [found for _it, found in stated] + complaint_candidates(story)
+    return [found for _it, found in stated] + undecided(story, complaint_candidates(story))
 
 
 def _survey(item: TimelineItem) -> BriefLine | None:
@@ -45,14 +47,21 @@ def _survey(item: TimelineItem) -> BriefLine | None:
 
 def _complaint(item: TimelineItem, items: Sequence[TimelineItem]) -> BriefLine:
     words = quote(item.text) or word(item.subject)
-    resolved = [other for other in items if _resolves(other, item)][:1]
+    resolved = [other for other in items if answers_complaint(other, item)][:1]
     params = {"words": words, "state": "resolved" if resolved else "open"}
     text = f"Complained: “{words}”" + (" (resolved)" if resolved else "")
     return line("complaint", params, [item, *resolved], text)
 
 
-def _resolves(item: TimelineItem, complaint: TimelineItem) -> bool:
+def _dismissed(item: TimelineItem, story: Story) -> bool:
+    return any(answers_complaint(it, item) for it in story.of(_DISMISSED))
+
+
+def answers_complaint(item: TimelineItem, complaint: TimelineItem) -> bool:
+    """Whether a touchpoint that ends a complaint is about this one: by its id, else by the conversation."""
     if item.occurred_at < complaint.occurred_at:
         return False
     here, there = word(item.data.get("complaint")), word(complaint.data.get("complaint"))
+    if here == complaint.id:
+        return True
     return here == there if here and there else item.conversation == complaint.conversation

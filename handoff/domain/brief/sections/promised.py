@@ -14,6 +14,7 @@ from ..shapes import BriefLine, TimelineItem
 from ..signals import Acts
 from ..story import Story
 from .candidates import PROMISES, promise_candidates
+from .decided import undecided
 
 URGENCY = ("broken", "missed", "overdue", "open", "served", "kept", "cancelled")
 """The states of a promise, the most urgent first."""
@@ -30,7 +31,9 @@ _CALL_STEPS: Mapping[str, str] = {
 }
 _ALONE = frozenset({"callback.missed", "callback.overdue", "callback.given_up"})
 """Steps that show a call back was promised even where nothing before them is known."""
-_ENDED = frozenset({"kept", "cancelled", "broken"})
+DISMISSED = "dismissed"
+"""The state of a promise that was none, or that somebody took back. It is not shown."""
+_ENDED = frozenset({"kept", "cancelled", "broken", DISMISSED})
 _DUE = ("due", "due_at", "by")
 
 
@@ -57,13 +60,14 @@ def promised(story: Story) -> list[BriefLine]:
         ("served" if _served(story, it) else _standing(it, now), "callback", it)
         for it in _call_backs(story.of(_CALL_STEPS.keys()))
     ]
-    found += [(_standing(it, now), "promise", it) for it in _promises(story.of(PROMISES))]
+    stated_here = [it for it in stated_promises(story.of(PROMISES)) if it.state != DISMISSED]
+    found += [(_standing(it, now), "promise", it) for it in stated_here]
     found.sort(key=_order)
     stated = [
         _call_back(it, state, _spoken(story, it)) if kind == "callback" else _promise(it, state)
         for state, kind, it in found
     ]
-    return stated + promise_candidates(story)
+    return stated + undecided(story, promise_candidates(story))
 
 
 def _order(found: tuple[str, str, Promise]) -> tuple[int, Micros, Micros, str]:
@@ -127,27 +131,29 @@ def _open_call(found: Sequence[Promise], key: str, type_: str) -> Promise | None
     return None
 
 
-def _promises(items: Sequence[TimelineItem]) -> list[Promise]:
+def stated_promises(items: Sequence[TimelineItem]) -> list[Promise]:
+    """The promises that `promise.*` touchpoints, given oldest first, leave."""
     found: list[Promise] = []
     for item in items:
         state = "open" if item.type == "promise.made" else item.type.removeprefix("promise.")
         key = word(item.data.get("promise")) or word(item.data.get("id"))
         known = _known_promise(found, key, item)
-        if known is not None:
-            known.proof.append(item)
-            known.state = state
-        else:
+        if known is None:
             found.append(Promise(key=key, conversation=item.conversation, state=state, proof=[item]))
+            continue
+        known.proof.append(item)
+        if known.state != DISMISSED and not (known.state == "kept" and state == "broken"):
+            known.state = state  # proof from before the due time may arrive after the report of the break
     return found
 
 
 def _known_promise(found: Sequence[Promise], key: str, item: TimelineItem) -> Promise | None:
     """The promise that a touchpoint is about: by id, by words, else the newest open one there."""
     for known in reversed(found):
-        if key and known.key:
-            if known.key == key:
-                return known
-        elif item.text and known.proof[0].text == item.text and known.state not in _ENDED:
+        if key and key in (known.key, known.proof[0].id):
+            return known
+        same_words = not (key and known.key) and item.text and known.proof[0].text == item.text
+        if same_words and known.state not in _ENDED:
             return known
     if item.type == "promise.made":
         return None

@@ -27,6 +27,7 @@ MAX_CANDIDATES = 3  # messages of unproved senders, the newest
 BESIDE = 60  # characters of an answer that is quoted beside the wish; `answered` quotes longer ones
 PAST = 100  # characters of a wish whose answer the customer confirmed, while they wait for something else
 MAX_FILES = 5  # named beside one message
+MAX_REFERENCES = 5  # of a matter, the first
 MIN_NAMED = 4  # letters of a word by which a nudge names something
 MAX_REPLY = 40  # characters of a message that may be no more than the answer to a question of ours
 _OURS = frozenset({"message.sent", "email.sent"})
@@ -116,15 +117,21 @@ def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
     messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
-    return [
-        (it.items[-1].occurred_at, partial(_line, story, matter, it, questions.get(it.items[-1].id, "")))
-        for it in messages
-    ]
+    asked = [questions.get(it.items[-1].id, "") for it in messages]
+    named = [_references(matter) if at == 0 else [] for at in range(len(messages))]
+    lines = [partial(_line, story, matter, *it) for it in zip(messages, asked, named, strict=True)]
+    return [(it.items[-1].occurred_at, made) for it, made in zip(messages, lines, strict=True)]
 
 
 def _is_past(story: Story, matter: Matter) -> bool:
     """Whether the customer confirmed the answer, and waits for something else now."""
     return bool(matter.confirmed and not matter.waits) and any(it.waits for it in story.live())
+
+
+def _references(matter: Matter) -> list[dict[str, str]]:
+    """The numbers that the matter is about, for its first line."""
+    found = [it for it in matter.references.values() if it.kind == "joining"]
+    return [{"name": it.label, "value": it.shown} for it in found[:MAX_REFERENCES]]
 
 
 def _more_than_a_nudge(story: Story, item: TimelineItem) -> str:
@@ -183,7 +190,9 @@ def _code(item: TimelineItem) -> str | None:
     return "complained" if item.type == "complaint.opened" and item.text else None
 
 
-def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLine:
+def _line(
+    story: Story, matter: Matter, quoted: _Quoted, asked: str, named: list[dict[str, str]]
+) -> BriefLine:
     item = quoted.items[-1]
     words = story.words(item) or quote(item.subject)
     if _is_past(story, matter):
@@ -194,6 +203,8 @@ def _line(story: Story, matter: Matter, quoted: _Quoted, asked: str) -> BriefLin
         "words": words,
         "matter": matter.shown_as,
     }
+    if named:
+        params["references"] = named
     files = [name for one in item.attachments if (name := _file(one))]
     if quoted.code == "asked_for_call":
         text = f"Asked for a call back: “{words}”"

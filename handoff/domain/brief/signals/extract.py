@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from handoff.domain.said.closing import Closing, closing_of
+
 from ..lines import same, word
 from ..packs.pack import Pack, Packs, covered, mentions
 from ..packs.tokens import has_digit, tokens_of
@@ -161,16 +163,29 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
     text = item.text
     if not text:
         return Acts.ASK if item.attachments or item.subject else NOTHING
-    if item.attachments or len(text) > 120 or text.count(" ") >= 2 * MAX_TOKENS:
+    if item.attachments:
         return Acts.ASK
+    if len(text) > 120 or text.count(" ") >= 2 * MAX_TOKENS:
+        return _ending(text, packs, item.language or language) or Acts.ASK
     tokens = tokens_of(text)
     if not tokens:
         return Acts.NUDGE  # "?", "..."
-    if len(tokens) > MAX_TOKENS:
-        return Acts.ASK
-    act = _short(text, tokens, packs, item.language or language, names)
-    scores = len(tokens) <= MAX_SCORE and all(it.isdigit() and len(it) < 3 for it in tokens)
-    return act or (Acts.ASK | Acts.SCORE if scores else Acts.ASK)
+    act = None
+    if len(tokens) <= MAX_TOKENS:
+        act = _short(text, tokens, packs, item.language or language, names)
+        scores = len(tokens) <= MAX_SCORE and all(it.isdigit() and len(it) < 3 for it in tokens)
+        if scores:
+            return act or Acts.ASK | Acts.SCORE
+    return act or _ending(text, packs, item.language or language) or Acts.ASK
+
+
+def _ending(text: str, packs: Packs, language: str | None) -> int | None:
+    """The act of a message that ends a conversation in its own words, None for any other."""
+    ending = closing_of(text, packs.grammars, language[:2].lower() if language else None)
+    return _ENDINGS[ending] if ending else None
+
+
+_ENDINGS: dict[Closing, int] = {"settled": Acts.WITHDRAW, "goodbye": Acts.CLOSE}
 
 
 def _short(

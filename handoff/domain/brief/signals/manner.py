@@ -65,9 +65,8 @@ def still_pending(text: str, packs: Packs, language: str | None) -> int:
     """Whether a colleague's note commits us, or names a time within which something will happen."""
     tokens = tokens_of(text[:READ])
     for pack in packs.chosen(language, tokens):
-        units = {*pack.dates.days, *pack.dates.hours}
         if mentions(tokens, pack.phrases.get("commit", {})) or any(
-            it.isdigit() and not units.isdisjoint(tokens[at + 1 : at + 1 + NEAR])
+            it.isdigit() and not pack.time_units.isdisjoint(tokens[at + 1 : at + 1 + NEAR])
             for at, it in enumerate(tokens)
         ):
             return Acts.PENDING

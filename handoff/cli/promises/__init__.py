@@ -1,0 +1,1 @@
+"""`handoff promises` and `handoff complaints`."""

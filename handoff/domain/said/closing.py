@@ -1,0 +1,54 @@
+"""Whether a customer's message ends a conversation: "it works now, no need to call", "that's all, bye"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from .grammar import Grammar
+from .language import likely
+from .sentences import own_words, sentences
+from .words import SENTENCE_END, quick_words
+
+MAX_CLOSING = 500  # characters of a message: what is longer has content
+MAX_CLOSING_WORDS = 60
+
+Closing = Literal["settled", "goodbye"]
+_Read = Literal["settled", "goodbye", "open"]
+_QUESTIONS = ("?", "？", "؟")
+
+
+def closing_of(text: str, grammars: Mapping[str, Grammar], language: str | None = None) -> Closing | None:
+    """How a message ends a conversation; None where it asks or reports anything."""
+    if len(text) > MAX_CLOSING:
+        return None
+    own = own_words(text)
+    if any(it in own for it in _QUESTIONS):
+        return None
+    words = quick_words(own)
+    if not 0 < len(words) <= MAX_CLOSING_WORDS:
+        return None
+    for grammar in likely(grammars, words, language):
+        if not grammar.compiled.closing.isdisjoint(words):
+            found = _read(own, grammar)
+            if found is not None:
+                return None if found == "open" else found
+    return None
+
+
+def _read(text: str, grammar: Grammar) -> _Read | None:
+    compiled = grammar.compiled
+    stated: list[str] = []
+    for first, last in sentences(text):
+        stated += [*quick_words(text[first:last]), SENTENCE_END]
+    kept, places = compiled.plain(stated)
+    count = len(kept)
+    settled = compiled.settled.match(places, count)
+    ended = settled or compiled.ends.match(places, count)
+    if not ended:
+        ended = compiled.goodbyes.match(places, count) and compiled.thanks.match(places, count)
+    if not ended:
+        return None
+    if compiled.reopens.match(places, count) or compiled.complaints.match(places, count):
+        return "open"
+    return "settled" if settled else "goodbye"
