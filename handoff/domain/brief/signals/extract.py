@@ -12,7 +12,7 @@ from ..packs.tokens import has_digit, tokens_of
 from ..rules import BriefRules, SourceRules
 from ..shapes import TimelineItem
 from .manner import manner_of, still_pending
-from .references import references_of
+from .references import in_words, references_of
 from .signal import NOTHING, Acts, NamedReference, Signal, Speaker
 from .speaker import marked, speaker_of
 
@@ -182,7 +182,9 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
 def _ending(text: str, packs: Packs, language: str | None) -> int | None:
     """The act of a message that ends a conversation in its own words, None for any other."""
     ending = closing_of(text, packs.grammars, language[:2].lower() if language else None)
-    return _ENDINGS[ending] if ending else None
+    if ending is None or (ending == "goodbye" and has_digit(text) and any(in_words(text, packs))):
+        return None  # whoever names a number still wants something
+    return _ENDINGS[ending]
 
 
 _ENDINGS: dict[Closing, int] = {"settled": Acts.WITHDRAW, "goodbye": Acts.CLOSE}
