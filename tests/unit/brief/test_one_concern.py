@@ -1,4 +1,4 @@
-"""One concern over several contacts: what joins, what stands apart, who waits, and which numbers stay."""
+"""One concern over several contacts: joining, waits, and the numbers that remain."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_form_and_what_is_written_about_it_are_one_matter_that_an_answer_ends(
     assert waits(brief_of(again)) == 60
 
 
-def test_a_claimed_message_stands_with_its_matter_and_changes_nothing_there() -> None:
+def test_a_claimed_message_is_shown_with_its_matter_and_changes_nothing_there() -> None:
     asked = [
         item("message.received", 0, text="The dishwasher leaks, order A-17"),
         item("message.sent", 1, text="We repair it", by="agent"),
@@ -139,7 +139,7 @@ def test_a_fact_added_to_an_accepted_answer_starts_no_wait() -> None:
     assert waits(wish) == 118
 
 
-def test_whoever_speaks_with_us_waits_no_longer_for_a_failed_form() -> None:
+def test_a_talk_ends_the_wait_of_a_failed_form() -> None:
     result = brief_of(
         [
             item("form.failed", 0, channel="web", data={"form": "Change of tariff"}, conversation="web"),
@@ -213,7 +213,7 @@ def test_an_automatic_reply_promises_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "wish"),
+    ("report", "wish"),
     [
         (
             "On week {} the invoice was {}2 euros too high, can you check that?",
@@ -227,8 +227,8 @@ def test_an_automatic_reply_promises_nothing() -> None:
         ("La semana {} la factura era {}2 euros más alta, ¿pueden mirar?", "Además mi tía vive en Lugo."),
     ],
 )
-def test_a_further_wish_at_the_end_is_not_cut_away(told: str, wish: str) -> None:
-    story = " ".join(told.format(it, it) for it in range(1, 9))
+def test_a_further_wish_at_the_end_is_not_cut_away(report: str, wish: str) -> None:
+    story = " ".join(report.format(it, it) for it in range(1, 9))
     mail = item(
         "email.received", 0, text=f"{story}\n\n{wish}\n\nT. Tuula", channel="email", subject="Invoice"
     )

@@ -350,7 +350,7 @@ def _answer(folded: Folded, signal: Signal) -> None:
 
 
 def _end_attempts(folded: Folded, signal: Signal) -> None:
-    """Whoever speaks with us waits no longer because a form failed or a call went unanswered before."""
+    """A talk ends the wait that a failed form or a call in vain before it started."""
     for matter in folded.matters:
         if matter.waits and all(ask.signal.acts & Acts.TRIED for ask in matter.asks):
             matter.answer(signal)
@@ -369,14 +369,14 @@ def _claims_about(folded: Folded, matter: Matter) -> list[Matter]:
 
 
 def _end_claims(folded: Folded, matter: Matter, signal: Signal) -> None:
-    """What is claimed about a matter ends with it."""
+    """Claims about a matter end with it."""
     for claim in _claims_about(folded, matter):
         if claim.touched_at <= signal.at:
             claim.settle(signal, matter.how)
 
 
 def _pending(folded: Folded, signal: Signal) -> None:
-    """A note right after a call back says that something is still to be done: the call answered, no more."""
+    """A note right after a call back states that something is still to be done: the call answered, no more."""
     for matter in reversed(folded.matters):
         end = matter.settled
         if end is not None and matter.how == "callback" and 0 <= signal.at - end.at <= NOTED_WITHIN:

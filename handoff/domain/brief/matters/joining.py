@@ -128,7 +128,7 @@ def _near(matter: Matter, signal: Signal) -> bool:
 
 
 def shared(matter: Matter, signal: Signal, words: Words) -> int:
-    """How many content words an ask shares with what was said in a matter."""
+    """How many content words an ask shares with the messages of a matter."""
     theirs = words(signal)
     if not theirs:
         return 0

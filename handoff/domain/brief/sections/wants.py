@@ -100,7 +100,7 @@ def _first_at(quoted: _Quoted) -> Micros:
 
 
 def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[tuple[Micros, MadeLine]]:
-    """Lines and when their words were said, which is their order."""
+    """Lines and the times of their words, which is their order."""
     messages = _quoted(story, matter)
     for answer in matter.answers:
         count = bisect_right(messages, answer.at, key=_first_at)  # they are in the order of time

@@ -183,7 +183,7 @@ def _ending(text: str, packs: Packs, language: str | None) -> int | None:
     """The act of a message that ends a conversation in its own words, None for any other."""
     ending = closing_of(text, packs.grammars, language[:2].lower() if language else None)
     if ending is None or (ending == "goodbye" and has_digit(text) and any(in_words(text, packs))):
-        return None  # whoever names a number still wants something
+        return None  # a message that names a number still wants something
     return _ENDINGS[ending]
 
 

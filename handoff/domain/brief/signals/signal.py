@@ -40,7 +40,7 @@ class Acts:
     SCORE = 8192
     """Nothing but a small number, such as a survey asks for after the end."""
     FOLLOW = 16384
-    """The customer speaks of what we said or promised before: "nobody called", "you told me"."""
+    """The customer refers to an earlier statement or promise of ours, such as a call that nobody made."""
     ALSO = 32768
     """It begins with "also", so it may be a further wish."""
     ANOTHER = 65536
