@@ -376,7 +376,7 @@ def _end_claims(folded: Folded, matter: Matter, signal: Signal) -> None:
 
 
 def _pending(folded: Folded, signal: Signal) -> None:
-    """A note right after a call back states that something is still to be done: the call answered, no more."""
+    """A note right after a call back states that something is open: the call back answered, no more."""
     for matter in reversed(folded.matters):
         end = matter.settled
         if end is not None and matter.how == "callback" and 0 <= signal.at - end.at <= NOTED_WITHIN:
