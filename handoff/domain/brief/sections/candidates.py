@@ -16,7 +16,7 @@ from handoff.domain.touchpoint import TYPES
 
 from ..lines import clock, line, quote
 from ..shapes import BriefLine, TimelineItem
-from ..signals import SENT
+from ..signals import SENT, automatic
 from ..story import Story
 from ..utterances import candidates_in, zone_of
 from .decided import decided_ids
@@ -35,7 +35,7 @@ def promise_candidates(story: Story) -> list[BriefLine]:
     for item in _newest_first(story):
         if item.type not in SENT and not (item.type in _NOTES and story.internal):
             continue
-        if item.visibility != "public" and not story.internal:
+        if automatic(item.data) or (item.visibility != "public" and not story.internal):
             continue
         for made in reversed(candidates_of(story, item)):
             words = comparable(made.sentence)
