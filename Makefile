@@ -159,6 +159,10 @@ faults: $(VENV)/dev.stamp tools ## kills, failovers, cut replies, full disks (do
 fidelity: $(VENV)/dev.stamp tools ## measure how much of a customer's history reaches the agent: docs/fidelity.md
 	@$(BIN)/python -m tests.fidelity $(if $(ARGS),,--write) $(ARGS)
 
+.PHONY: shift
+shift: $(VENV)/dev.stamp tools ## play 200 handoffs by 6 agents with 2 tabs each in Chromium; ARGS=--write saves the table
+	@$(BIN)/python -m tests.shift $(ARGS)
+
 .PHONY: soak
 soak: $(VENV)/dev.stamp tools ## repeat the faults with random seeds for SOAK_MINUTES (60); continues its table
 	@mkdir -p build && $(BIN)/python -m tests.faults --minutes $(SOAK_MINUTES) --state build/soak.json $(ARGS)

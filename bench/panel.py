@@ -1,4 +1,4 @@
-"""The panel in a real browser: how soon the brief of a long life is on screen, and what scrolling it keeps.
+"""The panel in a real browser: how soon the story of a long life is on screen, and how smoothly it scrolls.
 
 A headless Chromium opens the customers in turn, each time in a profile of its own, so that nothing is
 cached. Needs Playwright and a Chromium of the machine.
@@ -38,8 +38,53 @@ OLDER = """() => {
   button?.click();
   return Boolean(button);
 }"""
-OLDEST = """() => document.querySelector("handoff-context").shadowRoot
-  .querySelector(".entry:last-child")?.dataset.id"""
+OLDEST = """() => [...document.querySelector("handoff-context").shadowRoot
+  .querySelectorAll(".entry")].at(-1)?.dataset.id"""
+
+
+OPENED = """async (target) => {
+  const started = performance.now();
+  location.hash = target;
+  const line = () => document.querySelector("handoff-context")?.shadowRoot.querySelector(".brief .line");
+  const before = line();
+  while (!line() || line() === before) await new Promise(requestAnimationFrame);
+  await new Promise(requestAnimationFrame); // that frame is on the screen when the next one begins
+  return performance.now() - started;
+}"""
+"""Milliseconds from the choice of another customer in an open panel to the painted brief."""
+OBSERVE = """() => {
+  window.longTasks = [];
+  window.frames_ms = [];
+  new PerformanceObserver((list) => list.getEntries().forEach((it) => window.longTasks.push(it.duration)))
+    .observe({ type: "longtask" });
+  let last = performance.now();
+  const frame = (now) => {
+    window.frames_ms.push(now - last);
+    last = now;
+    requestAnimationFrame(frame);
+  };
+  requestAnimationFrame(frame);
+}"""
+OBSERVED = """() => {
+  const found = { tasks: window.longTasks, frames: window.frames_ms };
+  window.longTasks = [];
+  window.frames_ms = [];
+  return found;
+}"""
+WHEELS, WHEEL_PX = 120, 400  # turns of the wheel over the loaded part of the timeline
+GOAL_MS = 500  # of the first paint of a story
+
+
+class Smoothness(Struct, frozen=True, kw_only=True):
+    """Milliseconds: tasks of over 50 ms, in which the page answers nothing, and times between frames."""
+
+    tasks: tuple[float, ...]
+    frames: tuple[float, ...]
+
+    def text(self) -> str:
+        p95 = sorted(self.frames)[int(len(self.frames) * 0.95)] if self.frames else 0.0
+        longest = max(self.tasks, default=0.0)
+        return f"{len(self.tasks)} long tasks, longest {longest:.0f}; frames {p95:.0f} at p95"
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -73,12 +118,18 @@ def measure(directory: Path) -> Table:
                 milliseconds = _opened(browser, address)
                 if turn:
                     taken[name].append(milliseconds)
-        kept = _scrolled(browser, addresses[LONG.name])
+        changed = _changed(browser, addresses[SHORT.name])
+        kept, smooth = _scrolled(browser, addresses[LONG.name])
         browser.close()
-    return _table(taken, kept)
+    return _table(taken, changed, kept, smooth)
 
 
-def _table(taken: dict[str, list[float]], kept: list[Kept]) -> Table:
+def _table(
+    taken: dict[str, list[float]],
+    changed: dict[str, list[float]],
+    kept: list[Kept],
+    smooth: dict[str, Smoothness],
+) -> Table:
     short = statistics.median(taken[SHORT.name])
     rows = []
     for life in (SHORT, LONG):
@@ -86,6 +137,12 @@ def _table(taken: dict[str, list[float]], kept: list[Kept]) -> Table:
         rows.append(
             (label, spread(taken[life.name], 0), f"{statistics.median(taken[life.name]) / short:.2f}")
         )
+    opened = statistics.median(changed[SHORT.name])
+    for life in (SHORT, LONG):
+        label = f"{thousands(life.touchpoints)} touchpoints: opened in a running panel, ms"
+        ratio = f"{statistics.median(changed[life.name]) / opened:.2f}"
+        rows.append((label, spread(changed[life.name], 0), ratio))
+    rows += [(f"{name}, ms", it.text(), "") for name, it in smooth.items()]
     for size in kept:
         label = f"{thousands(size.touchpoints)} scrolled through: heap, MB; DOM nodes"
         rows.append(
@@ -97,7 +154,10 @@ def _table(taken: dict[str, list[float]], kept: list[Kept]) -> Table:
         rows=tuple(rows),
         notes=(
             f"navigation of a fresh profile to the first line of the brief, {ROUNDS} times each, in turn; "
-            "ratio to the short life",
+            f"ratio to the short life; the goal is {GOAL_MS} ms",
+            "opened: from choosing the customer to the painted brief, the two lives in turn",
+            "long tasks block the page for over 50 ms (PerformanceObserver); the wheel turns by "
+            f"{WHEEL_PX} pixels",
             "heap after a collection, while everything older is loaded page by page; ratio to the first page",
         ),
     )
@@ -117,11 +177,28 @@ def _opened(browser: Browser, address: str) -> float:
         context.close()
 
 
-def _scrolled(browser: Browser, address: str) -> list[Kept]:
+def _changed(browser: Browser, address: str) -> dict[str, list[float]]:
+    """Both customers in turn in one panel that stays open."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, extra_http_headers=dict(UNCACHED))
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_function(BRIEF, timeout=PATIENCE_MS)
+    taken: dict[str, list[float]] = {SHORT.name: [], LONG.name: []}
+    for turn in range(ROUNDS + 1):
+        for life in (LONG, SHORT):
+            milliseconds = float(page.evaluate(OPENED, f"identity={identity(life, 0)}"))
+            if turn:
+                taken[life.name].append(milliseconds)
+    context.close()
+    return taken
+
+
+def _scrolled(browser: Browser, address: str) -> tuple[list[Kept], dict[str, Smoothness]]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.goto(address)
     page.wait_for_function(BRIEF, timeout=PATIENCE_MS)
+    page.evaluate(OBSERVE)
     session = context.new_cdp_session(page)
     kept = [_kept(session, 50)]
     shown = 50
@@ -132,8 +209,19 @@ def _scrolled(browser: Browser, address: str) -> list[Kept]:
             kept.append(_kept(session, shown))
     if not page.locator("handoff-context .rest", has_text="beginning").count():
         raise Failed("the beginning of the timeline was not reached")
+    smooth = {"all of them loaded page by page": _observed(page)}
+    page.mouse.move(900, 500)  # over the timeline
+    page.evaluate(OBSERVED)
+    for turn in range(2 * WHEELS):
+        page.mouse.wheel(0, -WHEEL_PX if turn < WHEELS else WHEEL_PX)
+    smooth[f"{WHEELS} turns of the wheel each way"] = _observed(page)
     context.close()
-    return kept
+    return kept, smooth
+
+
+def _observed(page: Page) -> Smoothness:
+    found = page.evaluate(OBSERVED)
+    return Smoothness(tasks=tuple(found["tasks"]), frames=tuple(found["frames"]))
 
 
 def _older(page: Page) -> None:

@@ -10,10 +10,12 @@ import asyncio
 import shutil
 import sys
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import msgspec
+from msgspec import Struct
 from playwright.async_api import Browser, async_playwright
 
 from handoff.bootstrap.server import Options, running
@@ -23,8 +25,53 @@ from handoff.cli.journey import DemoTargets, play
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 ADMIN = "admin-token-for-pictures"
-SIZE = {"width": 1280, "height": 800}
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+AGENT = {"locale": "en-GB", "timezone_id": "Europe/Helsinki"}
+PANELS = (
+    ("panel-light", "light", WIDE),
+    ("panel-dark", "dark", WIDE),
+    ("panel-narrow", "light", NARROW),
+)
 SCOPES = ("context:read", "handoffs:write", "touchpoints:write", "links:write")
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """Another customer in the queue."""
+
+    user: str
+    name: str
+    words: str
+    reason: str
+    minutes: int
+    deadline_s: int
+
+
+WAITING = (
+    Waiting(
+        user="ben",
+        name="Ben Carter",
+        words="Order 20417 arrived with a broken handle. Can I get a new one?",
+        reason="Damaged item, wants a replacement",
+        minutes=7,
+        deadline_s=240,
+    ),
+    Waiting(
+        user="elif",
+        name="Elif Demir",
+        words="I was charged twice for order 20398",
+        reason="Charged twice",
+        minutes=4,
+        deadline_s=900,
+    ),
+    Waiting(
+        user="marco",
+        name="Marco Rossi",
+        words="Can I change the delivery address of order 20421?",
+        reason="New delivery address",
+        minutes=2,
+        deadline_s=1800,
+    ),
+)
 
 
 def settings(directory: str) -> Settings:
@@ -55,18 +102,54 @@ async def main(targets: Path) -> None:
             )
             async for _step in play(sources):
                 pass
-            await _pictures(server.url, await _session(server.url), targets)
+            await _pictures(server.url, await _agent(server.url), targets)
 
 
-async def _session(url: str) -> tuple[str, str]:
-    """An agent's token, and the pending handoff, accepted by them."""
+async def _agent(url: str) -> tuple[str, str]:
+    """An agent's token, and the journey's handoff, which they have accepted; others wait in the queue."""
     headers = {"Authorization": f"Bearer {ADMIN}"}
     async with aiohttp.ClientSession(url, headers=headers) as http:
-        async with http.post("/v1/sessions", json={"agent": "Ville", "scopes": SCOPES}) as response:
-            token = (await response.json())["token"]
         async with http.get("/v1/handoffs", params={"state": "requested"}) as response:
             (handoff,) = (await response.json())["handoffs"]
+        async with http.post("/v1/sessions", json={"agent": "Ville", "scopes": SCOPES}) as response:
+            token = (await response.json())["token"]
+        for waiting in WAITING:
+            await _wait(http, waiting)
+        mine = {"Authorization": f"Bearer {token}"}
+        move = {"version": handoff["version"]}
+        async with http.post(f"/v1/handoffs/{handoff['id']}/accept", json=move, headers=mine) as response:
+            response.raise_for_status()
         return token, handoff["id"]
+
+
+async def _wait(http: aiohttp.ClientSession, waiting: Waiting) -> None:
+    """Another customer, who asked in a chat and waits for an agent."""
+    touchpoint = {
+        "id": f"asked-{waiting.user}",
+        "channel": "chat",
+        "type": "message.received",
+        "occurred_at": (datetime.now(UTC) - timedelta(minutes=waiting.minutes)).isoformat(),
+        "identities": [{"type": "user", "value": waiting.user, "assurance": "verified"}],
+        "text": waiting.words,
+    }
+    handoff = {
+        "identity": f"user:{waiting.user}",
+        "from": {"channel": "chat", "party": "Shop bot"},
+        "to": {"channel": "chat", "queue": "refunds"},
+        "reason": waiting.reason,
+        "deadline_s": waiting.deadline_s,
+    }
+    known = {
+        "id": f"known-{waiting.user}",
+        "channel": "web",
+        "type": "identified",
+        "occurred_at": touchpoint["occurred_at"],
+        "identities": touchpoint["identities"],
+        "data": {"traits": {"name": waiting.name}},
+    }
+    for path, body in (("/v1/touchpoints", [known, touchpoint]), ("/v1/handoffs", handoff)):
+        async with http.post(path, json=body) as response:
+            response.raise_for_status()
 
 
 async def _pictures(url: str, session: tuple[str, str], targets: Path) -> None:
@@ -74,18 +157,19 @@ async def _pictures(url: str, session: tuple[str, str], targets: Path) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("no Chromium on this machine")
+    address = f"{url}/panel/#token={token}&queue=refunds&handoff={handoff}"
     async with async_playwright() as play_:
         browser = await play_.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for theme in ("light", "dark"):
-            context = await browser.new_context(
-                viewport=SIZE, color_scheme=theme, locale="en-GB", timezone_id="Europe/Helsinki"
-            )
+        for name, theme, size in PANELS:
+            context = await browser.new_context(viewport=size, color_scheme=theme, **AGENT)
             page = await context.new_page()
-            await page.goto(f"{url}/panel/#token={token}&queue=refunds&handoff={handoff}")
-            await page.locator("handoff-context .entry").first.wait_for()
-            await page.locator("handoff-context .connection[data-state=live]").wait_for()
-            await page.wait_for_timeout(300)
-            await page.screenshot(path=targets / f"panel-{theme}.png")
+            await page.goto(address)
+            await page.locator("handoff-context [data-state=live]").first.wait_for()
+            await page.locator("handoff-context").get_by_text("Anna Virtanen").first.wait_for()
+            await page.evaluate(
+                "() => new Promise((it) => requestAnimationFrame(() => requestAnimationFrame(it)))"
+            )
+            await page.screenshot(path=targets / f"{name}.png")
             await context.close()
         await _operators_page(browser, url, targets)
         await browser.close()
@@ -97,7 +181,7 @@ async def _operators_page(browser: Browser, url: str, targets: Path) -> None:
     async with aiohttp.ClientSession(url) as http:
         for _ in range(3):
             await http.post("/in/shop-phone/status", data=b"CallSid=CA1", headers=signed)
-    context = await browser.new_context(viewport=SIZE, locale="en-GB", timezone_id="Europe/Helsinki")
+    context = await browser.new_context(viewport=WIDE, **AGENT)
     page = await context.new_page()
     await page.goto(f"{url}/panel/ops/#token={ADMIN}&section=sources")
     await page.locator("ops-sources .why").wait_for()

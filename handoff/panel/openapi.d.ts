@@ -4260,7 +4260,7 @@ export interface components {
                 matter: number;
             };
         };
-        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
+        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
         BriefLineSaid: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4282,6 +4282,7 @@ export interface components {
                 nudges?: number;
                 nudge?: string;
                 late?: boolean;
+                corrected?: string[];
                 answer?: string;
                 answered_by?: string;
                 subject?: string;
@@ -4309,6 +4310,7 @@ export interface components {
                 nudges?: number;
                 nudge?: string;
                 late?: boolean;
+                corrected?: string[];
                 answer?: string;
                 answered_by?: string;
             };
@@ -4335,6 +4337,7 @@ export interface components {
                 nudges?: number;
                 nudge?: string;
                 late?: boolean;
+                corrected?: string[];
                 answer?: string;
                 answered_by?: string;
             };
@@ -4415,7 +4418,7 @@ export interface components {
                 form: string;
             };
         };
-        /** @description A bot answered. `words` may be empty. In `tried`. Template: A bot answered on {channel}: “{words}” */
+        /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: A bot answered on {channel}: “{words}” */
         BriefLineBotAnswered: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4425,6 +4428,7 @@ export interface components {
             params: {
                 channel: string;
                 words: string;
+                automatic?: boolean;
             };
         };
         /** @description The customer asked for a callback. In `tried`. Template: Asked for a callback */

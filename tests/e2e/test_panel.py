@@ -185,7 +185,7 @@ async def test_new_touchpoints_appear_live_and_are_marked(backend: Backend) -> N
 
 
 async def test_the_comparison_shows_changes_since_the_snapshot(backend: Backend) -> None:
-    due = {"promise": "p1", "due": "2026-11-21T12:00:00Z"}
+    due = {"promise": "p1", "due": "2099-11-21T12:00:00Z"}
     promise = {"type": "promise.made", "direction": "outbound", "data": due, "text": "We call you back"}
     await backend.record("asked")
     await backend.record("promised", occurred_at="2026-11-21T10:01:00Z", **promise)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
 from handoff.domain.touchpoint import TYPE_SET
-from tests.e2e.agents import AgentTab, Backend
+from tests.e2e.agents import Backend
+from tests.e2e.looks import ARABIC, HEBREW, LOOKS, findings_in_every_look
 
 in_the_browser = pytest.mark.asyncio(loop_scope="session")
 ROOT = Path(__file__).resolve().parents[2]
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 MESSAGES = ROOT / "handoff" / "panel" / "text" / "messages"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 async def journey(backend: Backend) -> str:
@@ -30,48 +28,58 @@ async def journey(backend: Backend) -> str:
     await backend.record("e", type="promise.made", text="We call you back", data=due, direction="outbound")
     await backend.record("f", type="note.added", text="Sounded tired", actor={"type": "agent", "id": "aino"})
     await backend.record("g", occurred_at="2026-11-20T10:00:00Z", text="came late")
-    await backend.hand_over(identity="user:bertta", reason="Another one")
+    await backend.record("h", text=ARABIC)
+    await backend.hand_over(identity="user:bertta", reason=HEBREW)
     return await backend.hand_over()
 
 
-async def findings(tab: AgentTab) -> list[str]:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not installed (npm install)")
-    await tab.page.evaluate(AXE.read_text())
-    found: dict[str, Any] = await tab.page.evaluate(
-        "(rules) => axe.run(document, { runOnly: rules, resultTypes: ['violations'] })", RULES
-    )
-    return [
-        f"{it['id']}: {node['target']} {node['failureSummary']}"
-        for it in found["violations"]
-        for node in it["nodes"]
-    ]
-
-
 @in_the_browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_axe_reports_no_violations(backend: Backend, theme: str) -> None:
+async def test_axe_reports_no_violations_in_any_look(backend: Backend) -> None:
     id_, token = await journey(backend), await backend.token("ville")
-    fragment = f"queue=refunds&handoff={id_}"
-    tab = await backend.open_panel(fragment, token=token, color_scheme=theme, bypass_csp=True)
+    tab = await backend.open_panel(f"queue=refunds&handoff={id_}", token=token, bypass_csp=True)
+
+    async def speak(language: str) -> None:
+        await tab.page.evaluate("(it) => { location.hash = `language=${it}`; }", language)
+        for element in ("handoff-queue", "handoff-context"):  # a narrow window hides the queue
+            live = tab.page.locator(f"{element} [lang={language}] [data-state=live]")
+            await live.wait_for(state="attached")
+
     await tab.wait_until_live()
     await tab.wait_until_live("handoff-queue")
-    assert await findings(tab) == []
+    assert await findings_in_every_look(tab, speak) == []
+    await speak("en")
     await tab.context.locator(".moves").get_by_role("button", name="Accept").click()
     await expect(tab.context.locator(".handoff-line")).to_contain_text("yours")
     await tab.context.get_by_role("button", name="Changes since the handoff").click()
     await tab.context.locator(".entry summary").first.click()
-    assert await findings(tab) == []
-    await tab.context.locator(".moves").get_by_role("button", name="Transfer").click()
-    assert await findings(tab) == []
-    await tab.page.keyboard.press("Escape")
+    assert await findings_in_every_look(tab, looks=LOOKS[::3]) == []
     await backend.call("DELETE", "/v1/sessions/current", token=token)
     await tab.page.get_by_role("alert").get_by_label("Token").wait_for()
-    assert await findings(tab) == []
-    empty = await backend.new_tab(color_scheme=theme, bypass_csp=True)
-    await empty.page.goto(f"{backend.url}/panel/")
-    await empty.page.get_by_label("Token").wait_for()
-    assert await findings(empty) == []
+    assert await findings_in_every_look(tab, looks=LOOKS[3:4]) == []
+
+
+@in_the_browser
+async def test_axe_reports_no_violations_before_an_agent_signs_in(backend: Backend) -> None:
+    for language, looks in (("en", LOOKS[::3]), ("fi", LOOKS[4:5]), ("sv", LOOKS[5:6]), ("de", LOOKS[3:4])):
+        tab = await backend.new_tab(bypass_csp=True)
+        await tab.page.goto(f"{backend.url}/panel/#language={language}")
+        await tab.page.locator("form.sign-in input").wait_for()
+        assert await findings_in_every_look(tab, looks=looks) == []
+
+
+@in_the_browser
+async def test_customers_words_keep_their_direction(backend: Backend) -> None:
+    """In either direction of the desktop, a text is read in its own, and its marks do not turn the rest."""
+    await backend.record("arabic", text=ARABIC)
+    await backend.record("hebrew", text=HEBREW)
+    await backend.record("english", text="Where is my order?")
+    tab = await backend.open_panel("identity=user:anna")
+    await tab.wait_until_live()
+    for direction in ("ltr", "rtl"):
+        await tab.page.evaluate("(it) => { document.documentElement.dir = it; }", direction)
+        for text, expected in ((ARABIC, "rtl"), (HEBREW, "rtl"), ("Where is my order?", "ltr")):
+            shown = tab.entry(text).get_by_text(text).last
+            assert await shown.evaluate("(it) => getComputedStyle(it).direction") == expected
 
 
 @in_the_browser
@@ -113,6 +121,17 @@ def test_every_language_has_every_message_with_the_same_values(language: str) ->
     assert other.keys() == english.keys()
     for key, message in english.items():
         assert _values(other[key]) == _values(message), key
+
+
+@pytest.mark.parametrize("language", ["en", "fi", "sv", "de"])
+def test_the_name_of_a_button_contains_its_label(language: str) -> None:
+    """Agents who speak to their computer say what they see."""
+    for path in (MESSAGES, ROOT / "handoff" / "panel" / "ops" / "messages"):
+        messages = json.loads((path / f"{language}.json").read_text())
+        for key, named in messages.items():
+            label = messages.get(key.removesuffix(".this")) if key.endswith(".this") else None
+            if isinstance(label, str):
+                assert label.rstrip("…").lower() in named.lower(), key
 
 
 def test_every_type_and_every_used_key_has_a_message() -> None:

@@ -1,25 +1,28 @@
-"""`python -m tests.fidelity [--write | --blind] [NAME …]`: play the journeys, measure, write the page."""
+"""`python -m tests.fidelity [--write] [--screen | --blind] [NAME …]`: play the journeys, measure, write."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.e2e.agents import browser
 from tests.faults.load import serving
 from tests.store.servers import free_port
 
-from . import wire
+from . import screen, wire
 from .grammar import made_journeys
 from .journey import BLIND, Journey, Played, read_journeys
 from .measure import Verdict, brief_lines, judge
 from .player import play_all
 from .report import blind_page, details, page
 
+SEED = 19  # of a sample
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 
 
@@ -37,6 +40,8 @@ def server() -> Iterator[tuple[str, int]]:
 def main() -> None:
     ask = argparse.ArgumentParser(description="Measure how much of a customer's history reaches the agent.")
     ask.add_argument("--write", action="store_true", help="write docs/fidelity.md")
+    ask.add_argument("--screen", action="store_true", help="measure the panel's first viewport in Chromium")
+    ask.add_argument("--sample", type=int, metavar="N", help="with --screen: N journeys, always the same")
     ask.add_argument("--blind", action="store_true", help="play the blind journeys; of half b only the sums")
     ask.add_argument("names", nargs="*", help="play these journeys only, and print their briefs")
     given = ask.parse_args()
@@ -46,6 +51,12 @@ def main() -> None:
     by_hand, made = read_journeys(), made_journeys()
     chosen = [it for it in (*by_hand, *made) if not given.names or it.id in given.names]
     started = time.monotonic()
+    if given.screen:
+        if given.sample:
+            chosen = random.Random(SEED).sample(chosen, min(given.sample, len(chosen)))
+        measure_screen(chosen, write=given.write, details_too=bool(given.names))
+        print(f"{len(chosen)} journeys in {time.monotonic() - started:.0f} s")
+        return
     played = _play(chosen)
     judged = _judged(played)
     for one_played in played if given.names else ():
@@ -57,10 +68,30 @@ def main() -> None:
             print(*details(journey, verdict), sep="\n", end="\n" if details(journey, verdict) else "")
     text = page(judged, len(by_hand))
     if given.write:
-        PAGE.write_text(text, "utf-8")
+        kept = screen.section_of(PAGE.read_text("utf-8"))
+        PAGE.write_text(screen.with_section(text, kept) if kept else text, "utf-8")
     elif not given.names:
         print(text[: text.index("## How to read it")])
     print(f"{len(judged)} journeys in {time.monotonic() - started:.0f} s")
+
+
+def measure_screen(journeys: list[Journey], *, write: bool, details_too: bool) -> None:
+    """Look at every journey's handoff in a browser, and print or write what is on its first screen."""
+
+    async def looked_at(url: str, mail_port: int) -> list[tuple[Journey, screen.FirstViewport]]:
+        async with browser() as chromium:
+            return await screen.look(chromium, url, mail_port, journeys)
+
+    with server() as (url, mail_port):
+        looked = asyncio.run(looked_at(url, mail_port))
+    for journey, viewport in looked:
+        if details_too or not journey.set_aside:
+            for fact in viewport.missing:
+                print(f"{journey.id}: not on the screen: {fact}")
+    section = screen.section(looked)
+    print(section)
+    if write:
+        PAGE.write_text(screen.with_section(PAGE.read_text("utf-8"), section), "utf-8")
 
 
 def _play(journeys: list[Journey]) -> list[Played]:

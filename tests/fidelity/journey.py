@@ -132,7 +132,8 @@ def _read(path: Path) -> Journey:
 
 
 class Played(Struct, kw_only=True):
-    """The server's answer at the handoff."""
+    """The server's answer at the handoff. `handoff` is its id."""
 
     journey: Journey
     context: dict[str, Any]
+    handoff: str = ""

@@ -48,7 +48,7 @@ class Player:
         async with self._http.get(self._url + path, headers=headers) as response:
             assert response.status == 200, await response.text()
             context = await response.json()
-        return Played(journey=self.journey, context=context)
+        return Played(journey=self.journey, context=context, handoff=handoff["id"])
 
     def _at(self, step: Step) -> datetime:
         return self._now - timedelta(minutes=float(step["at"]))
@@ -316,14 +316,23 @@ STEPS: dict[str, Callable[[Player, int, Step], Awaitable[None]]] = {
 """The action of a journey's step -> how the player sends it."""
 
 
-async def play_all(url: str, mail_port: int, journeys: list[Journey], at_once: int = 4) -> list[Played]:
-    """Every journey, in an order that is always the same."""
+async def play_all(
+    url: str,
+    mail_port: int,
+    journeys: list[Journey],
+    at_once: int = 4,
+    then: Callable[[Played], Awaitable[None]] | None = None,
+) -> list[Played]:
+    """Every journey, in an order that is always the same. `then` gets each one as soon as it was played."""
     slots = asyncio.Semaphore(at_once)
     async with aiohttp.ClientSession() as http:
 
         async def one(journey: Journey) -> Played:
             async with slots:
-                return await Player(http, url, mail_port, journey).play()
+                played = await Player(http, url, mail_port, journey).play()
+                if then:
+                    await then(played)
+                return played
 
         order = sorted(journeys, key=lambda it: random.Random(it.id).random())
         return list(await asyncio.gather(*(one(it) for it in order)))

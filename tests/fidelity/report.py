@@ -43,7 +43,8 @@ TAIL = """
 
 Write a TOML file into `tests/fidelity/journeys/`; the form is described in `tests/fidelity/journey.py`, the
 steps in `tests/fidelity/player.py`. Then run `make fidelity`, or `make fidelity ARGS="NAME …"` for single
-journeys with what their briefs lack. To measure another product, play the same journeys through it, and judge
+journeys with what their briefs lack, and `make fidelity ARGS="--screen --write"` for what is on the panel's
+first screen. To measure another product, play the same journeys through it, and judge
 what its agents see with `tests/fidelity/measure.py`.
 """
 

@@ -129,10 +129,10 @@ async def test_whether_a_context_still_holds(own_store: Store, tenant: str) -> N
         )
     ):
         known = await basis()
-        holds, spent = await counted(store, partial(is_still, store, monitor, tenant, known, NOON))
+        holds, spent = await counted(store, partial(is_still, store, monitor, known, NOON))
         assert (holds, spent) == (True, 1), number
         await record_all(store, tenant, [change])
-        assert not await is_still(store, monitor, tenant, known, NOON), number
+        assert not await is_still(store, monitor, known, NOON), number
 
 
 async def test_a_reader_beside_many_writers_sees_whole_statements(own_store: Store, tenant: str) -> None:

@@ -49,6 +49,7 @@ WISH_MORE: Schema = {
     "nudges": COUNT,
     "nudge": TEXT,
     "late": {"type": "boolean"},
+    "corrected": TEXTS,
     "answer": TEXT,
     "answered_by": TEXT,
 }
@@ -147,8 +148,9 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     "said": BriefCode(
         section="wants",
         meaning="The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, "
-        "`late` marks words that arrived after the answer. The first line of a matter has its numbers as "
-        "`references`; the `name` of each is the sender's, and may be empty.",
+        "`late` marks words that arrived after the answer, `corrected` has numbers in them that the customer "
+        "corrected later. The first line of a matter has its numbers as `references`; the `name` of each is "
+        "the sender's, and may be empty.",
         template="On {channel}: “{words}”",
         params=WISH,
         optional={**WISH_MORE, "subject": TEXT},
@@ -206,9 +208,10 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "bot_answered": BriefCode(
         section="tried",
-        meaning="A bot answered. `words` may be empty.",
+        meaning="A bot answered. `words` may be empty. `automatic` marks an automatic reply.",
         template="A bot answered on {channel}: “{words}”",
         params={"channel": TEXT, "words": TEXT},
+        optional={"automatic": {"type": "boolean"}},
     ),
     "asked_call_back": BriefCode(
         section="tried", meaning="The customer asked for a callback.", template="Asked for a callback"

@@ -20,6 +20,7 @@ from handoff.domain.errors import NotFound
 
 ASSETS = "flask_swagger_ui"  # only its files are used; it is never imported
 SCRIPT_NAME = "start.js"
+STYLE_NAME = "page.css"
 _SERVED = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
@@ -41,26 +42,66 @@ _PAGE = f"""\
 <title>API</title>
 <link rel="icon" href="docs/favicon-32x32.png">
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="stylesheet" href="docs/{STYLE_NAME}">
 <script src="docs/swagger-ui-bundle.js" defer></script>
 <script src="docs/{SCRIPT_NAME}" defer></script>
 </head>
 <body>
-<div id="page"></div>
+<main id="page"></main>
 <noscript>The description is at <a href="openapi.json">openapi.json</a>.</noscript>
 </body>
 </html>
 """
 _SCRIPT = """\
 "use strict";
+const accessible = ({ React }) => ({
+  components: {
+    // By default a link inside the button that opens the operation: a control within a control.
+    DeepLink: ({ text }) => React.createElement("span", {}, text),
+    // By default a list without a name. There is only this server.
+    ServersContainer: () => null,
+  },
+});
 window.ui = SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#page",
   deepLinking: true,
   docExpansion: "list",
   defaultModelsExpandDepth: 0,
+  plugins: [accessible],
   validatorUrl: null, // by default, Swagger UI sends the document to another server
   oauth2RedirectUrl: null,
 });
+// Fields of an opened operation have no names, and its examples scroll without a key.
+const name = (field, text) => field.hasAttribute("aria-label") || field.setAttribute("aria-label", text);
+new MutationObserver(() => {
+  for (const it of document.querySelectorAll("textarea.body-param__text")) name(it, "Request body");
+  for (const row of document.querySelectorAll("tr[data-param-name]")) {
+    for (const it of row.querySelectorAll("input, select, textarea")) name(it, row.dataset.paramName);
+  }
+  for (const it of document.querySelectorAll("pre.microlight")) it.tabIndex = 0;
+}).observe(document.getElementById("page"), { childList: true, subtree: true });
+"""
+_STYLE = """\
+/* Colours of Swagger UI with a contrast of at least 4.5:1. */
+.swagger-ui .opblock.opblock-get .opblock-summary-method { background: #0b63b5; }
+.swagger-ui .opblock.opblock-post .opblock-summary-method { background: #1b7a4b; }
+.swagger-ui .opblock.opblock-put .opblock-summary-method { background: #965200; }
+.swagger-ui .opblock.opblock-patch .opblock-summary-method { background: #0f766e; }
+.swagger-ui .opblock.opblock-delete .opblock-summary-method { background: #c0231f; }
+.swagger-ui .info .title small { background: #4b5563; }
+.swagger-ui .info .title small.version-stamp { background: #4d6b00; }
+.swagger-ui .info .url, .swagger-ui .info a { color: #0b5cad; }
+.swagger-ui .btn.authorize { color: #1b7a4b; border-color: #1b7a4b; }
+.swagger-ui .btn.authorize svg { fill: #1b7a4b; }
+.swagger-ui .btn.execute { background: #0b63b5; border-color: #0b63b5; }
+.swagger-ui .btn.cancel { color: #b3261e; border-color: #b3261e; }
+.swagger-ui .parameter__in, .swagger-ui .prop-format { color: #595959; }
+@media (max-width: 640px) {
+  .swagger-ui table td { display: block; overflow-wrap: anywhere; }
+  .swagger-ui table thead { display: none; }
+  .swagger-ui .opblock-section-header { flex-wrap: wrap; }
+}
 """
 
 
@@ -85,6 +126,7 @@ class Docs:
     def __init__(self) -> None:
         self.page = _text(_PAGE.encode(), "text/html")
         self.script = _text(_SCRIPT.encode(), "text/javascript")
+        self.style = _text(_STYLE.encode(), "text/css")
         self.assets = _assets()
         self._building: asyncio.Task[Descriptions] | None = None
 
@@ -143,10 +185,12 @@ async def page(request: web.Request) -> web.Response:
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
-    """`GET /docs/{asset}`: the start script, or a file of the package."""
+    """`GET /docs/{asset}`: the start script, the style, or a file of the package."""
     docs, name = request.app[DOCS], request.match_info["asset"]
     if name == SCRIPT_NAME:
         return _answer(request, docs.script)
+    if name == STYLE_NAME:
+        return _answer(request, docs.style)
     if name not in _SERVED:
         raise NotFound("The page has no such file")
     if docs.assets is None or not (docs.assets / name).is_file():

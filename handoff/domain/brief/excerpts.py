@@ -12,6 +12,7 @@ from .shapes import TimelineItem
 
 READ = 12_000  # characters of a message that are looked at
 MAX_SENTENCES = 80
+FURTHER = 4  # tokens at the beginning of a sentence in which "also" announces a further wish
 GAP = " … "
 _SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S)|\n(?!\s*\n))+[.!?]*")
 _RULE = re.compile(r"^[ \t]*(?:-{3,}|_{5,}|={5,})[^\n]*\n|^[^\n]{0,80}-{3,}[ \t]*\n", re.MULTILINE)
@@ -70,6 +71,7 @@ def _score(sentence: str, about: set[str], packs: tuple[Pack, ...]) -> int:
     score += any(any(map(str.isdigit, it)) and not it.isdigit() for it in tokens)  # a number of something
     score += 2 * bool(about and about & content_words(sentence, frozenset()))
     score += any(mentions(tokens, pack.phrases.get("request", {})) for pack in packs)
+    score += 6 * any(mentions(tokens[:FURTHER], pack.phrases.get("another", {})) for pack in packs)
     return score
 
 

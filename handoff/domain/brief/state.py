@@ -6,13 +6,14 @@ same either way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from msgspec import Struct, field
 
 from handoff.domain.clock import Micros
 
+from .lines import word
 from .matters import Folded, taking_all
 from .matters.joining import content_words
 from .packs import tokens_of
@@ -23,6 +24,7 @@ from .steps import Steps
 
 GUESSED = 200  # characters of a text that its language is guessed from
 MIN_GUESSED = 15
+_FORMS = frozenset({"form.submitted", "form.failed"})
 _ENDINGS = frozenset({"conversation.resolved", "conversation.reopened"})
 MAX_NAMES, MAX_NAME = 100, 100  # people in one story whose names are known, characters of one name
 
@@ -40,6 +42,8 @@ class StoryState(Struct, kw_only=True, eq=False):
     languages: dict[str, str] = field(default_factory=dict)
     conversations: set[str] = field(default_factory=set)
     stated_names: set[str] = field(default_factory=set)
+    own_names: frozenset[str] = frozenset()
+    """Beginnings of the words of the customer's names: they are in everything that is written to them."""
     name_words: frozenset[str] = frozenset()
     resolved: set[str] = field(default_factory=set)
     folded: Folded = field(default_factory=Folded)
@@ -69,19 +73,22 @@ def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules)
     state.items += items
     standing = [it for it in items if not it.deleted]
     known_in = {it.conversation: state.languages.get(it.conversation) for it in standing if state.standing}
+    own_names = state.own_names
     signals = yield from _finding(state, standing, rules)
+    if state.standing and state.own_names != own_names:
+        return False  # earlier messages are compared without these names
     filed(state, standing)
     if state.last_at is not None and any(it.at <= state.last_at for it in signals):
         return False
     seen = state.conversations
     if any(state.languages.get(name) != before for name, before in known_in.items() if name in seen):
-        return False  # the words of earlier messages are compared in the language of their conversation
+        return False  # earlier messages are read in the language of their conversation
     state.standing += standing
     seen.update(it.conversation for it in standing)
     if signals:
         state.last_at = max(it.at for it in signals)
-    by_id, languages = state.by_id, state.languages
-    yield from taking_all(state.folded, signals, lambda it: _about(by_id[it.id], rules, languages))
+    by_id, names = state.by_id, state.own_names
+    yield from taking_all(state.folded, signals, lambda it: _about(by_id[it.id], rules) - names)
     return True
 
 
@@ -110,6 +117,8 @@ def _finding(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules
     languages, names, packs = state.languages, state.name_words, rules.packs
     for item in items:
         if item.name or item.traits:
+            if item.direction == "inbound":
+                state.own_names |= _own_names(item)
             names = _with_names(names, state.stated_names, item)
         known = languages.get(item.conversation)
         language = item.language or known
@@ -137,7 +146,17 @@ def _with_names(names: frozenset[str], stated: set[str], item: TimelineItem) -> 
     return names
 
 
-def _about(item: TimelineItem, rules: BriefRules, languages: Mapping[str, str]) -> set[str]:
-    pack = rules.packs.by_language.get(languages.get(item.conversation, ""))
-    common = pack.function_words | pack.fillers if pack else frozenset[str]()
-    return content_words(f"{item.subject or ''} {item.text or ''}", common)
+def _own_names(item: TimelineItem) -> set[str]:
+    stated = (item.name, item.traits.get("name") if item.traits else None)
+    names = (it[:MAX_NAME] for it in stated if isinstance(it, str))
+    return set[str]().union(*(content_words(it, frozenset()) for it in names))
+
+
+def _about(item: TimelineItem, rules: BriefRules) -> set[str]:
+    """The content words of a message or a form."""
+    parts = [item.subject or "", item.text or ""]
+    if item.type in _FORMS:
+        fields = item.data.get("fields")
+        parts += [word(item.data.get("form")) or word(item.data.get("name"))]
+        parts += [word(it) for it in fields.values()] if isinstance(fields, dict) else []
+    return content_words(" ".join(parts), rules.packs.common)

@@ -88,7 +88,9 @@ class Story(Struct, kw_only=True):
         """Since when the customer waits. A claimed matter counts where nothing else waits, one that
         failed a check only where there are no others at all."""
         waiting = [it for it in self.folded.matters if it.waits and not it.dormant(self.now)]
-        sure = [it for it in waiting if not it.claimed] or [it for it in waiting if not it.doubted]
+        sure = [it for it in waiting if not it.claimed or it.about] or [
+            it for it in waiting if not it.doubted
+        ]
         if all(it.doubted for it in self.folded.matters):
             sure = waiting
         return min((since for it in sure if (since := it.waiting_since) is not None), default=None)

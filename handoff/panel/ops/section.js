@@ -172,7 +172,9 @@ export class OpsSection extends PanelElement {
     } finally {
       this.#acting.delete(name);
     }
-    if (focused && !this.ended(run) && this.root.activeElement === null) this.#title().focus();
+    const now = /** @type {HTMLElement | null} */ (this.root.activeElement);
+    const lost = now === null || Object.values(this.regions.places).includes(now); // what had the focus is gone
+    if (focused && !this.ended(run) && lost) this.#title().focus();
   }
 
   #title() {

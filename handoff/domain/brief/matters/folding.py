@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 from msgspec import Struct, field
 
-from handoff.domain.clock import DAY, MINUTE, Micros
+from handoff.domain.clock import DAY, HOUR, MINUTE, Micros
 
 from ..signals.signal import Acts, NamedReference, Signal, Speaker
 from ..steps import Steps
-from .joining import Words, elsewhere, in_segment, joining, returned
+from .joining import (
+    Words,
+    corrects_a_slip,
+    elsewhere,
+    in_segment,
+    joining,
+    returned,
+    same_words,
+    shared,
+)
 from .matter import DORMANT_AFTER, Matter
 
 SILENCE: Micros = 14 * DAY  # after which a conversation is about something new
 STEPS_BEFORE: Micros = 30 * MINUTE  # self-service before a question belongs to it
+NOTED_WITHIN: Micros = HOUR  # of a call back, a note about it
 LONGEST: Micros = 90 * DAY  # after which nothing is joined or comes back
 
 
@@ -80,6 +91,8 @@ def take(folded: Folded, signal: Signal, words: Words) -> None:
         _answer(folded, signal)
     elif acts & Acts.RESOLVE:
         _resolve(folded, signal)
+    elif acts & Acts.PENDING:
+        _pending(folded, signal)
     elif acts & (Acts.HOLD | Acts.ATTEMPT | Acts.MACHINE) and signal.speaker is not Speaker.CUSTOMER:
         _ours(folded, signal)
     elif signal.speaker is Speaker.CUSTOMER:
@@ -154,19 +167,23 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
     segment = folded.segments.get(named, [])
     before = folded.last_in.get(named)
     if before is not None and signal.at - before > SILENCE:
-        segment = []
+        segment = [one for one in segment if one.unsettled and shared(one, signal, words)]
     if signal.acts & Acts.SCORE and segment and _just_settled(segment[-1], signal):
         return  # the score that a survey asked for
     segment = [one for one in segment if one.unsettled]
-    matter = in_segment(segment, signal)
+    if segment and corrects_a_slip(segment[-1], signal):
+        signal = msgspec.structs.replace(signal, acts=signal.acts | Acts.CORRECT)
+    matter = in_segment(segment, signal, words)
     if matter is None:
         back = returned(_others(folded.by_key.get(signal.key, ()), signal, segment), signal)
-        known = _named(folded, signal) if segment else folded.matters
-        matter = None if back else elsewhere(_others(known, signal, segment), signal, words)
+        matter = None if back else _joined(folded, signal, segment, words)
         if matter is None:
             matter = _opened(folded, signal, back)
+            matter.about = _seems_about(folded, signal, words)
     if signal.references:
         _attach_references(folded, matter, signal)
+    if signal.acts & Acts.INFORM and not (matter.answers and words(matter.answers[-1]) & words(signal)):
+        signal = msgspec.structs.replace(signal, acts=signal.acts & ~Acts.INFORM)
     matter.take_ask(signal)
     _file_words(folded, matter, signal.key)
     there = folded.by_conversation.setdefault(signal.conversation, [])
@@ -176,6 +193,26 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
     folded.last_in[named] = signal.at
     if folded.steps:
         _attach_steps(folded, matter, signal)
+
+
+def _joined(folded: Folded, signal: Signal, segment: Sequence[Matter], words: Words) -> Matter | None:
+    """The matter of another conversation that an ask belongs to. Beside other matters of its own
+    conversation it must name it, or announce a further wish in the words of it."""
+    if not segment:
+        return elsewhere(_others(folded.matters, signal, segment), signal, words)
+    if signal.acts & Acts.ANOTHER and not joining(signal.references):
+        others = _others(folded.matters, signal, segment)
+        return same_words([one for one in others if one.unsettled], signal, words)
+    return elsewhere(_others(_named(folded, signal), signal, segment), signal, words)
+
+
+def _seems_about(folded: Folded, signal: Signal, words: Words) -> int:
+    """The number of the proved matter that a claimed ask seems to be about."""
+    if not signal.claimed or signal.doubted or not signal.key:
+        return 0
+    proved = [one for one in folded.matters if not one.claimed and signal.at - one.touched_at <= LONGEST]
+    found = elsewhere(proved, signal, words)
+    return found.number if found is not None and found.unsettled else 0
 
 
 def _just_settled(matter: Matter, signal: Signal) -> bool:
@@ -265,7 +302,7 @@ def _targets(folded: Folded, signal: Signal) -> list[Matter]:
         ]
     named = [ref for ref in signal.references if ref.kind != "attribute"]
     if named:
-        by_name = [one for one in here if any(one.named(ref) for ref in named)]
+        by_name = [one for one in here if any(one.knows(ref) for ref in named)]
         by_name = by_name or [one for one in _by_reference(folded, named) if one.unsettled]
         if by_name:
             return by_name
@@ -282,7 +319,7 @@ def _by_reference(folded: Folded, references: Iterable[NamedReference]) -> list[
         one.number: one
         for ref in references
         for one in folded.by_reference.get(ref.value, ())
-        if one.named(ref)
+        if one.knows(ref)
     }
     return [found[number] for number in sorted(found)]
 
@@ -290,6 +327,7 @@ def _by_reference(folded: Folded, references: Iterable[NamedReference]) -> list[
 def _answer(folded: Folded, signal: Signal) -> None:
     if signal.acts & Acts.TALK:
         folded.talks.append(signal)
+        _end_attempts(folded, signal)
     targets = _targets(folded, signal)
     if signal.acts & Acts.RESOLVE:
         settled = [one for one in targets if _ends_there(one, signal)]
@@ -297,13 +335,53 @@ def _answer(folded: Folded, signal: Signal) -> None:
             matter.answer(signal)
             if not matter.waits:
                 matter.settle(signal, "callback")
+                _end_claims(folded, matter, signal)
         targets = [one for one in targets if one not in settled]
         if settled and not targets:
             return
     for matter in targets:
         matter.answer(signal)
+        for claim in _claims_about(folded, matter):
+            claim.answer(signal)
+    if len(targets) == 1:
+        _file_given(folded, targets[0], signal)
     if not targets and any(one.waits for one in folded.matters):
         folded.unclear.append(signal)
+
+
+def _end_attempts(folded: Folded, signal: Signal) -> None:
+    """A talk ends the wait that a failed form or a call in vain before it started."""
+    for matter in folded.matters:
+        if matter.waits and all(ask.signal.acts & Acts.TRIED for ask in matter.asks):
+            matter.answer(signal)
+
+
+def _file_given(folded: Folded, matter: Matter, signal: Signal) -> None:
+    """Note that an answer in a matter named these references."""
+    for reference in joining(signal.references):
+        known = folded.by_reference.setdefault(reference.value, [])
+        if matter not in known:
+            known.append(matter)
+
+
+def _claims_about(folded: Folded, matter: Matter) -> list[Matter]:
+    return [one for one in folded.matters[matter.number :] if one.about == matter.number and one.unsettled]
+
+
+def _end_claims(folded: Folded, matter: Matter, signal: Signal) -> None:
+    """Claims about a matter end with it."""
+    for claim in _claims_about(folded, matter):
+        if claim.touched_at <= signal.at:
+            claim.settle(signal, matter.how)
+
+
+def _pending(folded: Folded, signal: Signal) -> None:
+    """A note right after a call back states that something is open: the call back answered, no more."""
+    for matter in reversed(folded.matters):
+        end = matter.settled
+        if end is not None and matter.how == "callback" and 0 <= signal.at - end.at <= NOTED_WITHIN:
+            matter.unsettle()
+            return
 
 
 def _ends_there(matter: Matter, signal: Signal) -> bool:
@@ -322,6 +400,7 @@ def _resolve(folded: Folded, signal: Signal) -> None:
             and matter.touched_at <= signal.at
         ):
             matter.settle(signal, how)
+            _end_claims(folded, matter, signal)
 
 
 def _ours(folded: Folded, signal: Signal) -> None:

@@ -6,11 +6,12 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from handoff.domain.clock import DAY, Micros
+from handoff.domain.clock import DAY, HOUR, Micros
 
-from ..signals.signal import NamedReference, Signal
+from ..signals.signal import Acts, NamedReference, Signal
 
 DORMANT_AFTER: Micros = 30 * DAY  # without an act nobody takes it for the reason of today's contact
+ACCEPTED_WITHIN: Micros = 2 * HOUR  # after an answer, a fact that the customer adds belongs to it
 BACKFILLED: Micros = DAY  # recorded this late: from an import, in an unreliable order
 
 
@@ -35,6 +36,9 @@ class Matter(Struct, kw_only=True, eq=False):
     number: int
     claimed: bool = False
     whose: str = ""
+    about: int = 0
+    """The number of the proved matter that a claimed one seems to be about, 0 for none. It is shown there
+    and ends with it, and changes nothing in it."""
     state: MatterState = MatterState.OPEN
     opened_at: Micros = 0
     touched_at: Micros = 0
@@ -42,6 +46,8 @@ class Matter(Struct, kw_only=True, eq=False):
     """By value as compared; what a correction replaced is in `before`."""
     before: dict[str, str] = field(default_factory=dict)
     """Value -> the value that it corrects, as shown."""
+    given: set[str] = field(default_factory=set)
+    """Values of the references that our answers named."""
     conversations: set[str] = field(default_factory=set)
     last_conversation: str = ""
     last_callback: str = ""
@@ -60,6 +66,11 @@ class Matter(Struct, kw_only=True, eq=False):
     returned: int = 0
     """How often a matter in the same words had been settled before."""
     keys: set[str] = field(default_factory=set)
+
+    @property
+    def shown_as(self) -> int:
+        """The number under which its lines are shown."""
+        return self.about or self.number
 
     @property
     def waiting_since(self) -> Micros | None:
@@ -81,8 +92,16 @@ class Matter(Struct, kw_only=True, eq=False):
         """Whether the reference is one of its own."""
         return reference.value in self.references
 
+    def knows(self, reference: NamedReference) -> bool:
+        """Whether the customer or one of our answers named the reference."""
+        return self.named(reference) or reference.value in self.given
+
     def take_ask(self, signal: Signal) -> None:
         """The customer asks: the matter is open, and a wait runs."""
+        if signal.acts & Acts.INFORM and self._just_answered(signal):
+            self.asks.append(Ask(signal))
+            self.touch(signal)
+            return
         self.state = MatterState.OPEN
         self.settled, self.how, self.confirmed = None, "", None
         if not self.asks:
@@ -92,6 +111,13 @@ class Matter(Struct, kw_only=True, eq=False):
             self.keys.add(signal.key)
         self.waits.append((signal.at, signal.arrival))
         self.touch(signal)
+
+    def _just_answered(self, signal: Signal) -> bool:
+        return (
+            self.state is MatterState.ANSWERED
+            and not self.waits
+            and signal.at - self.answers[-1].at <= ACCEPTED_WITHIN
+        )
 
     def touch(self, signal: Signal) -> None:
         """An act of the customer."""
@@ -115,6 +141,7 @@ class Matter(Struct, kw_only=True, eq=False):
             self.asks = [Ask(ask.signal, True) if ask.signal.at in at else ask for ask in self.asks]
         self.waits = kept
         self.answers.append(signal)
+        self.given.update(it.value for it in signal.references if it.kind == "joining")
         self.held = None
         self.touched_at = max(self.touched_at, signal.at)
         if self.unsettled and not kept:
@@ -123,6 +150,11 @@ class Matter(Struct, kw_only=True, eq=False):
     def settle(self, signal: Signal, how: str) -> None:
         self.state, self.settled, self.how = MatterState.SETTLED, signal, how
         self.waits, self.held = [], None
+
+    def unsettle(self) -> None:
+        """Something is still to be done: it is answered, no more."""
+        self.state = MatterState.ANSWERED
+        self.settled, self.how = None, ""
 
     def correct(self, reference: NamedReference) -> bool:
         """Put a reference in the place of the one that it corrects; False where there is none."""

@@ -17,7 +17,7 @@ MAX_GUESSED = 60  # tokens that a guess of the language looks at
 
 ACTS = (
     *("close", "nudge", "hold", "withdraw", "correct", "request", "commit", "uncommit", "transfer"),
-    *("machine", "complaint", "deny", "contrast"),
+    *("machine", "complaint", "deny", "contrast", "apology", "another", "follow"),
 )
 """Acts that phrases may express."""
 
@@ -43,6 +43,8 @@ class PackFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     function_words: list[str]
     fillers: list[str]
     phrases: dict[str, list[str]]
+    plain: list[str] = field(default_factory=list)
+    """Words that are in messages about anything: two messages that share one may be about two things."""
     references: References = field(default_factory=References)
     dates: DateWords = field(default_factory=DateWords)
     speech: SpeechWords = field(default_factory=SpeechWords)
@@ -55,7 +57,11 @@ class Pack(Struct, frozen=True, kw_only=True):
     name: str
     function_words: frozenset[str]
     fillers: frozenset[str]
+    common: frozenset[str]
+    """Words by which no two messages are about the same."""
     phrases: dict[str, PhraseTable]
+    time_units: frozenset[str]
+    """Words for lengths of time: "days", "hours"."""
 
 
 class Packs(Struct, frozen=True, kw_only=True):
@@ -72,6 +78,8 @@ class Packs(Struct, frozen=True, kw_only=True):
     """Acts -> the tokens that its phrases begin with in any language: a text without them has none."""
     short_words: frozenset[str]
     """First tokens of the phrases without content: a goodbye, a nudge, "one moment"."""
+    common: frozenset[str]
+    """Those of all packs."""
     languages_of: Mapping[str, tuple[str, ...]]
     """Function word -> languages that have it."""
     grammars: Mapping[str, Grammar]
@@ -120,6 +128,7 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
     }
     return Packs(
         by_language=packs,
+        common=frozenset[str]().union(*(it.common for it in packs.values())),
         every=(*packs.values(), und),
         und=und,
         reference_words=kinds,
@@ -150,6 +159,8 @@ def _compiled(file: PackFile) -> Pack:
         name=file.name,
         function_words=frozenset(file.function_words),
         fillers=frozenset(file.fillers),
+        time_units=frozenset(it for words in file.dates.units.values() for it in words),
+        common=frozenset((*file.function_words, *file.fillers, *file.plain)),
         phrases={act: _table(phrases) for act, phrases in file.phrases.items()},
     )
 

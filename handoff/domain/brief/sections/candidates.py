@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,9 +16,10 @@ from handoff.domain.touchpoint import TYPES
 
 from ..lines import clock, line, quote
 from ..shapes import BriefLine, TimelineItem
-from ..signals import SENT
+from ..signals import SENT, automatic
 from ..story import Story
 from ..utterances import candidates_in, zone_of
+from .decided import decided_ids
 
 MAX_CANDIDATES = 3  # of each kind, the newest
 READ = 200  # touchpoints that are looked through, the newest
@@ -28,35 +29,41 @@ _NOTES = frozenset({"note.added"})
 
 
 def promise_candidates(story: Story) -> list[BriefLine]:
-    """Sentences by our side that commit us, each once, the newest last."""
+    """Sentences by our side that commit us and that nobody has decided about, each once, the newest last."""
     confirmed = {comparable(it.text) for it in story.of(PROMISES) if it.text}
-    found: dict[str, BriefLine] = {}
-    for item in story.items[-READ:]:
+    decided, found = decided_ids(story), dict[str, BriefLine]()
+    for item in _newest_first(story):
         if item.type not in SENT and not (item.type in _NOTES and story.internal):
             continue
-        if item.visibility != "public" and not story.internal:
+        if automatic(item.data) or (item.visibility != "public" and not story.internal):
             continue
-        if story.settled(item) or story.now - item.occurred_at > RECENT:
-            continue
-        for made in candidates_of(story, item):
+        for made in reversed(candidates_of(story, item)):
             words = comparable(made.sentence)
-            if words not in confirmed:
-                found.pop(words, None)
+            if words not in confirmed and words not in found and made.id not in decided:
                 found[words] = _promise(made, item)
-    return list(found.values())[-MAX_CANDIDATES:]
+        if len(found) >= MAX_CANDIDATES:
+            break
+    return [*found.values()][MAX_CANDIDATES - 1 :: -1]
 
 
 def complaint_candidates(story: Story) -> list[BriefLine]:
     """Words of a complaint in what the customer wrote, where no complaint was opened."""
     if "complaint.opened" in story.by_type:
         return []
-    found = [
-        _complaint(made, item)
-        for item in story.items[-READ:]
-        if item.direction == "inbound" and not story.settled(item)
-        for made in candidates_of(story, item)[:1]
-    ]
-    return found[-MAX_CANDIDATES:]
+    decided, found = decided_ids(story), list[BriefLine]()
+    for item in _newest_first(story):
+        if item.direction == "inbound":
+            found += [_complaint(it, item) for it in candidates_of(story, item)[:1] if it.id not in decided]
+        if len(found) >= MAX_CANDIDATES:
+            break
+    return found[::-1]
+
+
+def _newest_first(story: Story) -> Iterator[TimelineItem]:
+    """The touchpoints that are looked through. Reading words is the dear part, so the reader stops early."""
+    for item in reversed(story.items[-READ:]):
+        if story.now - item.occurred_at <= RECENT and not story.settled(item):
+            yield item
 
 
 def candidates_of(story: Story, item: TimelineItem) -> Sequence[Candidate]:

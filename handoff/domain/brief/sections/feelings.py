@@ -9,7 +9,6 @@ from ..lines import first_word, line, quote, word
 from ..shapes import BriefLine, TimelineItem
 from ..story import Story
 from .candidates import complaint_candidates
-from .decided import undecided
 
 _FELT = frozenset({"survey.answered", "complaint.opened"})
 _RESOLVED = frozenset({"complaint.resolved"})
@@ -28,7 +27,7 @@ def feelings(story: Story) -> list[BriefLine]:
         elif item.type == "complaint.opened" and not _dismissed(item, story):
             stated.append((item, _complaint(item, story.of(_RESOLVED))))
     stated.sort(key=lambda found: (-found[0].occurred_at, found[0].id))
-    return [found for _it, found in stated] + undecided(story, complaint_candidates(story))
+    return [found for _it, found in stated] + complaint_candidates(story)
 
 
 def _survey(item: TimelineItem) -> BriefLine | None:

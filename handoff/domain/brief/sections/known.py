@@ -198,7 +198,7 @@ def _corrected(story: Story) -> list[BriefLine]:
             ]
             name = reference.label or "number"
             params = {"name": name, "value": reference.shown, "before": [old]}
-            lines.append(line("fact", params, proof, f"{name}: {reference.shown} (before: {old})"))
+            lines.append(line("fact", params, proof, f"{name}: {reference.shown} (before: {old}), corrected"))
     return lines
 
 

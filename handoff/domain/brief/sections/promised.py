@@ -14,7 +14,6 @@ from ..shapes import BriefLine, TimelineItem
 from ..signals import Acts
 from ..story import Story
 from .candidates import PROMISES, promise_candidates
-from .decided import undecided
 
 URGENCY = ("broken", "missed", "overdue", "open", "served", "kept", "cancelled")
 """The states of a promise, the most urgent first."""
@@ -67,7 +66,7 @@ def promised(story: Story) -> list[BriefLine]:
         _call_back(it, state, _spoken(story, it)) if kind == "callback" else _promise(it, state)
         for state, kind, it in found
     ]
-    return stated + undecided(story, promise_candidates(story))
+    return stated + promise_candidates(story)
 
 
 def _order(found: tuple[str, str, Promise]) -> tuple[int, Micros, Micros, str]:

@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..lines import MadeLine, first_word, line, quote, same, times, word
+from ..lines import MAX_QUOTE, SHORT, MadeLine, first_word, line, quote, same, times, word
 from ..shapes import BriefLine, TimelineItem
-from ..signals import SENT, Acts
+from ..signals import SENT, Acts, automatic
 from ..story import Story
 
 _UNANSWERED = frozenset({"noanswer", "busy", "failed", "canceled", "cancelled", "abandoned"})
@@ -102,10 +102,14 @@ def _machine(story: Story, item: TimelineItem) -> Attempt | None:
     signal = story.signals.get(item.id)
     if signal is None or not signal.acts & Acts.MACHINE or item.direction != "outbound":
         return None
-    words = quote(item.text)
-    text = f"A bot answered on {item.channel}" + (f": “{words}”" if words else "")
-    key = same(words)
-    return Attempt("bot_answered", (item.channel, key), {"channel": item.channel, "words": words}, text)
+    replied = item.type == "email.auto_replied" or automatic(item.data)
+    words = quote(item.text, SHORT if replied else MAX_QUOTE)
+    what = "Automatic reply" if replied else "A bot answered"
+    text = f"{what} on {item.channel}" + (f": “{words}”" if words else "")
+    params: dict[str, Any] = {"channel": item.channel, "words": words}
+    if replied:
+        params["automatic"] = True
+    return Attempt("bot_answered", (item.channel, same(words)), params, text)
 
 
 def _asked_call_back(item: TimelineItem) -> Attempt:

@@ -12,7 +12,7 @@ import msgspec
 from handoff.domain.clock import Micros, format_time
 
 from ..excerpts import question
-from ..lines import SHORT, MadeLine, clock, line, quote, same, times, word
+from ..lines import MAX_QUOTE, SHORT, MadeLine, clock, line, quote, same, times, word
 from ..matters import Ask, Matter
 from ..packs import tokens_of
 from ..packs.pack import covered
@@ -24,6 +24,8 @@ from .answered import only_asks
 FIRST, LAST = 3, 9  # asks of one matter that are quoted; those between are counted
 READ_FIRST, READ_LAST = 20, 60  # asks of one matter that are looked at for what to quote
 MAX_CANDIDATES = 3  # messages of unproved senders, the newest
+BESIDE = 60  # characters of an answer that is quoted beside the wish; `answered` quotes longer ones
+PAST = 100  # characters of a wish whose answer the customer confirmed, while they wait for something else
 MAX_FILES = 5  # named beside one message
 MAX_REFERENCES = 5  # of a matter, the first
 MIN_NAMED = 4  # letters of a word by which a nudge names something
@@ -37,8 +39,11 @@ def wants(story: Story) -> list[MadeLine]:
     """Waiting matters first, then the newest; within a matter in the order of time."""
     lines: list[MadeLine] = []
     questions = _questions(story)
+    groups: dict[int, list[tuple[Micros, MadeLine]]] = {}
     for matter in story.live():
-        lines += _matter(story, matter, questions)
+        groups.setdefault(matter.shown_as, []).extend(_matter(story, matter, questions))
+    for group in groups.values():
+        lines += [made for _at, made in sorted(group, key=lambda it: it[0])]
     dormant = [it for it in story.folded.matters if it.dormant(story.now)]
     lines += [made for matter in dormant if (made := _dormant(story, matter))]
     if len(story.candidates) > MAX_CANDIDATES:
@@ -94,7 +99,8 @@ def _first_at(quoted: _Quoted) -> Micros:
     return quoted.asks[0].signal.at
 
 
-def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[MadeLine]:
+def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[tuple[Micros, MadeLine]]:
+    """Lines and the times of their words, which is their order."""
     messages = _quoted(story, matter)
     for answer in matter.answers:
         count = bisect_right(messages, answer.at, key=_first_at)  # they are in the order of time
@@ -113,7 +119,13 @@ def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[
     messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
     asked = [questions.get(it.items[-1].id, "") for it in messages]
     named = [_references(matter) if at == 0 else [] for at in range(len(messages))]
-    return [partial(_line, story, matter, *it) for it in zip(messages, asked, named, strict=True)]
+    lines = [partial(_line, story, matter, *it) for it in zip(messages, asked, named, strict=True)]
+    return [(it.items[-1].occurred_at, made) for it, made in zip(messages, lines, strict=True)]
+
+
+def _is_past(story: Story, matter: Matter) -> bool:
+    """Whether the customer confirmed the answer, and waits for something else now."""
+    return bool(matter.confirmed and not matter.waits) and any(it.waits for it in story.live())
 
 
 def _references(matter: Matter) -> list[dict[str, str]]:
@@ -183,11 +195,13 @@ def _line(
 ) -> BriefLine:
     item = quoted.items[-1]
     words = story.words(item) or quote(item.subject)
+    if _is_past(story, matter):
+        words = quote(words, PAST)
     params: dict[str, Any] = {
         "channel": item.channel,
         "at": format_time(item.occurred_at),
         "words": words,
-        "matter": matter.number,
+        "matter": matter.shown_as,
     }
     if named:
         params["references"] = named
@@ -204,6 +218,7 @@ def _line(
         text = f"On {item.channel}{about}: “{words}”" + (
             f" [{', '.join(files[:MAX_FILES])}]" if files else ""
         )
+    text += _slips(matter, item, params)
     if files:
         params["files"] = files[:MAX_FILES]
     if asked and quoted.code == "said":
@@ -222,12 +237,29 @@ def _line(
     return line(quoted.code, params, quoted.items, text + _answer(quoted, params))
 
 
+def _slips(matter: Matter, item: TimelineItem, params: dict[str, Any]) -> str:
+    """The numbers in these words that the customer corrected later."""
+    slips = {
+        old: reference.shown
+        for value, old in matter.before.items()
+        if (reference := matter.references.get(value)) and old in (item.text or "")
+        if reference.shown not in (item.text or "")
+    }
+    if not slips:
+        return ""
+    params["corrected"] = [f"{old} → {new}" for old, new in slips.items()]
+    return "".join(f" ({old}: corrected, {new})" for old, new in slips.items())
+
+
 def _answer(quoted: _Quoted, params: dict[str, Any]) -> str:
     if quoted.answer is None:
         return ""
     params["answer"] = quote(quoted.answer.text, SHORT)
     params["answered_by"] = quote(quoted.answer.name, 60)
-    return f" → {params['answered_by'] or 'answer'}: “{params['answer']}”"
+    who = params["answered_by"]
+    if BESIDE < len(quoted.answer.text or "") <= MAX_QUOTE:
+        return f" → {who or 'an agent'} answered"
+    return f" → {who or 'answer'}: “{params['answer']}”"
 
 
 def _file(stated: dict[str, Any]) -> str:
@@ -249,5 +281,5 @@ def _dormant(story: Story, matter: Matter) -> MadeLine | None:
 
 def _dormant_line(matter: Matter, asks: Sequence[TimelineItem], spoken: TimelineItem) -> BriefLine:
     words = quote(spoken.text or spoken.subject, SHORT)
-    params = {"since": format_time(matter.touched_at), "words": words, "matter": matter.number}
+    params = {"since": format_time(matter.touched_at), "words": words, "matter": matter.shown_as}
     return line("dormant", params, asks, f"Dormant since {clock(matter.touched_at)}: “{words}”")

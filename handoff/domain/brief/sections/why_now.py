@@ -48,7 +48,7 @@ def _returned(story: Story, matter: Matter) -> BriefLine:
     proof = [story.by_id[ask.signal.id] for ask in back]
     words = quote(proof[-1].text, SHORT)
     closed = "once" if matter.returned == 1 else f"{matter.returned} times"
-    params = {"times": matter.returned, "words": words, "matter": matter.number}
+    params = {"times": matter.returned, "words": words, "matter": matter.shown_as}
     return line("returned", params, proof, f"Closed {closed}, same words again: “{words}”")
 
 
@@ -162,7 +162,7 @@ def _unclear(item: TimelineItem) -> BriefLine:
 def _solved(story: Story) -> list[BriefLine]:
     """The newest settled matters, a line each; one that returned in the same words has a line of its own."""
     known = {key for it in story.folded.matters if it.returned and it.unsettled for key in it.keys}
-    settled = [it for it in story.folded.matters if not it.unsettled and not it.keys & known]
+    settled = [it for it in story.folded.matters if not (it.unsettled or it.about or it.keys & known)]
     settled.sort(key=lambda it: it.settled.at if it.settled else 0, reverse=True)
     if len(settled) > MAX_SOLVED:
         story.left_out["why_now"] += len(settled) - MAX_SOLVED
@@ -186,7 +186,7 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
         "words": words,
         "answer": answer,
         "how": matter.how,
-        "matter": matter.number,
+        "matter": matter.shown_as,
     }
     text = (
         f"Solved {clock(end.at)}" + (f": “{words}”" if words else "") + (f" → “{answer}”" if answer else "")

@@ -2,5 +2,17 @@
 
 from .extract import MOVING, SENT, extract, signal_of
 from .signal import NOTHING, Acts, NamedReference, Signal, Speaker
+from .speaker import automatic
 
-__all__ = ["MOVING", "NOTHING", "SENT", "Acts", "NamedReference", "Signal", "Speaker", "extract", "signal_of"]
+__all__ = [
+    "MOVING",
+    "NOTHING",
+    "SENT",
+    "Acts",
+    "NamedReference",
+    "Signal",
+    "Speaker",
+    "automatic",
+    "extract",
+    "signal_of",
+]

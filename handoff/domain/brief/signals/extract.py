@@ -11,7 +11,8 @@ from ..packs.pack import Pack, Packs, covered, mentions
 from ..packs.tokens import has_digit, tokens_of
 from ..rules import BriefRules, SourceRules
 from ..shapes import TimelineItem
-from .references import references_of
+from .manner import manner_of, still_pending
+from .references import in_words, references_of
 from .signal import NOTHING, Acts, NamedReference, Signal, Speaker
 from .speaker import marked, speaker_of
 
@@ -39,7 +40,7 @@ MOVING = (
     | _ASKS
     | SENT
     | _ATTEMPTS
-    | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed"}
+    | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed", "note.added"}
 )
 """Types that may move a matter."""
 _ABOUT = Acts.ASK | Acts.ANSWER | Acts.TALK | Acts.HOLD
@@ -62,8 +63,10 @@ def extract(
     if not acts:
         return None
     references = references_of(item, rules.packs) if acts & _ABOUT else ()
-    if references and item.text and speaker is Speaker.CUSTOMER and acts & Acts.ASK:
-        acts |= _correction(item.text, rules.packs, item.language or language)
+    if item.text and speaker is Speaker.CUSTOMER and acts & Acts.ASK:
+        acts |= manner_of(item.text, rules.packs, item.language or language)
+        if references:
+            acts |= _correction(item.text, rules.packs, item.language or language)
     return signal_of(item, speaker, acts, references)
 
 
@@ -109,6 +112,8 @@ def _acts(
         if item.visibility != "public" or item.direction != "inbound" or type_ == "message.edited":
             return NOTHING
         return Acts.MACHINE if marked(item.data) else _customer(item, packs, language, names)
+    if type_ == "note.added":
+        return still_pending(item.text or "", packs, language) if item.direction != "inbound" else NOTHING
     if type_ in SENT:
         return _ours(item, packs, speaker, language, names, tokens)
     if type_ in _STEPS:
@@ -117,7 +122,7 @@ def _acts(
         form = same(word(item.data.get("form")) or word(item.data.get("name")))
         return Acts.STEP if form in source.no_answer_forms else Acts.ASK
     if type_ in _ASKS and item.direction == "inbound" and item.visibility == "public":
-        return Acts.ASK
+        return Acts.ASK | Acts.TRIED if type_ == "form.failed" else Acts.ASK
     if type_ == "call.ended":
         return _call(item)
     if type_ == "callback.completed":
@@ -138,7 +143,7 @@ def _call(item: TimelineItem) -> int:
     if _talked(item, unknown=False):
         return Acts.TALK
     missed = same(word(item.data.get("status"))) in _MISSED
-    return Acts.ASK if missed and item.direction == "inbound" else NOTHING
+    return Acts.ASK | Acts.TRIED if missed and item.direction == "inbound" else NOTHING
 
 
 def _talked(item: TimelineItem, *, unknown: bool) -> bool:
@@ -179,7 +184,9 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
 def _ending(text: str, packs: Packs, language: str | None) -> int | None:
     """The act of a message with words that end a conversation, None for any other."""
     ending = closing_of(text, packs.grammars, language[:2].lower() if language else None)
-    return _ENDINGS[ending] if ending else None
+    if ending is None or (ending == "goodbye" and has_digit(text) and any(in_words(text, packs))):
+        return None  # a message that names a number still wants something
+    return _ENDINGS[ending]
 
 
 _ENDINGS: dict[Closing, int] = {"settled": Acts.WITHDRAW, "goodbye": Acts.CLOSE, "open": Acts.ASK}

@@ -15,13 +15,23 @@ from ..shapes import TimelineItem
 from .signal import NamedReference
 
 MAX_REFERENCES = 3  # of one touchpoint
-_CODE = re.compile(r"(?<![\w/@.\-])#?([A-Za-z]{0,6}[\-/]?\d\w*(?:[\-/.]\w*\d\w*)*)(?![\w@]| \d{4})")
+_CODE = re.compile(
+    r"(?<![\w/@.\-])#?((?:[A-Za-z]{1,6}[\-/])?[A-Za-z]{0,6}[\-/]?\d\w*(?:[\-/.]\w*\d\w*)*(?:[\-/][A-Z]{1,3}\b)?)"
+    r"(?![\w@]| \d{4})"
+)
+_SPACED = re.compile(r"(?<![\w/@.\-])((?:[A-Z]{1,4} )?\d{1,6}(?:[ \-]\d{2,6}){1,5})(?![\w@])")
+_GAP = re.compile(r"\d \d")
+_SPACED_DIGITS = range(6, 13)  # fewer are an amount, more may be the number of a card
 _DIGIT = re.compile(r"\d")
-_BEFORE_DIGIT = 8  # characters that a code may have before its first digit: `#`, six letters, a hyphen
+_BEFORE_DIGIT = (
+    15  # characters that a code may have before its first digit: `#`, twice six letters and a mark
+)
 _SHORT = 40  # characters: for so few the pattern is cheaper than the quick look
 _LABEL = 60  # characters before a number in which its label is
-_LIKELY = re.compile(r"[A-Z](?:\d|-\d)")  # part of whatever `_SHAPED` matches
-_SHAPED = re.compile(r"[A-Z]{1,6}(?:\d{2}|-\d)\d*(?:[\-/]\w*\d\w*)*")
+_LIKELY = re.compile(r"[A-Z](?:\d|[\-/]\d)")  # part of whatever `_SHAPED` matches
+_SHAPED = re.compile(
+    r"(?:[A-Z]{1,6}[\-/])?(?:[A-Z]{1,6}(?:\d{2}|-\d)|[A-Z]{2,6}/\d{3})\d*(?:[\-/]\w*\d\w*)*(?:[\-/][A-Z]{1,3})?"
+)
 _SEPARATORS = " \t\n#№:.,;="
 _LABELLED = re.compile(r"[\w\-/]*\d[\w\-/]*")
 
@@ -107,6 +117,8 @@ def in_words(text: str, packs: Packs) -> Iterator[NamedReference]:
     first = max(digit.start() - _BEFORE_DIGIT, 0)
     if len(text) - first > _SHORT and _has_no_label(text, packs):
         return
+    if _GAP.search(text, first):
+        yield from _spaced_out(text, packs)
     for match in _CODE.finditer(text, first):
         shown = match[1]
         if len(shown) > 30:
@@ -119,6 +131,16 @@ def in_words(text: str, packs: Packs) -> Iterator[NamedReference]:
             yield NamedReference("joining", "", same(shown), shown)
 
 
+def _spaced_out(text: str, packs: Packs) -> Iterator[NamedReference]:
+    """Numbers in groups of digits that the text calls a number of something: `invoice 70 4418 2093`."""
+    for match in _SPACED.finditer(text):
+        shown = match[1]
+        if " " in shown and sum(map(str.isdigit, shown)) in _SPACED_DIGITS:
+            label, kind = _label(text[max(match.start() - _LABEL, 0) : match.start()], packs)
+            if kind in ("joining", "separating"):
+                yield NamedReference(kind, label, same(shown), shown)
+
+
 def _is_small(shown: str, label: str) -> bool:
     """`2 orders`, `order 3 lamps`: a bare number of one or two digits is a count."""
     return shown.isdigit() and len(shown) < 3
@@ -129,7 +151,7 @@ def _label(before: str, packs: Packs) -> tuple[str, str | None]:
     rest = before[-_LABEL:]
     for _word in range(3):
         rest = rest.rstrip(_SEPARATORS)
-        last = rest.rpartition(" ")[2]
+        last = rest.split()[-1] if rest else ""
         found = last.strip(_SEPARATORS + "(\"“'").casefold()
         if not found:
             return "", None

@@ -39,6 +39,20 @@ class Acts:
     """Somebody announces that they pass the customer on."""
     SCORE = 8192
     """Nothing but a small number, such as a survey asks for after the end."""
+    FOLLOW = 16384
+    """The customer refers to an earlier statement or promise of ours, such as a call that nobody made."""
+    ALSO = 32768
+    """It begins with "also", so it may be a further wish."""
+    ANOTHER = 65536
+    """It begins by announcing a further wish: "another thing", "while I'm at it"."""
+    APOLOGY = 131072
+    """The customer apologises, as people do who correct a slip."""
+    INFORM = 262144
+    """It accepts an answer and adds a fact: "great, the hotel is Casa Balthazar"."""
+    TRIED = 1048576
+    """An ask without words: a form that failed, a call in vain."""
+    PENDING = 524288
+    """A colleague's note that something is still to be done."""
 
 
 NOTHING = 0

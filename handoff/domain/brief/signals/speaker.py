@@ -51,6 +51,7 @@ MACHINE_MARKS = frozenset(
     )
 )
 """Keys of `data` that, with any value but a false one, mark a program as the author."""
+_REPLIES = ("auto", "auto_submitted", "auto_reply", "autoreply")
 _FALSE: tuple[object, ...] = (None, False, 0, "", "no", "false", "0", [], {})
 MAX_MARKED = 60  # tokens of the beginning of a text in which a machine may identify itself
 
@@ -59,6 +60,11 @@ def marked(data: Mapping[str, Any]) -> bool:
     """Whether a touchpoint's data marks a program as its author."""
     found = MACHINE_MARKS.intersection(data) if data else ()
     return any(data[name] not in _FALSE for name in found)
+
+
+def automatic(data: Mapping[str, Any]) -> bool:
+    """Whether a touchpoint's data marks it as an automatic reply: an acknowledgement, not a bot's words."""
+    return any(data.get(name) not in _FALSE for name in _REPLIES)
 
 
 def speaker_of(item: TimelineItem, packs: Packs, outbound: str | None, tokens: Sequence[str] = ()) -> Speaker:
