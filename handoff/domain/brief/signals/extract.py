@@ -12,11 +12,12 @@ from ..packs.tokens import has_digit, tokens_of
 from ..rules import BriefRules, SourceRules
 from ..shapes import TimelineItem
 from .manner import manner_of, still_pending
-from .references import in_words, references_of
+from .references import references_of
 from .signal import NOTHING, Acts, NamedReference, Signal, Speaker
 from .speaker import marked, speaker_of
 
 MAX_OURS = 400  # characters of our messages in which a machine may say that it is one
+MAX_GOODBYE = 9  # words of a message that is only a goodbye
 MAX_TOKENS = 12  # of a goodbye, a nudge, a "one moment": anything longer has content
 COVERED = 0.8  # of its tokens are phrases, fillers and names
 DENIED_BEFORE = 3  # tokens before an announcement in which it may be denied
@@ -184,8 +185,8 @@ def _customer(item: TimelineItem, packs: Packs, language: str | None, names: fro
 def _ending(text: str, packs: Packs, language: str | None) -> int | None:
     """The act of a message with words that end a conversation, None for any other."""
     ending = closing_of(text, packs.grammars, language[:2].lower() if language else None)
-    if ending is None or (ending == "goodbye" and has_digit(text) and any(in_words(text, packs))):
-        return None  # a message that names a number still wants something
+    if ending is None or (ending == "goodbye" and (has_digit(text) or len(text.split()) > MAX_GOODBYE)):
+        return None  # a longer message still wants something
     return _ENDINGS[ending]
 
 
