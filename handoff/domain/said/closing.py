@@ -50,7 +50,7 @@ def _read(text: str, grammar: Grammar) -> Closing | None:
     if not ended:
         return None
     if needless:
-        kept, places = compiled.still_said(stated)
+        kept, places = compiled.still_stated(stated)
         count = len(kept)
     if compiled.reopens.match(places, count):
         return "open"

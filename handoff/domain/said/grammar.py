@@ -91,7 +91,7 @@ class Compiled(Struct, frozen=True, kw_only=True):
         among those words."""
         return self._without(self.harmless, words)
 
-    def still_said(self, words: Sequence[str]) -> tuple[list[int], Places]:
+    def still_stated(self, words: Sequence[str]) -> tuple[list[int], Places]:
         """The same without what a customer no longer needs."""
         return self._without(self.needless, words)
 

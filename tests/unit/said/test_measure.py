@@ -12,8 +12,8 @@ from tests.said.measure import KINDS, Count, Counts
 FOLDER = Path(measure.__file__).parent
 GOALS = {"promise": (0.95, 0.8), "complaint": (0.95, 0.7), "closing": (0.98, 0.9)}
 """Kind -> precision and recall."""
-BLIND = {"promise": (0.95, 0.9), "complaint": (0.94, 0.9), "closing": (0.91, 0.73)}
-"""What is reached on sentences that the rules' author had not seen. It may only rise."""
+BLIND = {"promise": (0.95, 0.9), "complaint": (0.94, 0.9), "closing": (0.95, 0.76)}
+"""The rates on sentences that the rules' author had not seen. They may only rise."""
 DUE = 0.95
 
 
