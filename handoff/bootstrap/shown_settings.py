@@ -27,6 +27,7 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "tokens": _NAMES | {"audience", "agent", "role"},
     "webhooks": _NAMES | {"include", "signatures"},
     "connectors": _NAMES | {"kind", "source", "account", "on"},
+    "business": frozenset({"time_zone", "day_ends"}),
     "channels": _NAMES,
     "identity": frozenset(),
     "policies": _NAMES | {"from", "to", "queue", "agent", "channel"},

@@ -72,9 +72,7 @@ async def written_everywhere(callers: Callers) -> dict[str, str]:
     await callers.record(
         "file", attachments=[{"name": f"{NUMBERS[1]}.pdf", "url": f"https://x/{NUMBERS[0]}"}]
     )
-    await callers.record(
-        "promise", text=f"I was promised a refund to {NUMBERS[0]} by Friday. Why is it late?"
-    )
+    await callers.record("refund", text=f"I was promised a refund to {NUMBERS[0]} by Friday. Why is it late?")
     guest = {"type": "email", "value": "guest@example.com", "role": "cc"}
     await callers.record("cc", identities=["user:otto"], text=WORDS, participants=[guest])
     pending = await callers.ok("GET", f"/v1/handoffs/{ids['handoffs']}")

@@ -16,12 +16,13 @@ from msgspec import Struct
 from handoff.domain.clock import Micros
 
 from .matters import Ask, Folded, Matter, MatterState
+from .matters.matter import given_in
 from .shapes import TimelineItem
 from .signals import NamedReference, Signal, Speaker, signal_of
 from .state import StoryState, filed
 from .steps import Steps
 
-VERSION = 1
+VERSION = 2
 """Raised when columns, or the state they stand for, change without a new version of the rules."""
 
 _SPEAKERS = tuple(Speaker)
@@ -119,6 +120,9 @@ class KeptMatter(Struct, frozen=True, array_like=True):
     """Held, confirmed, settled; -1 for none."""
     how: str
     returned: int
+    about: int
+    filed: list[str]
+    """Values of references by which it is found, because one of our answers named them."""
 
 
 class KeptStory(Struct, frozen=True, array_like=True):
@@ -128,6 +132,7 @@ class KeptStory(Struct, frozen=True, array_like=True):
     signals: KeptSignals
     languages: dict[str, str]
     stated_names: list[str]
+    own_names: list[str]
     name_words: list[str]
     last_at: Micros | None
     matters: list[KeptMatter]
@@ -148,13 +153,14 @@ def keeping_story(state: StoryState) -> Steps[KeptStory]:
     yield
     matters = []
     for matter in folded.matters:
-        matters.append(_matter(matter, numbers))
+        matters.append(_matter(matter, numbers, folded))
         yield
     return KeptStory(
         items,
         signals,
         state.languages,
         sorted(state.stated_names),
+        sorted(state.own_names),
         sorted(state.name_words),
         state.last_at,
         matters,
@@ -225,7 +231,7 @@ def _of(matters: Iterable[Matter]) -> list[int]:
     return [it.number for it in matters]
 
 
-def _matter(matter: Matter, numbers: Mapping[str, int]) -> KeptMatter:
+def _matter(matter: Matter, numbers: Mapping[str, int], folded: Folded) -> KeptMatter:
     held, confirmed, settled = (
         numbers[it.id] if it else -1 for it in (matter.held, matter.confirmed, matter.settled)
     )
@@ -249,6 +255,8 @@ def _matter(matter: Matter, numbers: Mapping[str, int]) -> KeptMatter:
         (held, confirmed, settled),
         matter.how,
         matter.returned,
+        matter.about,
+        sorted(it for it in matter.given if matter in folded.by_reference.get(it, ())),
     )
 
 
@@ -266,6 +274,7 @@ def restoring_story(kept: KeptStory) -> Steps[StoryState]:
         signals={it.id: it for it in signals},
         languages=kept.languages,
         stated_names=set(kept.stated_names),
+        own_names=frozenset(kept.own_names),
         name_words=frozenset(kept.name_words),
         folded=(yield from _restoring_folded(kept, signals)),
         last_at=kept.last_at,
@@ -350,8 +359,8 @@ def _restoring_folded(kept: KeptStory, signals: Sequence[Signal]) -> Steps[Folde
         segments={place: [matters[at - 1] for at in it] for place, it in kept.segments},
         last_in=dict(kept.last_in),
     )
-    for matter in matters:
-        for value in matter.references:
+    for matter, one in zip(matters, kept.matters, strict=True):
+        for value in dict.fromkeys((*matter.references, *one.filed)):
             folded.by_reference.setdefault(value, []).append(matter)
         for key in dict.fromkeys([it.signal.key for it in matter.asks]):
             folded.by_key.setdefault(key, []).append(matter)
@@ -362,6 +371,7 @@ def _restored_matter(kept: KeptMatter, number: int, signals: Sequence[Signal]) -
     asks = [Ask(signals[at]) for at in kept.asks]
     for at in kept.unseen:
         asks[at] = Ask(asks[at].signal, True)
+    answers = [signals[at] for at in kept.answers]
     held, confirmed, settled = (signals[at] if at >= 0 else None for at in kept.ends)
     return Matter(
         number=number,
@@ -377,7 +387,8 @@ def _restored_matter(kept: KeptMatter, number: int, signals: Sequence[Signal]) -
         last_callback=kept.last_callback,
         asks=asks,
         waits=kept.waits,
-        answers=[signals[at] for at in kept.answers],
+        answers=answers,
+        given=given_in(answers),
         steps=[signals[at] for at in kept.steps],
         nudges=[signals[at] for at in kept.nudges],
         held=held,
@@ -385,5 +396,6 @@ def _restored_matter(kept: KeptMatter, number: int, signals: Sequence[Signal]) -
         settled=settled,
         how=kept.how,
         returned=kept.returned,
+        about=kept.about,
         keys={it.signal.key for it in asks if it.signal.key},
     )

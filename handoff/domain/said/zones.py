@@ -8,9 +8,6 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import phonenumbers
-from phonenumbers import timezone
-
 ZONE_TRAITS = ("timezone", "time_zone", "timeZone", "tz", "zone")
 _UNKNOWN = "Etc/Unknown"
 _CACHE = 2_000  # numbers
@@ -46,6 +43,9 @@ def _zone(name: str) -> ZoneInfo | None:
 
 @lru_cache(_CACHE)
 def _zone_of_number(number: str) -> str | None:
+    import phonenumbers  # tables of many countries: only where a customer has a number
+    from phonenumbers import timezone
+
     try:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from msgspec import Struct, field
@@ -141,7 +142,7 @@ class Matter(Struct, kw_only=True, eq=False):
             self.asks = [Ask(ask.signal, True) if ask.signal.at in at else ask for ask in self.asks]
         self.waits = kept
         self.answers.append(signal)
-        self.given.update(it.value for it in signal.references if it.kind == "joining")
+        self.given |= given_in([signal])
         self.held = None
         self.touched_at = max(self.touched_at, signal.at)
         if self.unsettled and not kept:
@@ -182,3 +183,8 @@ def _unseen(wait: tuple[Micros, Micros], answer: Signal) -> bool:
     if answer.arrival - answer.at > BACKFILLED:
         return False
     return bool(arrival and answer.arrival) and arrival > answer.arrival
+
+
+def given_in(answers: Iterable[Signal]) -> set[str]:
+    """The values of the references that answers name."""
+    return {it.value for one in answers for it in one.references if it.kind == "joining"}
