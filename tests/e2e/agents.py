@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -49,6 +50,10 @@ def settings(store: str, port: int = 0, tenants: int = 1) -> Settings:
         tokens.append({"name": f"desktop-{tenant}", "tenant": tenant, "scopes": EVERYTHING, "secret": secret})
     table = {"server": {"port": port}, "store": {"url": store}, "tokens": tokens}
     return msgspec.convert(table, Settings)
+
+
+WEEK_AGO, EIGHT_DAYS_AGO = ((datetime.now(UTC) - timedelta(days=it)).date().isoformat() for it in (7, 8))
+"""Dates of touchpoints: matters sleep after thirty days."""
 
 
 @dataclass
@@ -109,7 +114,7 @@ class Backend:
             "id": event,
             "channel": "chat",
             "type": "message.received",
-            "occurred_at": "2026-11-21T10:00:00Z",
+            "occurred_at": f"{WEEK_AGO}T10:00:00Z",
             "identities": ["user:anna"],
             "text": f"text of {event}",
             **changes,

@@ -21,7 +21,7 @@ from handoff.store.store import Store
 from tests import serving
 from tests.conftest import fresh_tenant
 from tests.delivery.subscribers import subscriber, until
-from tests.e2e.agents import PATIENCE_MS, AgentTab, Backend
+from tests.e2e.agents import PATIENCE_MS, WEEK_AGO, AgentTab, Backend
 from tests.e2e.looks import LOOKS, findings_in_every_look
 from tests.store.servers import valkey_server
 
@@ -88,7 +88,7 @@ def event(id_: str, **properties: Any) -> bytes:
             "messageId": id_,
             "userId": "anna",
             "event": "Basket Left",
-            "timestamp": "2026-11-21T10:00:00Z",
+            "timestamp": f"{WEEK_AGO}T10:00:00Z",
             "properties": properties,
         }
     )

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Locator, expect
 
 from handoff.bootstrap.server import running
 from handoff.cli.journey import DemoTargets, play
-from tests.e2e.agents import ADMIN, REASON, Backend, free_port, settings
+from tests.e2e.agents import ADMIN, EIGHT_DAYS_AGO, REASON, WEEK_AGO, Backend, free_port, settings
 from tests.serving import options_of
 from tests.store.servers import valkey_binary
 
@@ -166,8 +166,8 @@ async def test_new_touchpoints_appear_live_and_are_marked(backend: Backend) -> N
     id_ = await backend.hand_over()
     tab = await backend.open_panel(f"handoff={id_}")
     await tab.wait_until_live()
-    await backend.record("late", occurred_at="2026-11-21T09:00:00Z", text="I had asked before")
-    await backend.record("new", occurred_at="2026-11-21T10:05:00Z", channel="email", type="email.received")
+    await backend.record("late", occurred_at=f"{WEEK_AGO}T09:00:00Z", text="I had asked before")
+    await backend.record("new", occurred_at=f"{WEEK_AGO}T10:05:00Z", channel="email", type="email.received")
     entry = tab.entry("I had asked before")
     await expect(entry.locator(".mark.late")).to_be_visible()
     await expect(entry.locator(".mark.new")).to_be_visible()
@@ -188,7 +188,7 @@ async def test_the_comparison_shows_changes_since_the_snapshot(backend: Backend)
     due = {"promise": "p1", "due": "2099-11-21T12:00:00Z"}
     promise = {"type": "promise.made", "direction": "outbound", "data": due, "text": "We call you back"}
     await backend.record("asked")
-    await backend.record("promised", occurred_at="2026-11-21T10:01:00Z", **promise)
+    await backend.record("promised", occurred_at=f"{WEEK_AGO}T10:01:00Z", **promise)
     id_ = await backend.hand_over()
     tab = await backend.open_panel(f"handoff={id_}")
     await tab.wait_until_live()
@@ -197,11 +197,11 @@ async def test_the_comparison_shows_changes_since_the_snapshot(backend: Backend)
     await expect(compare).to_contain_text("The brief has not changed")
     await expect(compare.locator(".line")).to_have_count(0)
     kept = {"type": "promise.kept", "direction": "outbound", "data": {"promise": "p1"}, "text": ""}
-    await backend.record("kept", occurred_at="2026-11-21T10:02:00Z", **kept)
+    await backend.record("kept", occurred_at=f"{WEEK_AGO}T10:02:00Z", **kept)
     wish = {"channel": "email", "type": "email.received", "text": "Can it go to the parcel shop?"}
-    await backend.record("wish", occurred_at="2026-11-21T10:03:00Z", **wish)
+    await backend.record("wish", occurred_at=f"{WEEK_AGO}T10:03:00Z", **wish)
     verified = {"type": "email", "value": "anna@example.com", "assurance": "verified"}
-    await backend.record("mail", occurred_at="2026-11-21T10:04:00Z", identities=["user:anna", verified])
+    await backend.record("mail", occurred_at=f"{WEEK_AGO}T10:04:00Z", identities=["user:anna", verified])
     await expect(compare.locator(".line", has_text="We call you back").first).to_contain_text("kept")
     await expect(compare.locator(".line", has_text="We call you back").first).to_contain_text("was: ")
     await expect(compare.locator(".line", has_text="parcel shop").first).to_contain_text("new")
@@ -269,7 +269,7 @@ async def test_the_panel_continues_after_a_server_restart(valkey: str, chromium:
             await tab.wait_until_live()
         await expect(tab.context.locator(".connection")).not_to_have_attribute("data-state", "live")
         async with running(chosen, options):
-            await backend.record("meanwhile", occurred_at="2026-11-21T10:01:00Z")
+            await backend.record("meanwhile", occurred_at=f"{WEEK_AGO}T10:01:00Z")
             await expect(tab.entry("text of meanwhile")).to_be_visible(timeout=15_000)
             await tab.wait_until_live()
             await expect(tab.entry("text of before")).to_have_count(1)
@@ -295,7 +295,7 @@ async def test_without_streams_the_panel_polls_and_shows_it(backend: Backend) ->
     for element in (tab.context, tab.queue):
         await advance_until(element.locator(".connection[data-state=polling]"))
     await expect(tab.context.locator(".connection")).to_have_text("Updated every few seconds")
-    await backend.record("meanwhile", occurred_at="2026-11-21T10:01:00Z")
+    await backend.record("meanwhile", occurred_at=f"{WEEK_AGO}T10:01:00Z")
     await backend.hand_over()
     await advance_until(tab.entry("text of meanwhile"))
     await advance_until(tab.queue.locator(".card", has_text=REASON))
@@ -334,7 +334,7 @@ async def test_notes_promises_and_wrap_ups_are_touchpoints(backend: Backend) -> 
 
 
 async def test_older_touchpoints_load_on_click(backend: Backend) -> None:
-    stamp = "2026-11-20T{:02}:{:02}:00Z"
+    stamp = EIGHT_DAYS_AGO + "T{:02}:{:02}:00Z"
     batch = [
         {
             "id": f"m{number}",

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import expect
 
 from handoff.domain.touchpoint import TYPE_SET
-from tests.e2e.agents import Backend
+from tests.e2e.agents import EIGHT_DAYS_AGO, WEEK_AGO, Backend
 from tests.e2e.looks import ARABIC, HEBREW, LOOKS, findings_in_every_look
 
 in_the_browser = pytest.mark.asyncio(loop_scope="session")
@@ -24,10 +24,10 @@ async def journey(backend: Backend) -> str:
     await backend.record("b", channel="web", type="form.failed", data={"form": "Refund", "error": "no order"})
     await backend.record("c", identities=["user:anna", "email:anna@example.com"], thread="chat-1")
     await backend.record("d", channel="email", type="email.received", identities=["email:anna@example.com"])
-    due = {"due": "2026-11-21T12:00:00Z"}
+    due = {"due": f"{WEEK_AGO}T12:00:00Z"}
     await backend.record("e", type="promise.made", text="We call you back", data=due, direction="outbound")
     await backend.record("f", type="note.added", text="Sounded tired", actor={"type": "agent", "id": "aino"})
-    await backend.record("g", occurred_at="2026-11-20T10:00:00Z", text="came late")
+    await backend.record("g", occurred_at=f"{EIGHT_DAYS_AGO}T10:00:00Z", text="came late")
     await backend.record("h", text=ARABIC)
     await backend.hand_over(identity="user:bertta", reason=HEBREW)
     return await backend.hand_over()

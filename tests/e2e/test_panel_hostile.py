@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.agents import Backend
+from tests.e2e.agents import WEEK_AGO, Backend
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,7 +26,7 @@ def hostile(number: int, type_: str, **changes: Any) -> dict[str, Any]:
         "id": f"hostile-{number}",
         "channel": "web",
         "type": type_,
-        "occurred_at": f"2026-11-21T10:{number:02}:00Z",
+        "occurred_at": f"{WEEK_AGO}T10:{number:02}:00Z",
         "identities": [
             {"type": "user", "value": "anna"},
             {"type": "vendor.id", "value": ATTACK[:120], "space": "x"},

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.agents import Backend
+from tests.e2e.agents import WEEK_AGO, Backend
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -98,7 +98,7 @@ async def test_distant_pages_are_evicted_and_load_again(backend: Backend) -> Non
     shown = await _ids(tab.page)
     assert shown == [f"{number:05}" for number in reversed(range(len(shown)))]
     assert MAX_LOADED - 50 <= len(shown) <= MAX_LOADED
-    await backend.record("meanwhile", occurred_at="2026-11-21T10:00:00Z")
+    await backend.record("meanwhile", occurred_at=f"{WEEK_AGO}T10:00:00Z")
     newer = tab.context.get_by_role("button", name="Load newer")
     await newer.click()
     await tab.page.wait_for_function(SHOWN, arg=f"message {len(shown):05}")

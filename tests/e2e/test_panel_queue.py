@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Route, expect
 
-from tests.e2e.agents import REASON, AgentTab, Backend
+from tests.e2e.agents import EIGHT_DAYS_AGO, REASON, AgentTab, Backend
 from tests.e2e.looks import LOOKS, findings_in_every_look
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -117,7 +117,7 @@ async def test_a_card_shows_the_customer_the_reason_and_both_waits(backend: Back
 
 async def test_rows_keep_their_places_while_one_has_the_focus(backend: Backend) -> None:
     await backend.record("of anna")
-    await backend.record("of bertta", identities=["user:bertta"], occurred_at="2026-11-20T10:00:00Z")
+    await backend.record("of bertta", identities=["user:bertta"], occurred_at=f"{EIGHT_DAYS_AGO}T10:00:00Z")
     await backend.hand_over(reason="Anna's")
     await backend.hand_over(identity="user:bertta", reason="Bertta's")
     tab = await open_queue(backend)

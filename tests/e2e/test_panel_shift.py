@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Route, expect
 from handoff.bootstrap.server import running
 from handoff.bootstrap.settings import PanelSettings, load_settings
 from handoff.domain.errors import ConfigurationError
-from tests.e2e.agents import REASON, Backend, free_port, settings
+from tests.e2e.agents import REASON, WEEK_AGO, Backend, free_port, settings
 from tests.serving import options_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -120,17 +120,17 @@ async def test_not_responding_goes_away_once_the_server_answers(valkey: str, chr
 
 async def test_a_callback_that_was_missed_once_is_not_missed_three_times(backend: Backend) -> None:
     call = {"channel": "phone", "thread": "call-1", "text": None, "data": {"callback": "cb1"}}
-    due = {"callback": "cb1", "due": "2026-11-21T12:00:00Z"}
+    due = {"callback": "cb1", "due": f"{WEEK_AGO}T12:00:00Z"}
     await backend.record("asked", type="callback.requested", **{**call, "data": due})
-    await backend.record("tried", type="callback.attempted", occurred_at="2026-11-21T12:00:00Z", **call)
-    await backend.record("missed", type="callback.missed", occurred_at="2026-11-21T12:01:00Z", **call)
+    await backend.record("tried", type="callback.attempted", occurred_at=f"{WEEK_AGO}T12:00:00Z", **call)
+    await backend.record("missed", type="callback.missed", occurred_at=f"{WEEK_AGO}T12:01:00Z", **call)
     tab = await backend.open_panel("identity=user:anna")
     promised = tab.context.locator(".part.promised .line")
     await expect(promised).to_contain_text("missed")
     await expect(promised).not_to_contain_text("×")
     await expect(tab.context.locator(".why")).to_contain_text("Our callback was missed")
-    await backend.record("again", type="callback.attempted", occurred_at="2026-11-21T13:00:00Z", **call)
-    await backend.record("twice", type="callback.missed", occurred_at="2026-11-21T13:01:00Z", **call)
+    await backend.record("again", type="callback.attempted", occurred_at=f"{WEEK_AGO}T13:00:00Z", **call)
+    await backend.record("twice", type="callback.missed", occurred_at=f"{WEEK_AGO}T13:01:00Z", **call)
     await expect(promised).to_contain_text("2×")
 
 

@@ -15,6 +15,7 @@ from .fields import decode_json
 
 MAX_WHOLE = 256 * 1024  # bytes that the fast parser reads: some milliseconds
 MAX_PARTIAL = 32 * 1024  # bytes of damaged JSON that are read
+MAX_PIECES = 2_000  # of damaged JSON: strings, words, and signs, some microseconds each
 MAX_LEVELS = 32
 
 _PIECE = re.compile(
@@ -53,7 +54,10 @@ class _PartReader:
         self._key: list[str | None] = [None]
 
     def read(self) -> Any:
-        while (piece := self._next()) is not _END:
+        for _ in range(MAX_PIECES):
+            piece = self._next()
+            if piece is _END:
+                break
             if piece in ("{", "["):
                 self._begin({} if piece == "{" else [])
             elif piece in ("}", "]"):
