@@ -29,12 +29,11 @@ from handoff.domain.errors import Conflict, NotFound, Unprocessable
 from handoff.domain.identity import Identity, identity, normal_phone
 from handoff.domain.redaction.redaction import safe_detail
 from handoff.domain.touchpoint import MAX_DEPTH, too_deep
-from handoff.services.access.customer_access import check_customer, check_home, readable
+from handoff.services.access.customer_access import check_customer, check_home, readable, reads_home
 from handoff.services.access.principal import Principal
 from handoff.services.callbacks import lifecycle as service
 from handoff.services.callbacks.callback import (
     STATES,
-    Callback,
     CallbackView,
     callback_view,
     list_callbacks,
@@ -43,7 +42,6 @@ from handoff.services.callbacks.callback import (
 from handoff.services.customers.customer import by_id, require_current
 from handoff.services.customers.lookup import Match, find
 from handoff.services.sources.native import IdentityInput
-from handoff.store.store import Store
 
 
 class CallbackInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,7 +178,7 @@ async def list_(request: web.Request) -> web.Response:
         below=number_cursor(request),
     )
     hashes = store.hashes(principal.tenant)
-    shown = [it for it in page.callbacks if await _is_readable(store, principal, it)]
+    shown = [it for it in page.callbacks if await reads_home(store, principal, it.home)]
     about_homes(request, (it.home for it in shown))
     views = await store.pace.each(principal.tenant, lambda it: callback_view(it, hashes), shown)
     return answer(
@@ -191,14 +189,6 @@ async def list_(request: web.Request) -> web.Response:
             next=encode_number(page.bound),
         )
     )
-
-
-async def _is_readable(store: Store, principal: Principal, callback: Callback) -> bool:
-    try:
-        await check_home(store, principal, callback.home)
-    except NotFound:
-        return False
-    return True
 
 
 async def reschedule(request: web.Request) -> web.Response:

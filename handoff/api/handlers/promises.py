@@ -22,9 +22,8 @@ from handoff.api.http.exchange import (
     read_json,
 )
 from handoff.domain.clock import Micros, parse_time
-from handoff.domain.errors import NotFound
 from handoff.domain.ledger.entry import COMPLAINT, PROMISE, LedgerEntry
-from handoff.services.access.customer_access import check_customer, check_home
+from handoff.services.access.customer_access import check_customer, reads_home
 from handoff.services.customers.customer import by_id, require_current
 from handoff.services.ledger.deciding import Decision, decide
 from handoff.services.ledger.listing import (
@@ -192,11 +191,7 @@ async def _list(
     now = time.time_ns() // 1000
 
     async def readable(entry: LedgerEntry) -> bool:
-        try:
-            await check_home(store, principal, entry.home)
-        except NotFound:
-            return False
-        return True
+        return await reads_home(store, principal, entry.home)
 
     limited = principal.queues is not None
     page = await list_entries(store, principal.tenant, wanted, now, readable if limited else None)

@@ -10,12 +10,11 @@ from handoff.domain.clock import DAY, Micros
 from handoff.domain.open_record import OpenRecord
 from handoff.domain.touchpoint import LATEST
 
-from .facts import ComplaintFact, PromiseFact
+from .facts import REOPENABLE, ComplaintFact, PromiseFact
 
 PROMISE, COMPLAINT = "promise", "complaint"
 SOON = (8, 10)  # of the time between a promise and its due time
 LATE_PROOF: Micros = 90 * DAY  # so long proof is looked for after the due time: what a brief reads
-REOPENABLE: Micros = 30 * DAY  # a resolved complaint that returns later is a new one
 
 
 class EntryState(StrEnum):
@@ -153,8 +152,14 @@ def _renewed(entry: LedgerEntry, fact: PromiseFact, now: Micros) -> LedgerEntry:
 
 
 def with_complaint(entry: LedgerEntry, fact: ComplaintFact) -> LedgerEntry:
-    """The entry after these touchpoints; the same if they are known."""
+    """The entry after these touchpoints; the same if they are known.
+
+    What is resolved stays so after retention has deleted the report of it, until the customer returns or
+    somebody deletes the report.
+    """
     state = EntryState(fact.ended) if fact.ended else EntryState.OPEN
+    if state is EntryState.OPEN and _still_resolved(entry, fact):
+        return msgspec.structs.replace(entry, made_at=min(entry.made_at, fact.since))
     return msgspec.structs.replace(
         entry,
         state=state,
@@ -163,3 +168,10 @@ def with_complaint(entry: LedgerEntry, fact: ComplaintFact) -> LedgerEntry:
         proof=fact.proof or None,
         reopened=max(entry.reopened, fact.reopened),
     )
+
+
+def _still_resolved(entry: LedgerEntry, fact: ComplaintFact) -> bool:
+    end = entry.ended_at
+    if entry.state is not EntryState.RESOLVED or end is None or entry.proof in fact.undone:
+        return False
+    return fact.complained_at <= end and not end < fact.asked_at < end + REOPENABLE

@@ -14,7 +14,7 @@ from handoff.domain.brief.sections.feelings import answers_complaint
 from handoff.domain.brief.sections.promised import DISMISSED, Promise, stated_promises
 from handoff.domain.brief.shapes import TimelineItem
 from handoff.domain.brief.story import Story
-from handoff.domain.clock import Micros
+from handoff.domain.clock import DAY, Micros
 from handoff.domain.touchpoint import LATEST
 
 from .proof import PROOFS, ProofRule, matter_of, proof_of
@@ -22,6 +22,8 @@ from .proof import PROOFS, ProofRule, matter_of, proof_of
 SOURCE = "ledger"
 """The source of touchpoints that the ledger records. Its report of a break is not one of ours."""
 KEPT, BROKEN, RESOLVED = "kept", "broken", "resolved"
+REOPENABLE: Micros = 30 * DAY
+"""So long a new request about the matter reopens a resolved complaint."""
 
 
 class PromiseFact(Struct, frozen=True, kw_only=True):
@@ -50,6 +52,8 @@ class ComplaintFact(Struct, frozen=True, kw_only=True):
     """The complaint about one matter. `id` is the touchpoint that the clock began with, `since` when.
 
     `ended` is `resolved`, `dismissed`, or empty. `reopened` counts how often it was resolved and returned.
+    `complained_at` and `asked_at` are when the customer last did so about it. `undone` are the deleted
+    reports of a remedy.
     """
 
     id: str
@@ -63,6 +67,9 @@ class ComplaintFact(Struct, frozen=True, kw_only=True):
     ended_at: Micros = 0
     proof: str = ""
     reopened: int = 0
+    complained_at: Micros = 0
+    asked_at: Micros = 0
+    undone: frozenset[str] = frozenset()
 
 
 def spoken_at(item: TimelineItem) -> Micros:
@@ -140,7 +147,9 @@ def complaints_of(story: Story, known: Collection[str] = ()) -> list[ComplaintFa
         place: object = id(matter) if matter is not None else item.conversation
         groups.setdefault(place, []).append(item)
         matters[place] = matter
-    return [_complaint(story, group, matters[place], known) for place, group in groups.items()]
+    facts = [_complaint(story, group, matters[place], known) for place, group in groups.items()]
+    deleted = [it for it in story.everything if it.deleted and it.type in _OPENED and it.id in known]
+    return [*map(_never_opened, deleted), *facts]
 
 
 def _complaint(
@@ -155,10 +164,14 @@ def _complaint(
         for end in (story.of(_RESOLVING) if standing else dismissals)
         if any(answers_complaint(end, it) for it in ours)
     ]
-    again = _asked_again(standing, matter)
+    complained, asked = _complained_again(standing), _asked(matter)
     places = [it.occurred_at for it in ends]
     stretches = zip(places, [*places[1:], LATEST], strict=False)
-    returned = [any(end < at < following for at in again) for end, following in stretches]
+    returned = [
+        any(end < at < following for at in complained)
+        or any(end < at < min(following, end + REOPENABLE) for at in asked)
+        for end, following in stretches
+    ]
     last = ends[-1] if ends and not (standing and returned[-1]) else None
     return ComplaintFact(
         id=first.id,
@@ -171,11 +184,32 @@ def _complaint(
         ended_at=last.occurred_at if last is not None else 0,
         proof=last.id if last is not None else "",
         reopened=sum(returned) if standing else 0,
+        complained_at=max(complained, default=0),
+        asked_at=max(asked, default=0),
+        undone=frozenset(it.id for it in story.everything if it.deleted and it.type in _RESOLVING),
     )
 
 
-def _asked_again(complaints: Sequence[TimelineItem], matter: Matter | None) -> list[Micros]:
-    """When the customer spoke of it: later complaints, and what they asked in the same matter."""
-    times = [it.occurred_at for it in complaints if it.direction == "inbound"]
-    times += [spoken_at(it) for it in complaints if it.direction != "inbound"]
-    return times + ([ask.signal.at for ask in matter.asks] if matter is not None else [])
+def _never_opened(item: TimelineItem) -> ComplaintFact:
+    """A complaint whose touchpoint somebody deleted."""
+    return ComplaintFact(
+        id=item.id,
+        others=(),
+        conversation=item.conversation,
+        channel=item.channel,
+        filed_at=item.occurred_at,
+        since=item.occurred_at,
+        ended=DISMISSED,
+        ended_at=item.occurred_at,
+        proof=item.id,
+    )
+
+
+def _complained_again(complaints: Sequence[TimelineItem]) -> list[Micros]:
+    """When the customer complained."""
+    return [it.occurred_at if it.direction == "inbound" else spoken_at(it) for it in complaints]
+
+
+def _asked(matter: Matter | None) -> list[Micros]:
+    """When the customer asked about the matter."""
+    return [ask.signal.at for ask in matter.asks] if matter is not None else []

@@ -102,6 +102,21 @@ async def check_home(store: Store, principal: Principal, home: bytes) -> None:
         await check_customer(store, principal, customer.group.members)
 
 
+async def reads_home(store: Store, principal: Principal, home: bytes) -> bool:
+    """Whether the caller may see, in a list, what is about the customer of one identity.
+
+    A restricted customer does not end the list: it shows no words of theirs.
+    """
+    if principal.queues is None:
+        return True
+    try:
+        customer = await by_key(store, principal.tenant, home, restricted=True)
+        await check_customer(store, principal, customer.group.members)
+    except NotFound:
+        return False
+    return True
+
+
 async def check_conversation(store: Store, principal: Principal, conversation_id: str) -> None:
     """The same for the customer of a conversation."""
     conversation = read_conversation_id(store.hashes(principal.tenant), conversation_id)

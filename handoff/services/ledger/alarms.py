@@ -111,8 +111,10 @@ class PromiseAlarms:
                     raise
                 except HandoffError as error:  # one promise must not hold up the others
                     log.warning("promise_alarm_failed", code=error.problem_code)
-                    await self._move_timer(tenant, id_, now + FAILED)
-                    return False
+                except Exception:  # whatever it is must not stop the alarms of other tenants
+                    log.exception("promise_alarm_crashed")
+                await self._move_timer(tenant, id_, now + FAILED)
+                return False
 
         return sum(await asyncio.gather(*map(send, ids)))
 

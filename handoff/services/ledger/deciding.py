@@ -193,7 +193,7 @@ async def _record(
         occurred_at=now,
         identities=(await home_handle_of(store, home),),
         direction=Direction.INTERNAL,
-        visibility=Visibility(item.visibility) if decision.confirm else Visibility.INTERNAL,
+        visibility=_visibility(item, decision),
         text=candidate.sentence or None,
         language=item.language,
         conversation=read_conversation_id(hashes, item.conversation),
@@ -209,6 +209,12 @@ async def _record(
     view = _agreeing(decision, _view(customer, candidate.id, decision, stored))
     await settle(store, tenant, home, rules)
     return view
+
+
+def _visibility(item: TimelineItem, decision: Decision) -> Visibility:
+    """That of the sentence for a confirmation. A reason is for colleagues, so customers do not see it."""
+    open_to_all = decision.confirm and not decision.reason
+    return Visibility(item.visibility) if open_to_all else Visibility.INTERNAL
 
 
 def _data(candidate: FoundCandidate, decision: Decision, due: Micros | None) -> dict[str, Any]:

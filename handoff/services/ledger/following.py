@@ -23,9 +23,15 @@ class LedgerFollower:
         self._store = store
         self._rules = rules
         self._watching: dict[str, bool] = {}
+        self._settled: set[tuple[str, bytes]] = set()
 
     async def look(self, tenants: Iterable[str]) -> None:
-        """Find out in which tenants touchpoints of any customer may change an entry; one round trip."""
+        """Find out in which tenants touchpoints of any customer may change an entry; one round trip.
+
+        Called after entries of the outbox are read: a customer who is settled after that needs it once for
+        all touchpoints among them.
+        """
+        self._settled.clear()
         names, now = list(tenants), time.time_ns() // 1000
         lists = [self._store.of(it).ledger.watched for it in names]
         counts = await count_watched(self._store.connection, lists, now)
@@ -45,11 +51,15 @@ class LedgerFollower:
         if not self.concerns(tenant, type_, quiet=quiet):
             return
         deciding, home = type_ in DECIDING, place[0]
+        by_policy = type_ in SENT and tenant in self._rules.agents_confirm
+        if not deciding and not by_policy and (tenant, home) in self._settled:
+            return
         try:
-            if type_ in SENT and tenant in self._rules.agents_confirm:
+            if by_policy:
                 await confirm_typed(self._store, tenant, place, self._rules)
             await settle(
                 self._store, tenant, home, self._rules, quiet=quiet and deciding, known_only=not deciding
             )
         except (NotFound, Restricted):  # erased in the meantime, or not to be worked with
             return
+        self._settled.add((tenant, home))

@@ -57,10 +57,14 @@ def _dismissed(item: TimelineItem, story: Story) -> bool:
 
 
 def answers_complaint(item: TimelineItem, complaint: TimelineItem) -> bool:
-    """Whether a touchpoint that ends a complaint is about this one: by its id, else by the conversation."""
+    """Whether a touchpoint that ends a complaint is about this one: by its id, else by the conversation.
+
+    A dismissal with an id is about that complaint or candidate only.
+    """
     if item.occurred_at < complaint.occurred_at:
         return False
     here, there = word(item.data.get("complaint")), word(complaint.data.get("complaint"))
     if here == complaint.id:
         return True
-    return here == there if here and there else item.conversation == complaint.conversation
+    by_id = bool(here) and (bool(there) or item.type in _DISMISSED)
+    return here == there if by_id else item.conversation == complaint.conversation

@@ -147,14 +147,18 @@ def stated_promises(items: Sequence[TimelineItem]) -> list[Promise]:
 
 
 def _known_promise(found: Sequence[Promise], key: str, item: TimelineItem) -> Promise | None:
-    """The promise that a touchpoint is about: by id, by words, else the newest open one there."""
+    """The promise that a touchpoint is about: by id, by words, else the newest open one there.
+
+    A dismissal with an id is about that promise or candidate only, which may be none of these.
+    """
+    named = bool(key) and item.type == "promise.dismissed"
     for known in reversed(found):
         if key and key in (known.key, known.proof[0].id):
             return known
-        same_words = not (key and known.key) and item.text and known.proof[0].text == item.text
+        same_words = not named and not (key and known.key) and item.text and known.proof[0].text == item.text
         if same_words and known.state not in _ENDED:
             return known
-    if item.type == "promise.made":
+    if item.type == "promise.made" or named:
         return None
     here = [known for known in found if known.conversation == item.conversation and known.state == "open"]
     return here[-1] if here and not (key and here[-1].key) else None
