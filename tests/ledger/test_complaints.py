@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
+from handoff.domain.clock import DAY
+from handoff.domain.ledger.entry import COMPLAINT, EntryState, LedgerEntry, with_complaint
+from handoff.domain.ledger.facts import ComplaintFact
+
 from .conftest import Ledger
 
 THREAD = {"thread": "t", "text": "Three weeks, and no refund for order A-17"}
@@ -55,3 +62,59 @@ async def test_an_earlier_expression_that_arrives_late_moves_the_start(ledger: L
         return [(it["id"], it["open_s"] >= 4999) for it in await ledger.complaints()] == [(id_, True)]
 
     await ledger.until(True, started)
+
+
+async def test_a_complaint_whose_touchpoint_is_deleted_is_none(ledger: Ledger) -> None:
+    """A later one about the same matter has a clock of its own from then on."""
+    id_ = await ledger.happened("complaint.opened", 900, **THREAD)
+    await ledger.until({id_: ("open", 0)}, lambda: states(ledger))
+    await ledger.happened("message.deleted", amends=id_)
+    await ledger.until({id_: ("dismissed", 0)}, lambda: states(ledger))
+    later = await ledger.happened("complaint.opened", 100, **THREAD)
+    await ledger.until({id_: ("dismissed", 0), later: ("open", 0)}, lambda: states(ledger))
+
+
+async def test_a_request_reopens_a_complaint_for_thirty_days_only(ledger: Ledger) -> None:
+    id_ = await ledger.happened("complaint.opened", 41 * 86_400, **THREAD)
+    await ledger.happened("complaint.resolved", 40 * 86_400, thread="t")
+    await ledger.happened("message.received", 100, text="There is still no money for A-17?", thread="t")
+    fence = await ledger.happened("complaint.opened", thread="w", text="My invoice 4711 is wrong")
+    await ledger.until({id_: ("resolved", 0), fence: ("open", 0)}, lambda: states(ledger))
+    await ledger.happened("complaint.opened", **THREAD)
+    await ledger.until({id_: ("open", 1), fence: ("open", 0)}, lambda: states(ledger))
+
+
+END = 100 * DAY
+RESOLVED = LedgerEntry(
+    id=b"c",
+    kind=COMPLAINT,
+    home=b"h",
+    homes=(b"h",),
+    state=EntryState.RESOLVED,
+    version=1,
+    filed_at=90 * DAY,
+    made_at=90 * DAY,
+    renewed_at=90 * DAY,
+    conversation="cv",
+    channel="email",
+    ended_at=END,
+    proof="tp_end",
+)
+UNREPORTED = ComplaintFact(
+    id="c", others=(), conversation="cv", channel="email", filed_at=90 * DAY, since=90 * DAY
+)
+
+
+@pytest.mark.parametrize(
+    ("fact", "state"),
+    [
+        ({"complained_at": 90 * DAY, "asked_at": 95 * DAY}, EntryState.RESOLVED),
+        ({"asked_at": END + 1}, EntryState.OPEN),
+        ({"asked_at": END + 31 * DAY}, EntryState.RESOLVED),
+        ({"complained_at": END + 31 * DAY}, EntryState.OPEN),
+        ({"undone": frozenset({"tp_end"})}, EntryState.OPEN),
+    ],
+)
+def test_a_report_that_retention_deletes_reopens_nothing(fact: dict[str, object], state: EntryState) -> None:
+    after = with_complaint(RESOLVED, msgspec.structs.replace(UNREPORTED, **fact))
+    assert (after.state, after.ended_at) == (state, END if state is EntryState.RESOLVED else None)

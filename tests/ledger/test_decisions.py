@@ -149,3 +149,49 @@ async def test_by_policy_a_sentence_that_an_agent_typed_needs_no_confirmation(va
         path = f"/v1/touchpoints/{promise['id']}"
         made = await ledger.ok("GET", path)
         assert made["data"]["automatic"] is True
+
+
+async def test_dismissing_a_candidate_leaves_other_promises_of_the_conversation(ledger: Ledger) -> None:
+    """Also those of a platform that gives its promises no ids."""
+    line = await spoken(ledger)
+    id_ = await ledger.promised(3600, text="A refund of 20 euros", data={"act": "refund"})
+    await ledger.until({id_: "open"}, ledger.states)
+    answer = await decide(ledger, await ledger.customer(), "promise", line["id"], "dismiss")
+    assert answer.status == 200, answer.raw
+    assert await ledger.states() == {id_: "open"}
+    (shown,) = (await ledger.context())["brief"]["promised"]
+    assert (shown["code"], shown["params"]["state"]) == ("promise", "open")
+
+
+async def test_a_second_complaint_can_be_decided_on_when_another_was_opened(ledger: Ledger) -> None:
+    await ledger.happened("message.received", 600, text="This is unacceptable, my cellar is wet again")
+    first = await candidate(ledger, "feelings")
+    elsewhere = {"thread": "mail", "channel": "email"}
+    words = "I want to complain about the invoice 4711"
+    await ledger.happened("email.received", 500, text=words, **elsewhere)
+    lines = (await ledger.context())["brief"]["feelings"]
+    (second,) = [it["id"] for it in lines if it.get("candidate") and it["id"] != first["id"]]
+    opened_ = await ledger.happened("complaint.opened", 60, text="It drips from the ceiling")
+    customer = await ledger.customer()
+
+    async def open_ones() -> set[str]:
+        return {it["id"] for it in await ledger.complaints(state="open")}
+
+    await ledger.until({opened_}, open_ones)
+    answer = await decide(ledger, customer, "complaint", first["id"], "dismiss")
+    assert answer.status == 200, answer.raw
+    assert await open_ones() == {opened_}
+    answer = await decide(ledger, customer, "complaint", second, "confirm")
+    assert answer.status == 200, answer.raw
+    assert await open_ones() == {opened_, answer.json["touchpoint"]}
+    refused = await decide(ledger, customer, "complaint", second, "dismiss")
+    assert (refused.status, refused.code) == (409, "already_confirmed")
+
+
+async def test_customer_facing_readers_see_no_reason_of_a_decision(ledger: Ledger) -> None:
+    line = await spoken(ledger)
+    reason = "he always says so"
+    await decide(ledger, await ledger.customer(), "promise", line["id"], "confirm", reason=reason)
+    for token, seen in (("desk", True), ("bot", False)):
+        answer = await ledger.get("/v1/context?identity=user:anna", token=token)
+        assert (reason in answer.raw.decode()) is seen, token

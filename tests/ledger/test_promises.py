@@ -154,3 +154,22 @@ async def test_imported_history_raises_no_alarm(ledger: Ledger) -> None:
     await ledger.until({id_: "broken"}, ledger.states)
     entries = await ledger.server.store.of(ledger.tenant).outbox.after("0-0", 100)
     assert entries is None or not [it for it in entries.entries if b"promise" in it.payload]
+
+
+async def test_a_restricted_customer_does_not_end_the_list_of_a_limited_token(ledger: Ledger) -> None:
+    made = {}
+    for who in ("user:anna", "user:ben"):
+        made[who] = await ledger.promised(3600, identities=[who], thread=who)
+        body = {"identity": who, "from": {"channel": "chat"}, "to": {"queue": "sales"}, "reason": "x"}
+        await ledger.ok("POST", "/v1/handoffs", body)
+    await ledger.promised(3600, identities=["user:eve"], thread="eve")
+    await ledger.until(3, lambda: counted(ledger))
+    path = f"/v1/customers/{await ledger.customer()}/restriction"
+    await ledger.ok("PUT", path, {"reason": "a dispute"})
+    answer = await ledger.ok("GET", "/v1/promises", token="sales")
+    shown = {it["id"]: it["text"] for it in answer["promises"]}
+    assert shown == {made["user:anna"]: None, made["user:ben"]: "I will call you"}
+
+
+async def counted(ledger: Ledger) -> int:
+    return len(await ledger.promises())
