@@ -74,16 +74,6 @@ async def test_a_complaint_whose_touchpoint_is_deleted_is_none(ledger: Ledger) -
     await ledger.until({id_: ("dismissed", 0), later: ("open", 0)}, lambda: states(ledger))
 
 
-async def test_a_request_reopens_a_complaint_for_thirty_days_only(ledger: Ledger) -> None:
-    id_ = await ledger.happened("complaint.opened", 41 * 86_400, **THREAD)
-    await ledger.happened("complaint.resolved", 40 * 86_400, thread="t")
-    await ledger.happened("message.received", 100, text="There is still no money for A-17?", thread="t")
-    fence = await ledger.happened("complaint.opened", thread="w", text="My invoice 4711 is wrong")
-    await ledger.until({id_: ("resolved", 0), fence: ("open", 0)}, lambda: states(ledger))
-    await ledger.happened("complaint.opened", **THREAD)
-    await ledger.until({id_: ("open", 1), fence: ("open", 0)}, lambda: states(ledger))
-
-
 END = 100 * DAY
 RESOLVED = LedgerEntry(
     id=b"c",
@@ -108,10 +98,8 @@ UNREPORTED = ComplaintFact(
 @pytest.mark.parametrize(
     ("fact", "state"),
     [
-        ({"complained_at": 90 * DAY, "asked_at": 95 * DAY}, EntryState.RESOLVED),
+        ({"asked_at": 95 * DAY}, EntryState.RESOLVED),
         ({"asked_at": END + 1}, EntryState.OPEN),
-        ({"asked_at": END + 31 * DAY}, EntryState.RESOLVED),
-        ({"complained_at": END + 31 * DAY}, EntryState.OPEN),
         ({"undone": frozenset({"tp_end"})}, EntryState.OPEN),
     ],
 )

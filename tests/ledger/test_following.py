@@ -32,10 +32,11 @@ async def test_a_customer_is_settled_once_for_all_touchpoints_of_one_read(
 
     data = {"act": "call", "due": (now + DAY) // SECOND}
     made = await stored("made", 300, type="promise.made", text="I will call", data=data)
-    asked = await stored("asked", 200, text="When?")
     await follower.look([tenant])
     assert await follow(made, "promise.made") > 0
-    assert await follow(asked, "message.received") == 0
+    asked = [await stored(f"asked-{at}", 200 - at, text=f"When, {at}?") for at in range(3)]
+    await follower.look([tenant])
+    assert [await follow(it, "message.received") > 0 for it in asked] == [True, False, False]
     call = await stored("call", 100, channel="phone", type="call.ended", data={"duration_s": 60})
     await follower.look([tenant])
     assert await follow(call, "call.ended") > 0

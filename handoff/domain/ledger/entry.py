@@ -10,11 +10,12 @@ from handoff.domain.clock import DAY, Micros
 from handoff.domain.open_record import OpenRecord
 from handoff.domain.touchpoint import LATEST
 
-from .facts import REOPENABLE, ComplaintFact, PromiseFact
+from .facts import ComplaintFact, PromiseFact
 
 PROMISE, COMPLAINT = "promise", "complaint"
 SOON = (8, 10)  # of the time between a promise and its due time
 LATE_PROOF: Micros = 90 * DAY  # so long proof is looked for after the due time: what a brief reads
+REOPENABLE: Micros = 30 * DAY  # a resolved complaint that returns later is a new one
 
 
 class EntryState(StrEnum):
@@ -174,4 +175,4 @@ def _still_resolved(entry: LedgerEntry, fact: ComplaintFact) -> bool:
     end = entry.ended_at
     if entry.state is not EntryState.RESOLVED or end is None or entry.proof in fact.undone:
         return False
-    return fact.complained_at <= end and not end < fact.asked_at < end + REOPENABLE
+    return fact.asked_at <= end

@@ -14,7 +14,7 @@ from handoff.domain.brief.sections.feelings import answers_complaint
 from handoff.domain.brief.sections.promised import DISMISSED, Promise, stated_promises
 from handoff.domain.brief.shapes import TimelineItem
 from handoff.domain.brief.story import Story
-from handoff.domain.clock import DAY, Micros
+from handoff.domain.clock import Micros
 from handoff.domain.touchpoint import LATEST
 
 from .proof import PROOFS, ProofRule, matter_of, proof_of
@@ -22,8 +22,6 @@ from .proof import PROOFS, ProofRule, matter_of, proof_of
 SOURCE = "ledger"
 """The source of touchpoints that the ledger records. Its report of a break is not one of ours."""
 KEPT, BROKEN, RESOLVED = "kept", "broken", "resolved"
-REOPENABLE: Micros = 30 * DAY
-"""So long a new request about the matter reopens a resolved complaint."""
 
 
 class PromiseFact(Struct, frozen=True, kw_only=True):
@@ -51,9 +49,8 @@ class PromiseFact(Struct, frozen=True, kw_only=True):
 class ComplaintFact(Struct, frozen=True, kw_only=True):
     """The complaint about one matter. `id` is the touchpoint that the clock began with, `since` when.
 
-    `ended` is `resolved`, `dismissed`, or empty. `reopened` counts how often it was resolved and returned.
-    `complained_at` and `asked_at` are when the customer last did so about it. `undone` are the deleted
-    reports of a remedy.
+    `ended` is `resolved`, `dismissed`, or empty. `reopened` counts how often it was resolved and returned,
+    `asked_at` is when the customer last spoke of it. `undone` are the deleted reports of a remedy.
     """
 
     id: str
@@ -67,7 +64,6 @@ class ComplaintFact(Struct, frozen=True, kw_only=True):
     ended_at: Micros = 0
     proof: str = ""
     reopened: int = 0
-    complained_at: Micros = 0
     asked_at: Micros = 0
     undone: frozenset[str] = frozenset()
 
@@ -164,14 +160,10 @@ def _complaint(
         for end in (story.of(_RESOLVING) if standing else dismissals)
         if any(answers_complaint(end, it) for it in ours)
     ]
-    complained, asked = _complained_again(standing), _asked(matter)
+    again = _asked_again(standing, matter)
     places = [it.occurred_at for it in ends]
     stretches = zip(places, [*places[1:], LATEST], strict=False)
-    returned = [
-        any(end < at < following for at in complained)
-        or any(end < at < min(following, end + REOPENABLE) for at in asked)
-        for end, following in stretches
-    ]
+    returned = [any(end < at < following for at in again) for end, following in stretches]
     last = ends[-1] if ends and not (standing and returned[-1]) else None
     return ComplaintFact(
         id=first.id,
@@ -184,8 +176,7 @@ def _complaint(
         ended_at=last.occurred_at if last is not None else 0,
         proof=last.id if last is not None else "",
         reopened=sum(returned) if standing else 0,
-        complained_at=max(complained, default=0),
-        asked_at=max(asked, default=0),
+        asked_at=max(again, default=0),
         undone=frozenset(it.id for it in story.everything if it.deleted and it.type in _RESOLVING),
     )
 
@@ -205,11 +196,8 @@ def _never_opened(item: TimelineItem) -> ComplaintFact:
     )
 
 
-def _complained_again(complaints: Sequence[TimelineItem]) -> list[Micros]:
-    """When the customer complained."""
-    return [it.occurred_at if it.direction == "inbound" else spoken_at(it) for it in complaints]
-
-
-def _asked(matter: Matter | None) -> list[Micros]:
-    """When the customer asked about the matter."""
-    return [ask.signal.at for ask in matter.asks] if matter is not None else []
+def _asked_again(complaints: Sequence[TimelineItem], matter: Matter | None) -> list[Micros]:
+    """When the customer spoke of it: later complaints, and what they asked in the same matter."""
+    times = [it.occurred_at for it in complaints if it.direction == "inbound"]
+    times += [spoken_at(it) for it in complaints if it.direction != "inbound"]
+    return times + ([ask.signal.at for ask in matter.asks] if matter is not None else [])
