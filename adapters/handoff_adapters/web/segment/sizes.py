@@ -19,7 +19,7 @@ from handoff_adapters.shared.fields import decode_json
 PIECE = 512 * 1024  # bytes decoded at once: the largest touchpoint, with room for JSON escapes
 MAX_OBJECTS = 100_000  # in a large batch, at all levels: 40 bytes each at its limit of 4 MiB
 MAX_STATED = 10  # write keys looked at in a body that is not valid JSON
-MAX_REPEATED = 8 * 1024 * 1024  # bytes of a batch's context, once for each of its events
+MAX_REPEATED = 4 * 1024 * 1024  # bytes of a batch's context, once for each of its events
 TOO_LARGE = f"An event has at most {PIECE} bytes"
 _KEY = re.compile(rb'"writeKey"\s*:\s*"([^"\\]{1,200})"')
 
