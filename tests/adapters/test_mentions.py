@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -129,6 +130,34 @@ def test_damaged_json_is_read_up_to_the_damage() -> None:
     deep = readable_part(b"[" * 100_000)
     assert str(deep.value).count("[") == MAX_LEVELS
     assert readable_part(b"nonsense").value is None
+
+
+def test_a_large_context_is_not_copied_for_each_event() -> None:
+    """Copying it would take minutes."""
+    context = b",".join(b'"k%d":0' % n for n in range(10_000))
+    body = (
+        b'{"context":{'
+        + context
+        + b',"sessionId":17},"batch":[{"userId":"anna"}'
+        + b',{"a":0}' * 12_000
+        + b"]}"
+    )
+    costs = []
+    for _ in range(3):
+        began = time.thread_time()
+        named = segment().mentions(request("/v1/batch", body=body))
+        costs.append(time.thread_time() - began)
+    assert people(named) == {"user:anna"}
+    assert named.threads == (("segment", "17"),)
+    assert not named.complete
+    assert min(costs) < 0.1
+
+
+def test_the_tolerant_parser_reads_no_large_bodies() -> None:
+    odd = b'{"a":"\\ud800","b":['
+    assert readable_part(odd + b"0," * 1_000 + b"0]}").whole
+    assert not readable_part(odd + b"0," * 100_000 + b"0]}").whole
+    assert readable_part(b'{"b":[' + b"0," * 100_000 + b"0]}").whole
 
 
 def test_no_more_than_a_part_of_damaged_json_is_read() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from handoff.domain.errors import InvalidPayload
@@ -14,6 +15,7 @@ from handoff.domain.text.cleaning import clean
 from .fields import decode_json
 
 MAX_WHOLE = 256 * 1024  # bytes that the fast parser reads: some milliseconds
+MAX_TOLERANT = 64 * 1024  # bytes that the tolerant parser reads: as many milliseconds
 MAX_PARTIAL = 32 * 1024  # bytes of damaged JSON that are read
 MAX_PIECES = 2_000  # of damaged JSON: strings, words, and signs, some microseconds each
 MAX_LEVELS = 32
@@ -22,6 +24,7 @@ _PIECE = re.compile(
     r"""\s*(?:([{}\[\],:])|("(?:[^"\\]|\\.)*")|([^\s{}\[\],:"]+))""",
     re.DOTALL,
 )
+_BOM = b"\xef\xbb\xbf"
 _END = object()
 
 
@@ -34,12 +37,14 @@ class ReadablePart(Struct, frozen=True):
 
 def readable_part(body: bytes) -> ReadablePart:
     """The JSON in `body` up to the first damage; None without any."""
-    if len(body) <= MAX_WHOLE:
-        try:
+    try:
+        if len(body) <= MAX_TOLERANT:
             return ReadablePart(decode_json(body), whole=True)
-        except InvalidPayload:
-            pass
-    text = body[:MAX_PARTIAL].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+        if len(body) <= MAX_WHOLE:
+            return ReadablePart(msgspec.json.decode(body.removeprefix(_BOM)), whole=True)
+    except (InvalidPayload, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    text = body[:MAX_PARTIAL].removeprefix(_BOM).decode("utf-8", "replace")
     return ReadablePart(_PartReader(text).read(), whole=False)
 
 

@@ -45,7 +45,7 @@ from . import quarantine
 from .activity import ActivityLog
 from .naming import named_by, named_in
 from .parsing import THREAD_ABOVE, Parsing, parse
-from .quarantine import ITEMS_AT_ONCE, Rejected
+from .quarantine import ItemTurns, Rejected
 from .settling import depends_on_history, settle
 
 log = structlog.get_logger(__name__)
@@ -240,14 +240,14 @@ class Inbound:
     async def _malformed(self, source: Source, request: InboundRequest, parsed: Parsed) -> list[Rejected]:
         """The items of a delivery that could not be read, with the people they name."""
         kept, hashes = [], self._store.hashes(source.tenant)
-        for place, malformed in enumerate(parsed.malformed, 1):
+        turns = ItemTurns()
+        for malformed in parsed.malformed:
             alone = msgspec.structs.replace(request, raw=malformed.item, body=malformed.item)
             named = named_in(source.adapter, alone, hashes)
             kept.append(
                 Rejected(code=malformed.code, detail=malformed.detail, item=malformed.item, named=named)
             )
-            if place % ITEMS_AT_ONCE == 0:
-                await asyncio.sleep(0)
+            await turns.after(malformed.item)
         return kept
 
     async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:

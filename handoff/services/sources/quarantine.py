@@ -30,8 +30,9 @@ from handoff.store.store import Store
 from .naming import UNNAMED, NamedPeople
 
 MAX_ITEM = 1024 * 1024  # bytes stored of one item
-LARGE = 64 * 1024  # bytes; masking more would block the event loop for milliseconds
-ITEMS_AT_ONCE = 50
+LARGE = 16 * 1024  # bytes; masking more would block the event loop for tens of milliseconds
+_ITEMS_AT_ONCE = 50
+_BYTES_AT_ONCE = 32 * 1024
 SHARE = 20  # a source's quarantine takes at most this part of `maxmemory`
 PRESSED_SHARE = 16  # and this part of its limit while the store is nearly full
 
@@ -102,6 +103,19 @@ class Rejected(Struct, frozen=True, kw_only=True):
     named: NamedPeople = UNNAMED
 
 
+class ItemTurns:
+    """Gives other requests a turn after some items or bytes."""
+
+    def __init__(self) -> None:
+        self._items = self._bytes = 0
+
+    async def after(self, item: bytes) -> None:
+        self._items, self._bytes = self._items + 1, self._bytes + len(item)
+        if self._items == _ITEMS_AT_ONCE or self._bytes > _BYTES_AT_ONCE:
+            self._items = self._bytes = 0
+            await asyncio.sleep(0)
+
+
 class Quarantine:
     """Keeps items within the limits of each source. A store that runs full is emptied of them first."""
 
@@ -120,12 +134,11 @@ class Quarantine:
         if self._store.health.memory.full:
             raise unavailable(OUT_OF_MEMORY)
         records: list[QuarantineItem] = []
+        turns = ItemTurns()
         for place, rejected in enumerate(items):
             masked = await _masked(self._store.redaction, tenant, rejected.item[:MAX_ITEM])
             records.append(_record(source, request, place, rejected, masked))
-            # The compressor belongs to the loop's thread: large items are compressed there, one in each turn.
-            if len(rejected.item) > LARGE or place % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
-                await asyncio.sleep(0)
+            await turns.after(rejected.item)  # the compressor belongs to the loop's thread
         gone = await self._store.of(tenant).quarantine.keep(source, records, self._bounds())
         if gone:
             log.warning("quarantine_evicted", source=source, count=gone)

@@ -250,7 +250,8 @@ def _with_context(item: dict[str, Any], batch_context: Mapping[str, Any]) -> dic
     """`item` with the batch's context for keys that its own context lacks."""
     if not batch_context:
         return item
-    return {**item, "context": {**batch_context, **mapping(item.get("context"))}}
+    own = mapping(item.get("context"))
+    return {**item, "context": {**batch_context, **own} if own else batch_context}
 
 
 def _is_self_alias(item: Mapping[str, Any]) -> bool:
@@ -284,7 +285,7 @@ def _alone(item: object, found: EventBatch) -> bytes:
         if found.sent_at is not None:
             whole["sentAt"] = found.sent_at
         if found.context:
-            whole["context"] = found.context
+            whole["context"] = found.context_json
     try:
         return msgspec.json.encode(whole)
     except RecursionError as error:  # just within the decoder's limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -37,6 +37,9 @@ _MERGE_ORDER = ("user", "email", "phone", "anonymous")
 _FORM = "callback.requested"
 _CONTACT_CALLS = frozenset({_FORM})
 MAX_EVENTS = 100  # of an unreadable batch that are searched for people
+_LOOKED_AT = 2_500  # values of such a batch that may be events
+_OF_PERSON = ("email", *_PHONES, *PROOFS)
+_OF_CONTEXT = ("sessionId", "traits", *PROOFS)
 
 
 def identities(
@@ -129,19 +132,17 @@ def mentions(
     items, whole = _events(request)
     found: dict[Identity, None] = {}
     threads: dict[tuple[str, str], None] = {}
-    for item in items[:MAX_EVENTS]:
+    for item in items:
         tracked = event(item, (text(item.get("type")) or "").lower())
         for stated in (*identities(tracked, _FORM, options, read), *merged(item, options, own)):
             found[stated.identity] = None
         if session := text(tracked.context.get("sessionId")):
             threads[options.space, session] = None
-    return Mentions(
-        identities=tuple(found), threads=tuple(threads), complete=whole and len(items) <= MAX_EVENTS
-    )
+    return Mentions(identities=tuple(found), threads=tuple(threads), complete=whole)
 
 
 def _events(request: InboundRequest) -> tuple[list[Mapping[str, Any]], bool]:
-    """The objects among the events, and whether these are all."""
+    """The events that can be read, with what `mentions` looks at, and whether these are all."""
     try:
         where = route(request.path)
         if where.pixel:
@@ -151,13 +152,26 @@ def _events(request: InboundRequest) -> tuple[list[Mapping[str, Any]], bool]:
         call = BATCH
     part = readable_part(request.body)
     body = mapping(part.value)
-    stated: Iterable[object] = sequence(body.get("batch")) if call == BATCH and "batch" in body else (body,)
-    found = [it for it in map(mapping, stated) if it]
     if call != BATCH:
-        found = [{**it, "type": call} for it in found]
-    elif shared := mapping(body.get("context")):
-        found = [{**it, "context": {**shared, **mapping(it.get("context"))}} for it in found]
-    return found, part.whole
+        return [{**_narrowed(body, {}), "type": call}] if body else [], part.whole
+    stated: Sequence[object] = sequence(body["batch"]) if "batch" in body else (body,)
+    found = [it for it in map(mapping, stated[:_LOOKED_AT]) if it]
+    shared = mapping(body.get("context"))
+    whole = part.whole and len(stated) <= _LOOKED_AT and len(found) <= MAX_EVENTS
+    return [_narrowed(it, shared) for it in found[:MAX_EVENTS]], whole
+
+
+def _narrowed(item: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """An event with only those parts of its contexts and traits that name people: the rest may be large."""
+    context = _only(_OF_CONTEXT, shared) | _only(_OF_CONTEXT, mapping(item.get("context")))
+    context["traits"] = _only(_OF_PERSON, mapping(context.get("traits")))
+    traits = _only(_OF_PERSON, mapping(item.get("traits")))
+    properties = sequence(item.get("mergeProperties"))[:MAX_EVENTS]
+    return {**item, "context": context, "traits": traits, "mergeProperties": properties}
+
+
+def _only(names: Sequence[str], stated: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: stated[name] for name in names if name in stated}
 
 
 def _is_proved(event: TrackedEvent, options: SegmentOptions) -> bool:

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from handoff.adapter.contract import InboundRequest
@@ -15,7 +16,7 @@ from handoff.domain.errors import InvalidPayload, NotFound, PayloadTooLarge
 from handoff.domain.text.cleaning import clean
 from handoff_adapters.shared.fields import decode_json, json_object, mapping, moment
 
-from .sizes import PIECE, TOO_LARGE, large_batch
+from .sizes import PIECE, TOO_LARGE, encoded_context, large_batch
 
 MAX_ITEMS = 2_500  # events per batch, Segment's documented limit
 BATCH, MERGE = "batch", "merge"
@@ -55,7 +56,7 @@ class Route(Struct, frozen=True):
 class EventBatch(Struct, frozen=True):
     """The events of one request. `sent_at` and `context` apply to all of them.
 
-    `sent` is the parsed `sent_at`. `size` is the size of the body in bytes, if the events came in the body.
+    `sent` is the parsed `sent_at`, `context_json` the context as JSON. `size` is the size of the body in bytes, if the events came in the body.
     """
 
     route: Route
@@ -63,6 +64,7 @@ class EventBatch(Struct, frozen=True):
     sent_at: Any = None
     sent: Micros | None = None
     context: Mapping[str, Any] = {}
+    context_json: msgspec.Raw = msgspec.Raw()
     size: int | None = None
 
 
@@ -96,7 +98,8 @@ def delivery(request: InboundRequest) -> EventBatch:
         raise PayloadTooLarge(f"A batch has at most {MAX_ITEMS} events")
     sent_at = body.get("sentAt")
     context = mapping(body.get("context"))
-    return EventBatch(where, items, sent_at, moment(sent_at), context, len(request.body))
+    raw = encoded_context(context, len(items))
+    return EventBatch(where, items, sent_at, moment(sent_at), context, raw, len(request.body))
 
 
 def pixel_event(request: InboundRequest) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Decoding 4 MiB of JSON at once keeps Python's lock, and so the event loop, for u
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,7 @@ from handoff_adapters.shared.fields import decode_json
 PIECE = 512 * 1024  # bytes decoded at once: the largest touchpoint, with room for JSON escapes
 MAX_OBJECTS = 100_000  # in a large batch, at all levels: 40 bytes each at its limit of 4 MiB
 MAX_STATED = 10  # write keys looked at in a body that is not valid JSON
+MAX_REPEATED = 4 * 1024 * 1024  # bytes of a batch's context, once for each of its events
 TOO_LARGE = f"An event has at most {PIECE} bytes"
 _KEY = re.compile(rb'"writeKey"\s*:\s*"([^"\\]{1,200})"')
 
@@ -64,6 +66,20 @@ def stated_keys(body: bytes) -> list[str]:
         found = islice(_KEY.finditer(body), MAX_STATED)
         return [match[1].decode("utf-8", "replace") for match in found]
     return [key] if isinstance(key, str) else []
+
+
+def encoded_context(context: Mapping[str, Any], events: int) -> msgspec.Raw:
+    """The context of a batch as JSON. InvalidPayload if repeating it for each event would take too much."""
+    if not context:
+        return msgspec.Raw()
+    try:
+        encoded = msgspec.json.encode(context)
+    except RecursionError as error:  # just within the decoder's limit
+        raise InvalidPayload("The JSON is nested too deeply") from error
+    if len(encoded) * events > MAX_REPEATED:
+        detail = f"The batch's context, repeated for each event, has at most {MAX_REPEATED} bytes"
+        raise InvalidPayload(detail, code="too_large")
+    return msgspec.Raw(encoded)
 
 
 def large_batch(body: bytes, limit: int) -> dict[str, Any]:

@@ -138,6 +138,15 @@ def test_an_unknown_path_is_not_found(path: str) -> None:
         build().parse(posted(path, EVENT))
 
 
+def test_a_context_is_not_repeated_without_bound() -> None:
+    """It is part of each event, also of each one in quarantine."""
+    context = {f"k{n}": 0 for n in range(1_000)}
+    assert len(build().parse(batch(*[EVENT] * 300, context=context)).touchpoints) == 300
+    with pytest.raises(InvalidPayload) as error:
+        build().parse(batch(*[{}] * 2_000, context=context))
+    assert error.value.problem_code == "too_large"
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"{}", b'{"batch":[]}', b'{"batch":{}}', b"\xff", b"NaN"])
 def test_what_is_no_batch_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidPayload):
