@@ -87,7 +87,8 @@ def _newest_alive(folded: Folded, signal: Signal) -> Matter | None:
     return max(alive, key=lambda one: (bool(one.waits), one.touched_at), default=None)
 
 
-def _ask(folded: Folded, signal: Signal, words: Words) -> None:
+def _ask(folded: Folded, said: Signal, words: Words) -> None:
+    signal = said  # a matter keeps what was said; checkpoints know nothing else
     named = (signal.conversation, signal.claimed)
     segment = folded.segments.get(named, [])
     before = folded.last_in.get(named)
@@ -107,9 +108,8 @@ def _ask(folded: Folded, signal: Signal, words: Words) -> None:
             matter.about = _seems_about(folded, signal, words)
     if signal.references:
         _attach_references(folded, matter, signal)
-    if signal.acts & Acts.INFORM and not (matter.answers and words(matter.answers[-1]) & words(signal)):
-        signal = msgspec.structs.replace(signal, acts=signal.acts & ~Acts.INFORM)
-    matter.take_ask(signal)
+    adds = signal.acts & Acts.INFORM and matter.answers and words(matter.answers[-1]) & words(signal)
+    matter.take_ask(said, adds=bool(adds))
     _file_words(folded, matter, signal.key)
     there = folded.by_conversation.setdefault(signal.conversation, [])
     if matter not in there:
