@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 
@@ -24,6 +25,7 @@ from .matter import DORMANT_AFTER, Matter
 
 SILENCE: Micros = 14 * DAY  # after which a conversation is about something new
 STEPS_BEFORE: Micros = 30 * MINUTE  # self-service before a question belongs to it
+NEWEST = 200  # matters of one sender that an ask may join without naming one of them
 LONGEST: Micros = 90 * DAY  # after which nothing is joined or comes back
 
 
@@ -114,7 +116,7 @@ def _ask(folded: Folded, said: Signal, words: Words) -> None:
     there = folded.by_conversation.setdefault(signal.conversation, [])
     if matter not in there:
         there.append(matter)
-    folded.segments[named] = [*(one for one in segment if one is not matter), matter]
+    folded.segments[named] = [*(one for one in segment if one is not matter), matter][-NEWEST:]
     folded.last_in[named] = signal.at
     if folded.steps:
         _attach_steps(folded, matter, signal)
@@ -124,7 +126,11 @@ def _joined(folded: Folded, signal: Signal, segment: Sequence[Matter], words: Wo
     """The matter of another conversation that an ask belongs to. Beside other matters of its own
     conversation it must name it, or announce a further wish in the words of it."""
     if not segment:
-        return elsewhere(_others(folded.matters, signal, segment), signal, words)
+        near = _others(folded.matters, signal, segment)
+        named = _others(_named(folded, signal), signal, segment)
+        if near and named:  # however many matters came since
+            named = [one for one in named if one.number < near[0].number]
+        return elsewhere([*named, *near], signal, words)
     if signal.acts & Acts.ANOTHER and not joining(signal.references):
         others = _others(folded.matters, signal, segment)
         return same_words([one for one in others if one.unsettled], signal, words)
@@ -135,8 +141,10 @@ def _seems_about(folded: Folded, signal: Signal, words: Words) -> int:
     """The number of the proved matter that a claimed ask seems to be about."""
     if not signal.claimed or signal.doubted or not signal.key:
         return 0
-    proved = [one for one in folded.matters if not one.claimed and signal.at - one.touched_at <= LONGEST]
-    found = elsewhere(proved, signal, words)
+    proved = (
+        one for one in reversed(folded.matters) if not one.claimed and signal.at - one.touched_at <= LONGEST
+    )
+    found = elsewhere([*islice(proved, NEWEST)][::-1], signal, words)
     return found.number if found is not None and found.unsettled else 0
 
 
@@ -158,18 +166,20 @@ def _number(matter: Matter) -> int:
     return matter.number
 
 
-def _others(matters: Iterable[Matter], signal: Signal, segment: Sequence[Matter]) -> list[Matter]:
+def _others(matters: Sequence[Matter], signal: Signal, segment: Sequence[Matter]) -> list[Matter]:
     """Those of the same sender outside a segment that an ask may join or return to."""
     whose = signal.whose if signal.claimed else ""
     oldest = signal.at - LONGEST
-    return [
+    here = {one.number for one in segment}
+    newest = (
         one
-        for one in matters
+        for one in reversed(matters)
         if one.touched_at >= oldest
         and one.claimed == signal.claimed
         and one.whose == whose
-        and one not in segment
-    ]
+        and one.number not in here
+    )
+    return [*islice(newest, NEWEST)][::-1]
 
 
 def _named(folded: Folded, signal: Signal) -> list[Matter]:

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import DAY, HOUR, Micros
 
-from ..signals.signal import Acts, NamedReference, Signal
+from ..signals.signal import NamedReference, Signal
 
 DORMANT_AFTER: Micros = 30 * DAY  # without an act nobody takes it for the reason of today's contact
 ACCEPTED_WITHIN: Micros = 2 * HOUR  # after an answer, a fact that the customer adds belongs to it
