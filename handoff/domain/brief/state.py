@@ -88,7 +88,15 @@ def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules)
     if signals:
         state.last_at = max(it.at for it in signals)
     by_id, names = state.by_id, state.own_names
-    yield from taking_all(state.folded, signals, lambda it: _about(by_id[it.id], rules) - names)
+    known_words: dict[str, set[str]] = {}
+
+    def words(signal: Signal) -> set[str]:
+        found = known_words.get(signal.id)
+        if found is None:
+            found = known_words[signal.id] = _about(by_id[signal.id], rules) - names
+        return found
+
+    yield from taking_all(state.folded, signals, words)
     return True
 
 

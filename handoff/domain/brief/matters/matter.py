@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import DAY, HOUR, Micros
 
-from ..signals.signal import Acts, NamedReference, Signal
+from ..signals.signal import NamedReference, Signal
 
 DORMANT_AFTER: Micros = 30 * DAY  # without an act nobody takes it for the reason of today's contact
 ACCEPTED_WITHIN: Micros = 2 * HOUR  # after an answer, a fact that the customer adds belongs to it
@@ -97,9 +97,12 @@ class Matter(Struct, kw_only=True, eq=False):
         """Whether the customer or one of our answers named the reference."""
         return self.named(reference) or reference.value in self.given
 
-    def take_ask(self, signal: Signal) -> None:
-        """The customer asks: the matter is open, and a wait runs."""
-        if signal.acts & Acts.INFORM and self._just_answered(signal):
+    def take_ask(self, signal: Signal, *, adds: bool = False) -> None:
+        """The customer asks: the matter is open, and a wait runs. `adds`: it only adds a fact
+        to a recent answer."""
+        if signal.key:
+            self.keys.add(signal.key)
+        if adds and self._just_answered(signal):
             self.asks.append(Ask(signal))
             self.touch(signal)
             return
@@ -108,8 +111,6 @@ class Matter(Struct, kw_only=True, eq=False):
         if not self.asks:
             self.opened_at = signal.at
         self.asks.append(Ask(signal))
-        if signal.key:
-            self.keys.add(signal.key)
         self.waits.append((signal.at, signal.arrival))
         self.touch(signal)
 
