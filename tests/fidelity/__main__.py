@@ -66,7 +66,8 @@ def main() -> None:
     for journey, verdict in judged:
         if given.names or not journey.set_aside:
             print(*details(journey, verdict), sep="\n", end="\n" if details(journey, verdict) else "")
-    text = page(judged, len(by_hand))
+    blind = [] if given.names else _judged(_play(list(read_journeys(BLIND))))
+    text = page(judged, len(by_hand), blind)
     if given.write:
         kept = screen.section_of(PAGE.read_text("utf-8"))
         PAGE.write_text(screen.with_section(text, kept) if kept else text, "utf-8")

@@ -21,8 +21,14 @@ that the next agent must know. A fact counts if its words are in the brief. No m
 Journeys come from {industries} industries and in {languages} languages. A third of them, chosen by a hash of
 the name, is set aside and only summed up. This is not a blind test. The authors of the rules wrote all
 journeys, and looked at this third too while they tuned the rules. The figures show that the rules do what
-their authors meant on these journeys. They say nothing about how much of a stranger's history reaches the
-agent.
+their authors meant on these journeys. For how much of a stranger's history reaches the agent, see the
+[blind journeys](#blind-journeys).
+
+"""
+BLIND_HEAD = """## Blind journeys
+
+The author of these journeys had not read the rules. The rules were mended by kind on half a. Of half b, their
+authors saw only these sums. `make fidelity ARGS=--blind` prints them with what is absent in half a.
 
 """
 TAIL = """
@@ -49,7 +55,7 @@ what its agents see with `tests/fidelity/measure.py`.
 """
 
 
-def page(judged: Sequence[Judged], by_hand: int) -> str:
+def page(judged: Sequence[Judged], by_hand: int, blind: Sequence[Judged] = ()) -> str:
     journeys = [journey for journey, _verdict in judged]
     head = HEAD.format(
         count=len(journeys),
@@ -60,7 +66,14 @@ def page(judged: Sequence[Judged], by_hand: int) -> str:
     )
     open_ = [it for it in judged if not it[0].set_aside]
     aside = [it for it in judged if it[0].set_aside]
-    return head + "\n".join([*_summary(open_, aside), "", *_kinds(open_, aside), "", *_rivals(judged)]) + TAIL
+    own = "\n".join([*_summary(open_, aside), "", *_kinds(open_, aside), "", *_rivals(judged)])
+    return "\n".join([head + own, "", BLIND_HEAD + "\n".join(_halves(blind)), TAIL])
+
+
+def _halves(blind: Sequence[Judged]) -> list[str]:
+    half_a = [it for it in blind if not it[0].sealed]
+    half_b = [it for it in blind if it[0].sealed]
+    return _summary(half_a, half_b, ("half a", "half b"))
 
 
 def blind_page(judged: Sequence[Judged]) -> str:
@@ -68,7 +81,7 @@ def blind_page(judged: Sequence[Judged]) -> str:
     half_a = [it for it in judged if not it[0].sealed]
     half_b = [it for it in judged if it[0].sealed]
     rows = [row for journey, verdict in half_a for row in details(journey, verdict)]
-    rows += ["", *_summary(half_a, half_b, ("half a", "half b"))]
+    rows += ["", *_halves(judged)]
     for title, name in (("in the brief", "in_brief"), ("in the context", "in_context")):
         rows += ["", *_kinds(half_a, half_b, f"{title}, half a", "half b", name)]
     return "\n".join(rows)
