@@ -281,7 +281,7 @@ async def test_automatic_replies_and_corrected_numbers_are_named_in_every_langua
             { code: "bot_answered", params: { channel: "email", words: "Thanks!", automatic: true } },
             { code: "bot_answered", params: { channel: "email", words: "", automatic: true } },
             { code: "bot_answered", params: { channel: "chat", words: "Thanks!" } },
-            { code: "asked", params: { words: "Where is A-1?", corrected: ["A-1 → A-2"] } },
+            { code: "said", params: { channel: "chat", words: "Where is A-1?", corrected: ["A-1 → A-2"] } },
           ];
           const texts = async (language) => {
             const words = await Words.load(language);
@@ -292,9 +292,9 @@ async def test_automatic_replies_and_corrected_numbers_are_named_in_every_langua
     )
     english, *others = found
     assert english[:3] == [
-        "Automatic reply on email: “Thanks!”",
-        "Automatic reply on email",
-        "A bot answered on chat: “Thanks!”",
+        "Automatic reply on Email: “Thanks!”",
+        "Automatic reply on Email",
+        "A bot answered on Chat: “Thanks!”",
     ]
     assert english[3].endswith("“Where is A-1?” (corrected later: A-1 → A-2)")
     for texts in others:
