@@ -4,7 +4,7 @@ import js from "@eslint/js";
 const MARKUP = "insert text as a text node";
 const browser = [
   "AbortController", "AudioContext", "BroadcastChannel", "CSSStyleSheet", "CustomEvent", "DOMException", "Element", "Event", "FormData", "GainNode", "HTMLTextAreaElement", "ShadowRoot", "getComputedStyle",
-  "HTMLDetailsElement", "HTMLElement", "Node", "OscillatorNode", "Response", "TextDecoderStream", "TextEncoder", "URL", "URLSearchParams", "addEventListener", "clearTimeout", "console", "crypto",
+  "HTMLDetailsElement", "HTMLElement", "IntersectionObserver", "Node", "OscillatorNode", "Response", "TextDecoderStream", "TextEncoder", "URL", "URLSearchParams", "addEventListener", "clearTimeout", "console", "crypto",
   "customElements", "document", "fetch", "history", "localStorage", "location", "matchMedia", "navigator", "performance", "queueMicrotask",
   "setTimeout", "window",
 ];

@@ -38,7 +38,6 @@ const RETRY_MS = 3000;
 const SETTLE_MS = 40; // names arrive one after the other: show them together
 const TICK_MS = 1000;
 const TICKS_TO_SORT = 15; // a deadline comes nearer without an event
-const NAMED = 60; // the first rows: their customers are read
 const HASTY_MS = 600; // a key pressed so soon after the focus moved by itself was meant for another row
 const ANSWERS = new Set(["live", "polling"]); // states in which the server answers
 const GROUPS = Object.freeze(/** @type {const} */ (["mine", "offered", "waiting"]));
@@ -242,7 +241,7 @@ export class HandoffQueue extends PanelElement {
   #show({ sort = false, own = false } = {}) {
     if (!this.ready || !this.#session) return;
     const groups = this.#handoffs.groups(this.#me, this.#queues);
-    const waitingOf = (/** @type {Handoff} */ it) => this.#callers?.of(it)?.waiting ?? null;
+    const waitingOf = (/** @type {Handoff} */ it) => this.#callers?.of(it)?.waiting;
     const held = sort || own ? undefined : this.#rows.held;
     const now = Date.now();
     const urgent = GROUPS.map((name) => byUrgency(groups[name], waitingOf, now));
@@ -250,7 +249,6 @@ export class HandoffQueue extends PanelElement {
     const longest = longestWaits(urgent[2], waitingOf, now);
     const focused = this.#rows.focused();
     this.#order = shown.flat().map((it) => it.id);
-    this.#callers?.want(shown.flat().slice(0, NAMED));
     this.#sort.hidden = shown.every((list, at) => list.every((it, place) => it === urgent[at][place]));
     holdingStill(held, () => {
       this.#arrange(shown, longest);
@@ -260,6 +258,7 @@ export class HandoffQueue extends PanelElement {
     });
     if (focused && !own && !this.#rows.row(focused.id)) this.#left(focused.id);
     this.#rows.restore(focused);
+    this.#callers?.want(shown.flat(), this.#rows.rows);
     this.announce("handoff-waiting", groups.offered.length + groups.waiting.length);
   }
 

@@ -37,6 +37,7 @@ ORDER = """async () => {
   return {
     order: ordered.map((it) => it.id).join(""),
     longest: [...urgency.longestWaits(ordered, waitingOf, now)],
+    unread: [...urgency.longestWaits(ordered, (it) => waits[it.id], now)],
     kept: urgency.keepingRows(ordered, ["g", "a", "b"], "a").map((it) => it.id).join(""),
     pressure: [[300, -100], [100, -301], [59, -1], [0, -9], [290, -3600, fallen]].map((x) => pressure(...x)),
     length: urgency.deadlineOf(all[7]).length,
@@ -77,6 +78,7 @@ async def test_the_nearest_deadline_comes_first_then_the_longest_wait(backend: B
     found = await tab.page.evaluate(ORDER)
     assert found["order"] == "eodfcbag"
     assert found["longest"] == ["c"]
+    assert found["unread"] == []  # the wait of "a" is not known yet: it may be the longest
     assert found["kept"] == "gaeodfcb"
     assert found["pressure"] == ["ok", "soon", "soon", "overdue", "ok"]
     assert found["length"] == 20_000
@@ -113,6 +115,45 @@ async def test_a_card_shows_the_customer_the_reason_and_both_waits(backend: Back
         await expect(due).to_have_attribute("data-pressure", pressure)
         await expect(due).to_contain_text(text)
     assert not tab.errors
+
+
+async def test_only_customers_on_the_screen_are_read_one_at_a_time(backend: Backend) -> None:
+    await backend.record("last", identities=["user:last"])
+    for at in range(29):
+        await backend.hand_over(identity=f"user:guest{at}", reason=f"No. {at}", deadline_s=600)
+    last = await backend.hand_over(identity="user:last", reason="The last one", deadline_s=90_000)
+    tab, statuses = await backend.new_tab(), [429]
+    reads: list[str] = []
+    under_way: list[int] = [0, 0]
+
+    async def answer(route: Route) -> None:
+        reads.append(route.request.url)
+        under_way[0] += 1
+        under_way[1] = max(under_way)
+        if statuses:
+            await route.fulfill(status=statuses.pop(), json={"code": "rate_limited"})
+        else:
+            await route.continue_()
+            await (await route.request.response()).finished()  # type: ignore[union-attr]
+        under_way[0] -= 1
+
+    await tab.page.route("**/v1/handoffs/*/context?*", answer)
+    await tab.page.clock.install()
+    await tab.page.goto(f"{backend.url}/panel/#token={await backend.token('ville')}&queue=refunds")
+    rows = tab.queue.locator(".card")
+    await expect(rows).to_have_count(30)
+    await expect(rows.last).to_contain_text("The last one")
+    steps = 0
+    while len(reads) < 2 and steps < 60:
+        await tab.page.clock.run_for(5_000)
+        steps += 1
+    assert steps > 5  # after the refusal nothing is read for half a minute
+    await expect(rows.nth(5).locator(".card-who")).not_to_have_text("Refund bot")
+    assert len(reads) < 20
+    assert not any(last in it for it in reads)
+    await rows.last.scroll_into_view_if_needed()
+    await expect(rows.last.locator(".card-who")).to_have_text("last")
+    assert under_way[1] == 1
 
 
 async def test_rows_keep_their_places_while_one_has_the_focus(backend: Backend) -> None:

@@ -269,3 +269,36 @@ async def test_a_restricted_customer_leaves_the_screen(backend: Backend) -> None
         assert response.status < 300, await response.text()
     await expect(tab.context.locator(".status")).to_contain_text("is restricted")
     await expect(tab.context.locator(".entry, .line")).to_have_count(0)
+
+
+async def test_automatic_replies_and_corrected_numbers_are_named_in_every_language(backend: Backend) -> None:
+    tab = await backend.open_panel("queue=refunds")
+    found = await tab.page.evaluate(
+        """async () => {
+          const { plain } = await import("./parts/brief.js");
+          const { Words } = await import("./text/words.js");
+          const lines = [
+            { code: "bot_answered", params: { channel: "email", words: "Thanks!", automatic: true } },
+            { code: "bot_answered", params: { channel: "email", words: "", automatic: true } },
+            { code: "bot_answered", params: { channel: "chat", words: "Thanks!" } },
+            { code: "said", params: { channel: "chat", words: "Where is A-1?", corrected: ["A-1 → A-2"] } },
+          ];
+          const texts = async (language) => {
+            const words = await Words.load(language);
+            return lines.map((it) => plain(it, { words, times: null }));
+          };
+          return Promise.all(["en", "fi", "sv", "de"].map(texts));
+        }"""
+    )
+    english, *others = found
+    assert english[:3] == [
+        "Automatic reply on Email: “Thanks!”",
+        "Automatic reply on Email",
+        "A bot answered on Chat: “Thanks!”",
+    ]
+    assert english[3].endswith("“Where is A-1?” (corrected later: A-1 → A-2)")
+    for texts in others:
+        assert "A-1 → A-2" in texts[3]
+        assert len(set(texts)) == 4
+        assert not set(texts) & set(english)
+    assert not tab.errors

@@ -1,17 +1,19 @@
 """Icons for the panel: shapes of Lucide's SVG files, taken from an installed package.
 
 The panel may not turn text into markup, so it gets each icon as tags with their attributes. Only the
-package's files are used; no code of it is imported. Without the package the panel draws a dot for every icon.
+package's files are used; no code of it is imported. The panel draws a dot in place of an icon that is not
+there: when the package is missing or damaged, or a release of it has renamed the file.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 import msgspec
 
@@ -41,18 +43,26 @@ Shape = tuple[str, dict[str, str]]
 
 
 def icons_file() -> bytes:
-    """`icons.json`: the shapes of every icon, in a square of 24."""
+    """`icons.json`: the shapes of every icon that the package has, in a square of 24."""
     archive = _archive()
-    if archive is None:
-        return b"{}"
-    with ZipFile(archive) as files:
-        known = frozenset(files.namelist())
-        found = {
-            name: _shapes(files.read(f"{theirs}.svg"))
-            for name, theirs in ICONS.items()
-            if f"{theirs}.svg" in known
-        }
-    return msgspec.json.encode(found)
+    return msgspec.json.encode(read_icons(archive) if archive else {})
+
+
+def read_icons(archive: Path) -> dict[str, list[Shape]]:
+    """Those of the icons that the archive has and that can be read: no icon is a reason not to start."""
+    try:
+        with ZipFile(archive) as files:
+            found = {name: _read(files, f"{theirs}.svg") for name, theirs in ICONS.items()}
+    except (OSError, BadZipFile):
+        return {}
+    return {name: shapes for name, shapes in found.items() if shapes}
+
+
+def _read(files: ZipFile, name: str) -> list[Shape]:
+    try:
+        return _shapes(files.read(name))
+    except (KeyError, BadZipFile, zlib.error, ElementTree.ParseError):
+        return []
 
 
 def _archive() -> Path | None:

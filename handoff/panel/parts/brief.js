@@ -134,12 +134,13 @@ export function sentence(line, locale) {
   return [...words.nodes(key, values), ...additions(line, words, values)];
 }
 
-/** Details after the text of a line: files, the number of repeats, the answer.
+/** Details after the text of a line: corrected numbers, files, the number of repeats, the answer.
  * @param {Line} line @param {import("../text/words.js").Words} words @param {import("../text/words.js").Values} values */
 function additions(line, words, values) {
   const { params } = line;
   /** @type {(Node | string)[]} */
   const found = [];
+  if (params.corrected) found.push(...words.nodes("line.with.corrected", { ...values, corrected: params.corrected.join(", ") }));
   if (params.files && line.code !== "sent_files") found.push(...words.nodes("line.with.files", values));
   if (params.question) found.push(...words.nodes("line.with.question", values));
   if (params.nudges) found.push(...words.nodes("line.with.nudges", { ...values, count: params.nudges }));
@@ -167,6 +168,8 @@ function form(line, words) {
   const key = `line.${line.code}`;
   const variants = [
     [`${key}.withheld`, params.withheld],
+    [`${key}.automatic.only`, params.automatic && params.words === ""],
+    [`${key}.automatic`, params.automatic],
     [`${key}.before`, params.before?.length],
     [`${key}.nothing`, params.results === 0],
     [`${key}.due`, params.due],

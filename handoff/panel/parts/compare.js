@@ -26,7 +26,7 @@ const CLOCK = "waiting"; // this line changes with the clock alone
  * @param {Handoff} handoff
  * @param {Touchpoint[]} loaded newest first
  */
-export function newsSince(snapshot, handoff, loaded) {
+function newsSince(snapshot, handoff, loaded) {
   /** @type {any[]} */
   const pinned = snapshot.timeline?.touchpoints ?? [];
   const listed = new Set(pinned.map((it) => (typeof it === "string" ? it : it.id)));
@@ -44,7 +44,7 @@ export function newsSince(snapshot, handoff, loaded) {
  * @param {Context} context
  * @returns {Change[]}
  */
-export function changedLines(snapshot, context) {
+function changedLines(snapshot, context) {
   return ["why_now", ...SECTIONS].flatMap((section) => {
     const before = known(snapshot, section);
     const after = known(context, section);
@@ -73,7 +73,7 @@ function value(line) {
 }
 
 /** @param {Context} snapshot @param {Context} context @returns {IdentityChange[]} */
-export function changedIdentities(snapshot, context) {
+function changedIdentities(snapshot, context) {
   const nameOf = (/** @type {Identity} */ it) => JSON.stringify([it.type, it.space, it.value]);
   const before = new Map((snapshot.customer?.identities ?? []).map((it) => [nameOf(it), it]));
   const after = new Map((context.customer?.identities ?? []).map((it) => [nameOf(it), it]));
@@ -144,7 +144,7 @@ export class SnapshotComparison {
  * @param {(ids: string[]) => void} jump
  * @param {() => boolean} toggle switch between new touchpoints and all of them; returns true for only new ones
  */
-export function compareSection({ snapshot, context, handoff, news }, locale, jump, toggle) {
+function compareSection({ snapshot, context, handoff, news }, locale, jump, toggle) {
   const { words } = locale;
   if (!handoff.snapshot) return null;
   const lines = changedLines(snapshot, context);

@@ -19,7 +19,7 @@ const MAX_CHARACTERS = 20_000; // a touchpoint may have more, a note should not
  */
 
 /** @param {ComposerOptions} options */
-export function composer({ locale: { words, times }, draft, summary, add }) {
+function composer({ locale: { words, times }, draft, summary, add }) {
   const text = h("textarea", { rows: 3, maxlength: MAX_CHARACTERS, "aria-label": words.text("compose.text"), placeholder: words.text("compose.text") });
   text.value = draft.text;
   const due = h("input", { type: "datetime-local", id: "due" });

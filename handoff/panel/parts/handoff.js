@@ -71,7 +71,7 @@ export function handoffPart(handoff, session, locale, act, who) {
  * @param {Handoff} handoff
  * @param {import("../dom/element.js").Locale} locale
  */
-export function hopList(handoff, { words, times }) {
+function hopList(handoff, { words, times }) {
   const hops = handoff.hops.map((it) =>
     h(
       "li",

@@ -45,7 +45,7 @@ function isFiltered({ channels, kind, search, only }) {
  * @param {Touchpoint[]} touchpoints newest first
  * @param {(at: string) => string} dayOf
  */
-export function grouped(touchpoints, dayOf) {
+function grouped(touchpoints, dayOf) {
   /** @type {Map<string, Map<string, Touchpoint[]>>} */
   const days = new Map();
   for (const it of touchpoints) {
@@ -63,7 +63,7 @@ export function grouped(touchpoints, dayOf) {
  * @param {Touchpoint[]} touchpoints
  * @returns {Touchpoint[][]}
  */
-export function folded(touchpoints) {
+function folded(touchpoints) {
   /** @type {Touchpoint[][]} */
   const runs = [];
   for (const it of touchpoints) {

@@ -66,7 +66,7 @@ function sharedList(customer, { words, times }) {
 }
 
 /** @param {Customer} customer @param {Locale} locale */
-export function identityList(customer, { words, times }) {
+function identityList(customer, { words, times }) {
   const marks = { verified: "✓", claimed: "?", inferred: "~" };
   const ordered = [...customer.identities].sort((one, other) => place(one) - place(other));
   const items = ordered.map((it) =>
@@ -89,7 +89,7 @@ export function identityList(customer, { words, times }) {
  * @param {Locale} locale
  * @param {((candidate: Candidate, yes: boolean) => void) | null} decide
  */
-export function candidateList(candidates, { words }, decide) {
+function candidateList(candidates, { words }, decide) {
   return h(
     "ul",
     { class: "candidates" },
@@ -122,7 +122,7 @@ function byKey(decide) {
 }
 
 /** @param {Customer} customer @param {Locale} locale */
-export function warnings(customer, { words }) {
+function warnings(customer, { words }) {
   const conflicts = customer.conflicts.map((it) =>
     h("li", {}, words.nodes("who.conflict", { identity: handle(it.identity), other: handle(it.other), why: words.name("conflict", it.reason) })),
   );

@@ -3,7 +3,7 @@
 
 import { userText } from "../dom/dom.js";
 
-export const LANGUAGES = Object.freeze(["en", "fi", "sv", "de"]);
+const LANGUAGES = Object.freeze(["en", "fi", "sv", "de"]);
 
 /** @typedef {string | Record<string, string>} Message a text, or one per plural form */
 /** @typedef {Record<string, unknown>} Values */

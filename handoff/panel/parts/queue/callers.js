@@ -1,26 +1,33 @@
 // @ts-check
 /**
- * The customers of the handoffs of a queue, with their waits: read beside the queue, a few at a time.
+ * The customers of the handoffs of a queue, with their waits: read for the rows on the screen, one at a time.
  *
- * The list of handoffs does not name its customers; their contexts do, as far as the agent may read them.
+ * The list of handoffs does not name its customers; their contexts do, as far as the agent may read them. Each read is
+ * work for the server and an entry in the audit trail, so nothing is read that nobody looks at.
  */
 
 import { path, Refused } from "../../data/api.js";
 import { readableName } from "../names.js";
 
 /** @typedef {import("../../data/types.js").Handoff} Handoff */
-/** @typedef {{name: string | null | undefined, waiting: string | null, version: number, read: number}} Caller */
+/** @typedef {{name: string | null | undefined, waiting: string | null | undefined, version: number, read: number}} Caller undefined: not read yet */
 
-const AT_ONCE = 2; // requests: a browser has six connections to a server over HTTP/1.1
 const FRESH_MS = 300_000; // a wait seldom begins or ends without a change of the handoff
+const PAUSE_MS = 30_000; // between reads after a refusal that may pass, such as 429, or no answer
+const AGAIN_MS = 2 * PAUSE_MS; // until the read that failed is repeated
 const READING = Object.freeze({ keep: false, headers: { "Handoff-Reason": "queue" } }); // for the audit trail
 const FINAL = Object.freeze([403, 404, 410]); // answers that stay until the handoff changes
 
 export class Callers {
-  /** @type {Map<string, Caller>} by handoff; without a name until it was read */ #known = new Map();
-  /** @type {Handoff[]} */ #wanted = [];
-  #reading = 0;
+  /** @type {Map<string, Caller>} by handoff */ #known = new Map();
+  /** @type {Handoff[]} */ #listed = [];
+  /** @type {Set<HTMLElement>} */ #rows = new Set();
+  /** @type {Set<string>} handoffs whose rows are on the screen */ #seen = new Set();
+  #screen = new IntersectionObserver((entries) => this.#looked(entries));
+  #resume = () => this.#go();
+  #reading = false;
   #ended = false;
+  /** @type {number | undefined} */ #pausing;
 
   /**
    * @param {import("../../data/api.js").Api} api
@@ -29,6 +36,7 @@ export class Callers {
   constructor(api, changed) {
     this.api = api;
     this.changed = changed;
+    document.addEventListener("visibilitychange", this.#resume);
   }
 
   /** @param {Handoff} handoff @returns {Caller | undefined} */
@@ -36,47 +44,89 @@ export class Callers {
     return this.#known.get(handoff.id);
   }
 
-  /** Read what is missing or old about these, in this order, and forget all others. @param {Handoff[]} handoffs */
-  want(handoffs) {
-    const wanted = new Set(handoffs.map((it) => it.id));
-    for (const id of this.#known.keys()) if (!wanted.has(id)) this.#known.delete(id);
-    this.#wanted = handoffs;
-    while (this.#reading < AT_ONCE && this.#next()) this.#read(/** @type {Handoff} */ (this.#next()));
+  /**
+   * Read what is missing or old about those on the screen, in this order, and forget all that are not listed.
+   * @param {Handoff[]} handoffs @param {HTMLElement[]} rows theirs
+   */
+  want(handoffs, rows) {
+    const listed = new Set(handoffs.map((it) => it.id));
+    for (const id of this.#known.keys()) if (!listed.has(id)) this.#known.delete(id);
+    for (const id of this.#seen) if (!listed.has(id)) this.#seen.delete(id);
+    const shown = new Set(rows);
+    for (const it of this.#rows) if (!shown.has(it)) this.#screen.unobserve(it);
+    for (const it of shown) if (!this.#rows.has(it)) this.#screen.observe(it);
+    this.#rows = shown;
+    this.#listed = handoffs;
+    this.#go();
   }
 
   stop() {
     this.#ended = true;
-    this.#wanted = [];
+    this.#screen.disconnect();
+    window.clearTimeout(this.#pausing);
+    document.removeEventListener("visibilitychange", this.#resume);
+  }
+
+  /** @param {IntersectionObserverEntry[]} entries */
+  #looked(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const id = String(/** @type {HTMLElement} */ (target).dataset.id);
+      if (isIntersecting) this.#seen.add(id);
+      else this.#seen.delete(id);
+    }
+    this.#go();
+  }
+
+  #go() {
+    if (this.#ended || this.#reading || this.#pausing !== undefined || document.hidden) return;
+    const next = this.#next();
+    if (next) this.#read(next);
   }
 
   #next() {
     const now = Date.now();
-    return this.#wanted.find((it) => {
+    return this.#listed.find((it) => {
       const known = this.#known.get(it.id);
-      return !known || known.version !== it.version || now - known.read > FRESH_MS;
+      return this.#seen.has(it.id) && (!known || known.version !== it.version || now - known.read > FRESH_MS);
     });
   }
 
   /** @param {Handoff} handoff */
   async #read(handoff) {
-    const before = this.#known.get(handoff.id);
-    const kept = { name: before?.name, waiting: before?.waiting ?? null, version: handoff.version, read: Date.now() };
-    this.#known.set(handoff.id, kept); // nobody else reads it meanwhile, and a failure is not repeated at once
-    this.#reading += 1;
+    const { id, version } = handoff;
+    const before = this.#known.get(id);
+    this.#reading = true;
     try {
       const query = { fields: "conversations", limit: 1 };
-      const context = await this.api.get(path`/v1/handoffs/${handoff.id}/context`, query, READING);
-      const caller = { ...kept, name: context.customer ? readableName(context.customer) : null, waiting: waitingIn(context, handoff) };
-      if (this.#known.get(handoff.id) === kept) this.#known.set(handoff.id, caller);
-      if (!this.#ended && (caller.name !== kept.name || caller.waiting !== kept.waiting)) this.changed();
+      const context = await this.api.get(path`/v1/handoffs/${id}/context`, query, READING);
+      const name = context.customer ? readableName(context.customer) : null;
+      this.#take(id, { name, waiting: waitingIn(context, handoff), version, read: Date.now() });
     } catch (error) {
-      if (!(error instanceof Refused) || !FINAL.includes(error.status)) return; // the queue shows the connection
-      Object.assign(kept, { name: kept.name ?? null, read: Infinity });
-      if (!this.#ended) this.changed();
+      const final = error instanceof Refused && FINAL.includes(error.status);
+      if (final) this.#take(id, { name: before?.name ?? null, waiting: before?.waiting ?? null, version, read: Infinity });
+      else this.#later(id, { name: before?.name, waiting: before?.waiting, version, read: Date.now() - FRESH_MS + AGAIN_MS });
     } finally {
-      this.#reading -= 1;
-      if (!this.#ended) this.want(this.#wanted);
+      this.#reading = false;
+      this.#go();
     }
+  }
+
+  /** @param {string} id @param {Caller} caller */
+  #take(id, caller) {
+    const before = this.#known.get(id);
+    if (this.#ended || !this.#listed.some((it) => it.id === id)) return;
+    this.#known.set(id, caller);
+    if (caller.name !== before?.name || caller.waiting !== before?.waiting) this.changed();
+  }
+
+  /** The queue shows the connection. The other rows come first. @param {string} id @param {Caller} caller */
+  #later(id, caller) {
+    if (this.#ended) return;
+    this.#take(id, caller);
+    this.#pausing = window.setTimeout(() => {
+      this.#pausing = undefined;
+      this.#go();
+    }, PAUSE_MS);
   }
 }
 

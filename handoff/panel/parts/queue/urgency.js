@@ -6,7 +6,7 @@ import { isPending } from "../../data/handoffs.js";
 /** @typedef {import("../../data/types.js").Handoff} Handoff */
 /** @typedef {"ok" | "soon" | "overdue"} Pressure */
 /** @typedef {{at: number, length: number}} Deadline both in milliseconds; `length` is the whole time of the step */
-/** @typedef {(handoff: Handoff) => string | null} WaitingOf since when the customer waits for an answer, if that is known */
+/** @typedef {(handoff: Handoff) => string | null | undefined} WaitingOf since when the customer waits for an answer; undefined before it was read */
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -46,7 +46,7 @@ export function byUrgency(handoffs, waitingOf, now) {
   return ranked.sort((one, other) => compared(one.rank, other.rank)).map(({ it }) => it);
 }
 
-/** @param {Handoff} it @param {string | null} waiting @param {number} now */
+/** @param {Handoff} it @param {string | null | undefined} waiting @param {number} now */
 function rankOf(it, waiting, now) {
   return [...nearnessOf(it, now), waiting ? Date.parse(waiting) : Infinity, Date.parse(it.requested_at), it.id];
 }
@@ -67,18 +67,20 @@ function compared(one, other) {
 }
 
 /**
- * The handoffs that are before others because their customers wait longer: of equally near deadlines, the first.
+ * The handoffs that are before others because their customers wait longer: of equally near deadlines, the first, once
+ * the waits of all of them were read.
  * @param {Handoff[]} ordered @param {WaitingOf} waitingOf @param {number} now
  * @returns {Set<string>} ids
  */
 export function longestWaits(ordered, waitingOf, now) {
+  const isRead = (/** @type {Handoff} */ it) => waitingOf(it) !== undefined;
   /** @type {Map<string, Handoff[]>} */
   const equal = new Map();
   for (const it of ordered) {
     const near = nearnessOf(it, now).join();
     equal.set(near, [...(equal.get(near) ?? []), it]);
   }
-  return new Set([...equal.values()].filter((all) => all.length > 1 && waitingOf(all[0])).map(([first]) => first.id));
+  return new Set([...equal.values()].filter((all) => all.length > 1 && waitingOf(all[0]) && all.every(isRead)).map(([first]) => first.id));
 }
 
 /**

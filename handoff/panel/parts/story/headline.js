@@ -28,7 +28,7 @@ function linesOf(lines) {
 }
 
 /** The promise that matters most now: a failed one, else an open one. @param {Line[]} promised */
-export function promiseOf(promised) {
+function promiseOf(promised) {
   const known = promised.filter((it) => !it.candidate && URGENCY.includes(it.params.state));
   return known.sort((one, other) => URGENCY.indexOf(one.params.state) - URGENCY.indexOf(other.params.state))[0] ?? null;
 }

@@ -26,7 +26,7 @@ function linesOf(brief, section) {
  * @param {{id: string, conversation_id: string}[]} touchpoints those known, for their conversations
  * @returns {Grouping}
  */
-export function grouping(brief, touchpoints) {
+function grouping(brief, touchpoints) {
   /** @type {Map<number, MatterLines>} */
   const matters = new Map();
   const sections = Object.fromEntries(SECTIONS.map((name) => [name, [...linesOf(brief, name)]]));
