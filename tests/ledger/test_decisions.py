@@ -190,7 +190,7 @@ async def test_a_second_complaint_can_be_decided_on_when_another_was_opened(ledg
 
 async def test_customer_facing_readers_see_no_reason_of_a_decision(ledger: Ledger) -> None:
     line = await spoken(ledger)
-    reason = "he always says so"
+    reason = "a regular of ours"
     await decide(ledger, await ledger.customer(), "promise", line["id"], "confirm", reason=reason)
     for token, seen in (("desk", True), ("bot", False)):
         answer = await ledger.get("/v1/context?identity=user:anna", token=token)

@@ -155,8 +155,8 @@ def _renewed(entry: LedgerEntry, fact: PromiseFact, now: Micros) -> LedgerEntry:
 def with_complaint(entry: LedgerEntry, fact: ComplaintFact) -> LedgerEntry:
     """The entry after these touchpoints; the same if they are known.
 
-    What is resolved stays so after retention has deleted the report of it, until the customer returns or
-    somebody deletes the report.
+    A resolved complaint stays resolved after retention has deleted the report, until the customer
+    returns or somebody deletes the report.
     """
     state = EntryState(fact.ended) if fact.ended else EntryState.OPEN
     if state is EntryState.OPEN and _still_resolved(entry, fact):

@@ -96,7 +96,7 @@ def test_a_kept_story_is_the_same(seed: int) -> None:
 
 
 def test_no_field_is_without_a_value_that_could_be_lost() -> None:
-    """What equals its default cannot be seen missing: a new field needs touchpoints that fill it."""
+    """A new field needs touchpoints that fill it: a lost default value goes unnoticed."""
     states = [state(seed) for seed in range(SEEDS)]
     folds = [it.folded for it in states]
     matters = [one for it in folds for one in it.matters]

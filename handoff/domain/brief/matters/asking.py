@@ -1,4 +1,4 @@
-"""What a customer's signal does: it asks, asks for news, or ends a matter."""
+"""The customer's side of a matter: they ask, ask for news, or end it."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def _newest_alive(folded: Folded, signal: Signal) -> Matter | None:
     return max(alive, key=lambda one: (bool(one.waits), one.touched_at), default=None)
 
 
-def _ask(folded: Folded, said: Signal, words: Words) -> None:
-    signal = said  # a matter keeps what was said; checkpoints know nothing else
+def _ask(folded: Folded, recorded: Signal, words: Words) -> None:
+    signal = recorded  # the matter keeps this one, as checkpoints do
     named = (signal.conversation, signal.claimed)
     segment = folded.segments.get(named, [])
     before = folded.last_in.get(named)
@@ -111,7 +111,7 @@ def _ask(folded: Folded, said: Signal, words: Words) -> None:
     if signal.references:
         _attach_references(folded, matter, signal)
     adds = signal.acts & Acts.INFORM and matter.answers and words(matter.answers[-1]) & words(signal)
-    matter.take_ask(said, adds=bool(adds))
+    matter.take_ask(recorded, adds=bool(adds))
     _file_words(folded, matter, signal.key)
     there = folded.by_conversation.setdefault(signal.conversation, [])
     if matter not in there:

@@ -1,4 +1,4 @@
-"""What the fold of signals makes: the matters, and what finds them."""
+"""The result of folding signals: matters, and the indexes that find them."""
 
 from __future__ import annotations
 

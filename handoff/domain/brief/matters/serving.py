@@ -1,4 +1,4 @@
-"""What we do: an answer, a talk, a note or the end of a conversation, and which matters it is about."""
+"""Our side of a matter: answers, talks, notes and ends of conversations, and which matters they are about."""
 
 from __future__ import annotations
 
