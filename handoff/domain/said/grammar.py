@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from .date_words import DateLexicon, DateWords, lexicon
-from .templates import Places, TemplateBook, Templates, Vocabulary
+from .templates import Places, QuickLook, TemplateBook, Templates, Vocabulary
 from .words import phrase
 
 PromisedAct = Literal["call", "write", "refund", "send", "visit", "other"]
@@ -84,7 +84,8 @@ class Compiled(Struct, frozen=True, kw_only=True):
     promising: frozenset[str]
     """Every promise has one of these words."""
     complaining: frozenset[str]
-    closing: frozenset[str]
+    closing: QuickLook
+    """Of the templates for ends of conversations."""
 
     def plain(self, words: Sequence[str]) -> tuple[list[int], Places]:
         """The places of the words without phrases that look like a negation and are none, and what is where
@@ -151,7 +152,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             dates=lexicon(self.dates),
             promising=_triggers(promising),
             complaining=_triggers([complaints, questions]),
-            closing=_triggers([settled, needless, ends, goodbyes]),
+            closing=book.quick_look(settled, needless, ends, goodbyes),
         )
 
 

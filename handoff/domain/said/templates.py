@@ -97,6 +97,21 @@ def _end(template: Template, at: int, place: int, places: Places, count: int, st
     return None
 
 
+class QuickLook(Struct, frozen=True):
+    """Whether some templates may match, by the words alone: what most texts fail before they are cut up."""
+
+    by_trigger: dict[str, tuple[tuple[frozenset[str], ...], ...]]
+    """A word -> for each template with it, the first words of each of its other elements."""
+
+    def may_match(self, words: frozenset[str]) -> bool:
+        """False where no template can match a text of these words."""
+        return any(
+            not any(words.isdisjoint(firsts) for firsts in needs)
+            for trigger in self.by_trigger.keys() & words
+            for needs in self.by_trigger[trigger]
+        )
+
+
 class Vocabulary(Struct, frozen=True):
     """The phrases of a language's templates, with the elements that they belong to."""
 
@@ -143,6 +158,7 @@ class TemplateBook:
     def __init__(self, lists: Mapping[str, Sequence[str]]) -> None:
         self._lists = lists
         self._elements: dict[str, set[Phrase]] = {}
+        self._first_words: dict[str, frozenset[str]] = {}
 
     def compiled(self, stated: Sequence[str]) -> Templates:
         """These templates. ValueError for a list that the pack lacks."""
@@ -160,6 +176,21 @@ class TemplateBook:
             made.setdefault(rarest, []).append(Template(elements, optional, frozenset(needed)))
             triggers |= words
         return Templates({it: tuple(found) for it, found in made.items()}, frozenset(triggers))
+
+    def quick_look(self, *tables: Templates) -> QuickLook:
+        """The quick look at compiled templates."""
+        found: dict[str, set[tuple[frozenset[str], ...]]] = {}
+        for table in tables:
+            for rarest, templates in table.by_element.items():
+                needs = {tuple(self._firsts(it) for it in one.needed - {rarest}) for one in templates}
+                for spelled in self._elements[rarest]:
+                    found.setdefault(_longest(spelled), set()).update(needs)
+        return QuickLook({trigger: tuple(needs) for trigger, needs in found.items()})
+
+    def _firsts(self, element: str) -> frozenset[str]:
+        if element not in self._first_words:
+            self._first_words[element] = frozenset(it[0][0] for it in self._elements[element])
+        return self._first_words[element]
 
     def vocabulary(self) -> Vocabulary:
         """The phrases of all templates compiled so far."""
@@ -198,9 +229,13 @@ class TemplateBook:
         """The element that is least common, which is the one with the longest words, and a word of each of
         its phrases."""
         choices = [
-            (element, {max(sum(it, ()), key=len) for it in self._elements[element]}) for element in needed
+            (element, {_longest(it) for it in self._elements[element]}) for element in needed
         ]
         return max(choices, key=lambda it: (min(map(len, it[1])), -len(it[1])))
+
+
+def _longest(spelled: Phrase) -> str:
+    return max(sum(spelled, ()), key=len)
 
 
 def _spelled(entry: str) -> Iterable[Phrase]:
