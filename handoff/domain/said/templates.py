@@ -11,6 +11,7 @@ words of a phrase.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
@@ -152,6 +153,29 @@ def _phrase_ends(groups: Phrase, words: Sequence[str], start: int) -> Iterator[i
             return
 
 
+_LIST = re.compile(r"\{([^{}|]*)\}")
+
+
+def check_template(template: str, lists: Mapping[str, Sequence[str]]) -> None:
+    """ValueError for a template that cannot be compiled."""
+    parts = template.split(" ")
+    if all(it.startswith("[") or it in _NO_WORDS or not it for it in parts):
+        raise ValueError(f"{template!r} needs no word")
+    for name in _LIST.findall(template):
+        check_list(name, lists)
+
+
+def check_list(name: str, lists: Mapping[str, Sequence[str]], depth: int = 0) -> None:
+    """ValueError for a list that is missing or empty, or names such a list, or too deep a chain of lists."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"list {name!r} is named through more than {MAX_DEPTH} lists")
+    if not lists.get(name):
+        raise ValueError(f"no list named {name!r}, or it is empty")
+    for entry in lists[name]:
+        for inner in _LIST.findall(entry) if "{" in entry else ():
+            check_list(inner, lists, depth + 1)
+
+
 class TemplateBook:
     """Compiles the templates of a language into one vocabulary."""
 
@@ -228,9 +252,7 @@ class TemplateBook:
     def _rarest(self, needed: Sequence[str]) -> tuple[str, set[str]]:
         """The element that is least common, which is the one with the longest words, and a word of each of
         its phrases."""
-        choices = [
-            (element, {_longest(it) for it in self._elements[element]}) for element in needed
-        ]
+        choices = [(element, {_longest(it) for it in self._elements[element]}) for element in needed]
         return max(choices, key=lambda it: (min(map(len, it[1])), -len(it[1])))
 
 
