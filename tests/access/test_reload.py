@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,28 @@ async def test_tenants_tokens_and_sources_are_added_while_streams_stay(valkey: s
                 "POST", "/v1/handoffs", {"identity": "user:anna", "to": {"queue": "sales"}, "reason": "x"}
             )
             assert (await asyncio.wait_for(events.get(), 20))[0] == "handoff.requested"
+
+
+async def test_due_times_follow_the_business_day(valkey: str) -> None:
+    async with reloadable(valkey) as (callers, file):
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        await callers.record(
+            "promise",
+            type="message.sent",
+            text="I will call you on Friday.",
+            actor={"type": "agent", "name": "Mia"},
+            occurred_at=yesterday.isoformat(),
+        )
+
+        async def due() -> str:
+            found = await callers.ok("POST", "/v1/context", {"identities": ["user:anna"]})
+            (line,) = [it for it in found["brief"]["promised"] if it["code"] == "promise_candidate"]
+            return str(line["params"]["due"][11:16])
+
+        assert await due() == "17:00"
+        file.change(business={"time_zone": "Asia/Tokyo", "day_ends": "18:30"})
+        assert (await reload(callers))["needs_restart"] == []
+        assert await due() == "09:30"
 
 
 async def test_completeness_follows_the_sources(valkey: str) -> None:

@@ -103,6 +103,12 @@ def only(found: CheckedConfiguration) -> tuple[str, int | None, str]:
         ("[[retention]]\ndays = 9\n[[retention]]\ndays = 8\n", "retention[1]", 3, "this rule never applies"),
         ('[[privacy.masking]]\ntenant = "shp"\n', "privacy.masking[0].tenant", 2, "allowed: default"),
         ('[[redaction]]\nname = "x"\npattern = "(a"\n', "redaction[0].pattern", 3, "missing )"),
+        ('[business]\ntime_zone = "Mars/Sea"\n', "business.time_zone", 2, "IANA name"),
+        ('[business]\ntime_zone = "../etc/passwd"\n', "business.time_zone", 2, "IANA name"),
+        ('[business]\nday_ends = "5 pm"\n', "business.day_ends", 2, "must be a time, e.g. 17:00"),
+        ('[business]\nday_ends = "24:00"\n', "business.day_ends", 2, "must be a time, e.g. 17:00"),
+        ("[business]\nday_ends = 17\n", "business.day_ends", 2, "must be a string"),
+        ('[business]\ntimezone = "UTC"\n', "business.timezone", 2, "did you mean 'time_zone'"),
         ('[panel]\nallowed_origins = ["shop.example"]\n', "panel.allowed_origins", 2, "is not an origin"),
     ],
 )

@@ -28,8 +28,9 @@ def closing_of(text: str, grammars: Mapping[str, Grammar], language: str | None 
     words = quick_words(own)
     if not 0 < len(words) <= MAX_CLOSING_WORDS:
         return None
+    unique = frozenset(words)
     for grammar in likely(grammars, words, language):
-        if not grammar.compiled.closing.isdisjoint(words):
+        if grammar.compiled.closing.may_match(unique):
             found = _read(own, grammar)
             if found is not None:
                 return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, get_args
 
 from msgspec import Struct, field
 
@@ -11,6 +12,18 @@ from .words import phrase
 MAX_WORDS = 6  # of one phrase
 PARTS: Mapping[str, int] = {"morning": 12 * 60, "noon": 12 * 60, "afternoon": 17 * 60, "evening": 21 * 60}
 """Part of a day -> when it ends, in minutes after midnight."""
+Part = Literal["morning", "noon", "afternoon", "evening"]
+Unit = Literal["minute", "hour", "day", "working_day", "week", "month"]
+End = Literal[
+    "end_of_day",
+    "end_of_week",
+    "end_of_next_week",
+    "end_of_month",
+    "this_week",
+    "next_week",
+    "next_month",
+]
+_DAYS = frozenset({"today", "tomorrow", "after_tomorrow", *map(str, range(7))})
 
 
 class DateWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,7 +35,7 @@ class DateWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     after_tomorrow: list[str] = field(default_factory=list)
     weekdays: list[str] = field(default_factory=list)
     months: list[str] = field(default_factory=list)
-    parts: dict[str, list[str]] = field(default_factory=dict)
+    parts: dict[Part, list[str]] = field(default_factory=dict)
     """`morning`, `noon`, `afternoon`, `evening` -> their words."""
     both: dict[str, list[str]] = field(default_factory=dict)
     """A day and a part, such as `today evening` -> phrases for both: "tonight"."""
@@ -31,11 +44,11 @@ class DateWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hours: dict[str, int] = field(default_factory=dict)
     """Words that are a time of day by themselves: "kolmelta"."""
     numbers: dict[str, int] = field(default_factory=dict)
-    units: dict[str, list[str]] = field(default_factory=dict)
+    units: dict[Unit, list[str]] = field(default_factory=dict)
     """`minute`, `hour`, `day`, `working_day`, `week`, `month` -> their forms."""
     spans: dict[str, list[str]] = field(default_factory=dict)
     """A length, such as `30 minute` -> phrases for it: "half an hour"."""
-    ends: dict[str, list[str]] = field(default_factory=dict)
+    ends: dict[End, list[str]] = field(default_factory=dict)
     """`end_of_day`, `end_of_week`, `end_of_next_week`, `end_of_month`, `this_week`, `next_week`,
     `next_month` -> phrases."""
     next: list[str] = field(default_factory=list)
@@ -72,6 +85,25 @@ class DateWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Before a day that is only spoken about: "about", "wegen"."""
     keep: list[str] = field(default_factory=list)
     """Phrases that look like times and are none: "any time"."""
+
+    def __post_init__(self) -> None:
+        """A mistake in a pack shows when the pack is read, not in the first sentence that has the word."""
+        if len(self.weekdays) not in (0, 7) or len(self.months) not in (0, 12):
+            raise ValueError("weekdays are seven, months are twelve")
+        for stated in self.both:
+            day, _, part = stated.partition(" ")
+            if day not in _DAYS or part not in PARTS:
+                raise ValueError(f"both: {stated!r} is not a day and a part of the day")
+        for stated in self.glued:
+            if stated.partition(":")[2] not in PARTS:
+                raise ValueError(f"glued: {stated!r} is not an ending, a colon, and a part of the day")
+        for stated in self.spans:
+            number, _, unit = stated.partition(" ")
+            if not number.isdecimal() or unit not in get_args(Unit):
+                raise ValueError(f"spans: {stated!r} is not a number and a unit")
+        for stated in (*self.shifts, *self.shifts_after):
+            if not stated.removeprefix("-").isdecimal():
+                raise ValueError(f"shifts: {stated!r} is not a number of minutes")
 
 
 Meaning = tuple[str, object]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Literal
 
 from msgspec import Struct, field
 
 from .date_words import DateLexicon, DateWords, lexicon
-from .templates import Places, TemplateBook, Templates, Vocabulary
+from .templates import Places, QuickLook, TemplateBook, Templates, Vocabulary, check_template
 from .words import phrase
 
 PromisedAct = Literal["call", "write", "refund", "send", "visit", "other"]
@@ -56,6 +57,15 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     reopens: list[str] = field(default_factory=list)
     """Anywhere in a message: it ends nothing ("but", "please send")."""
 
+    def __post_init__(self) -> None:
+        """A mistake in a pack shows when the pack is read, not when the first text in its language is."""
+        by_act = (*self.promises.values(), *self.timed.values(), *self.notes.values())
+        alone = (self.harmless, self.blocks, self.conditions, self.reports, self.complaints)
+        alone += (self.complaining_questions, self.praise, self.settled, self.needless)
+        alone += (self.ends, self.goodbyes, self.thanks, self.reopens)
+        for template in chain(*by_act, *alone):
+            check_template(template, self.lists)
+
 
 class Compiled(Struct, frozen=True, kw_only=True):
     """The templates and dates of one language, ready to be matched."""
@@ -84,7 +94,8 @@ class Compiled(Struct, frozen=True, kw_only=True):
     promising: frozenset[str]
     """Every promise has one of these words."""
     complaining: frozenset[str]
-    closing: frozenset[str]
+    closing: QuickLook
+    """Of the templates for ends of conversations."""
 
     def plain(self, words: Sequence[str]) -> tuple[list[int], Places]:
         """The places of the words without phrases that look like a negation and are none, and what is where
@@ -151,7 +162,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             dates=lexicon(self.dates),
             promising=_triggers(promising),
             complaining=_triggers([complaints, questions]),
-            closing=_triggers([settled, needless, ends, goodbyes]),
+            closing=book.quick_look(settled, needless, ends, goodbyes),
         )
 
 

@@ -37,9 +37,17 @@ def own_words(text: str) -> str:
     """A text with what it quotes blanked out. Places stay the same."""
     lines, kept, ended = text[:MAX_READ].split("\n"), [], False
     for line in lines:
-        ended = ended or (len(line) < 300 and _REST_IS_QUOTED.match(line) is not None)
+        ended = ended or _ends_own_words(line)
         kept.append(" " * len(line) if ended or _QUOTED_LINE.match(line) else line)
     return "\n".join(kept)
+
+
+def _ends_own_words(line: str) -> bool:
+    bare = line.strip(" \t")
+    # Few lines begin or end so, and the pattern takes long.
+    if len(line) >= 300 or not (bare.startswith(("-", "_")) or bare.endswith(":") or "@" in bare):
+        return False
+    return _REST_IS_QUOTED.match(line) is not None
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:

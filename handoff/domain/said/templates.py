@@ -11,6 +11,7 @@ words of a phrase.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
@@ -97,6 +98,21 @@ def _end(template: Template, at: int, place: int, places: Places, count: int, st
     return None
 
 
+class QuickLook(Struct, frozen=True):
+    """Whether some templates may match, by the words alone: what most texts fail before they are cut up."""
+
+    by_trigger: dict[str, tuple[tuple[frozenset[str], ...], ...]]
+    """A word -> for each template with it, the first words of each of its other elements."""
+
+    def may_match(self, words: frozenset[str]) -> bool:
+        """False where no template can match a text of these words."""
+        return any(
+            not any(words.isdisjoint(firsts) for firsts in needs)
+            for trigger in self.by_trigger.keys() & words
+            for needs in self.by_trigger[trigger]
+        )
+
+
 class Vocabulary(Struct, frozen=True):
     """The phrases of a language's templates, with the elements that they belong to."""
 
@@ -137,12 +153,36 @@ def _phrase_ends(groups: Phrase, words: Sequence[str], start: int) -> Iterator[i
             return
 
 
+_LIST = re.compile(r"\{([^{}|]*)\}")
+
+
+def check_template(template: str, lists: Mapping[str, Sequence[str]]) -> None:
+    """ValueError for a template that cannot be compiled."""
+    parts = template.split(" ")
+    if all(it.startswith("[") or it in _NO_WORDS or not it for it in parts):
+        raise ValueError(f"{template!r} needs no word")
+    for name in _LIST.findall(template):
+        check_list(name, lists)
+
+
+def check_list(name: str, lists: Mapping[str, Sequence[str]], depth: int = 0) -> None:
+    """ValueError for a list that is missing or empty, or names such a list, or too deep a chain of lists."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"list {name!r} is named through more than {MAX_DEPTH} lists")
+    if not lists.get(name):
+        raise ValueError(f"no list named {name!r}, or it is empty")
+    for entry in lists[name]:
+        for inner in _LIST.findall(entry) if "{" in entry else ():
+            check_list(inner, lists, depth + 1)
+
+
 class TemplateBook:
     """Compiles the templates of a language into one vocabulary."""
 
     def __init__(self, lists: Mapping[str, Sequence[str]]) -> None:
         self._lists = lists
         self._elements: dict[str, set[Phrase]] = {}
+        self._first_words: dict[str, frozenset[str]] = {}
 
     def compiled(self, stated: Sequence[str]) -> Templates:
         """These templates. ValueError for a list that the pack lacks."""
@@ -160,6 +200,21 @@ class TemplateBook:
             made.setdefault(rarest, []).append(Template(elements, optional, frozenset(needed)))
             triggers |= words
         return Templates({it: tuple(found) for it, found in made.items()}, frozenset(triggers))
+
+    def quick_look(self, *tables: Templates) -> QuickLook:
+        """The quick look at compiled templates."""
+        found: dict[str, set[tuple[frozenset[str], ...]]] = {}
+        for table in tables:
+            for rarest, templates in table.by_element.items():
+                needs = {tuple(self._firsts(it) for it in one.needed - {rarest}) for one in templates}
+                for spelled in self._elements[rarest]:
+                    found.setdefault(_longest(spelled), set()).update(needs)
+        return QuickLook({trigger: tuple(needs) for trigger, needs in found.items()})
+
+    def _firsts(self, element: str) -> frozenset[str]:
+        if element not in self._first_words:
+            self._first_words[element] = frozenset(it[0][0] for it in self._elements[element])
+        return self._first_words[element]
 
     def vocabulary(self) -> Vocabulary:
         """The phrases of all templates compiled so far."""
@@ -197,10 +252,12 @@ class TemplateBook:
     def _rarest(self, needed: Sequence[str]) -> tuple[str, set[str]]:
         """The element that is least common, which is the one with the longest words, and a word of each of
         its phrases."""
-        choices = [
-            (element, {max(sum(it, ()), key=len) for it in self._elements[element]}) for element in needed
-        ]
+        choices = [(element, {_longest(it) for it in self._elements[element]}) for element in needed]
         return max(choices, key=lambda it: (min(map(len, it[1])), -len(it[1])))
+
+
+def _longest(spelled: Phrase) -> str:
+    return max(sum(spelled, ()), key=len)
 
 
 def _spelled(entry: str) -> Iterable[Phrase]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from msgspec import Struct, field
 
@@ -48,6 +49,11 @@ class PackFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     references: References = field(default_factory=References)
     dates: DateWords = field(default_factory=DateWords)
     speech: SpeechWords = field(default_factory=SpeechWords)
+
+    def __post_init__(self) -> None:
+        for phrase in chain(*self.phrases.values()):
+            if not tokens_of(phrase):
+                raise ValueError(f"{phrase!r} has no word")
 
 
 class Pack(Struct, frozen=True, kw_only=True):
