@@ -273,22 +273,23 @@ async def test_a_restricted_customer_leaves_the_screen(backend: Backend) -> None
 
 async def test_automatic_replies_and_corrected_numbers_are_named_in_every_language(backend: Backend) -> None:
     tab = await backend.open_panel("queue=refunds")
+    lines = [
+        {"code": "bot_answered", "params": {"channel": "email", "words": "Thanks!", "automatic": True}},
+        {"code": "bot_answered", "params": {"channel": "email", "words": "", "automatic": True}},
+        {"code": "bot_answered", "params": {"channel": "chat", "words": "Thanks!"}},
+        {"code": "said", "params": {"channel": "chat", "words": "Where is A-1?", "corrected": ["A-1 → A-2"]}},
+    ]
     found = await tab.page.evaluate(
-        """async () => {
+        """async (lines) => {
           const { plain } = await import("./parts/brief.js");
           const { Words } = await import("./text/words.js");
-          const lines = [
-            { code: "bot_answered", params: { channel: "email", words: "Thanks!", automatic: true } },
-            { code: "bot_answered", params: { channel: "email", words: "", automatic: true } },
-            { code: "bot_answered", params: { channel: "chat", words: "Thanks!" } },
-            { code: "said", params: { channel: "chat", words: "Where is A-1?", corrected: ["A-1 → A-2"] } },
-          ];
           const texts = async (language) => {
             const words = await Words.load(language);
             return lines.map((it) => plain(it, { words, times: null }));
           };
           return Promise.all(["en", "fi", "sv", "de"].map(texts));
-        }"""
+        }""",
+        lines,
     )
     english, *others = found
     assert english[:3] == [

@@ -60,10 +60,10 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def __post_init__(self) -> None:
         """A mistake in a pack shows when the pack is read, not when the first text in its language is."""
         by_act = (*self.promises.values(), *self.timed.values(), *self.notes.values())
-        alone = (self.harmless, self.blocks, self.conditions, self.reports, self.complaints)
-        alone += (self.complaining_questions, self.praise, self.settled, self.needless)
-        alone += (self.ends, self.goodbyes, self.thanks, self.reopens)
-        for template in chain(*by_act, *alone):
+        complaints = (*self.complaints, *self.complaining_questions, *self.praise)
+        endings = (*self.settled, *self.needless, *self.ends, *self.goodbyes, *self.thanks, *self.reopens)
+        others = (*self.harmless, *self.blocks, *self.conditions, *self.reports)
+        for template in chain(*by_act, complaints, endings, others):
             check_template(template, self.lists)
 
 

@@ -6,7 +6,6 @@ read, and send the `Reply` in their own protocol.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 import msgspec

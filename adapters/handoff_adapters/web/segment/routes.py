@@ -56,7 +56,8 @@ class Route(Struct, frozen=True):
 class EventBatch(Struct, frozen=True):
     """The events of one request. `sent_at` and `context` apply to all of them.
 
-    `sent` is the parsed `sent_at`, `context_json` the context as JSON. `size` is the size of the body in bytes, if the events came in the body.
+    `sent` is the parsed `sent_at`, `context_json` the context as JSON. `size` is the size of the body in
+    bytes, if the events came in the body.
     """
 
     route: Route
