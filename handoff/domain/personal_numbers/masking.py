@@ -22,6 +22,7 @@ SMALLEST = 10**7  # of the numbers that have digits enough
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _HANDLE = re.compile(r"[a-z][a-z0-9_]*(?:@[^:]*)?:")
 _IDENTITY = frozenset({"type", "space", "value"})
+_TOUCHPOINT = frozenset({"id", "conversation_id", "occurred_at", "recorded_at", "assurance"})
 
 
 def masked_text(text: str, kinds: Sequence[str] = KINDS) -> str:
@@ -123,7 +124,11 @@ class _Document:
             known = outer if named and not _naming(name) else name
             rebuilt[shown] = inner = content if handle and name == "value" else self.of(content, known)
             same = same and shown is name and inner is content
-        return value if same else rebuilt
+        if same:
+            return value
+        if value.keys() >= _TOUCHPOINT:
+            rebuilt["masked"] = True  # a reader sees where a reveal shows more
+        return rebuilt
 
     def _text(self, text: str, name: str) -> str:
         """The text, masked. The name of its member, or of one around it, counts as the words before it."""
