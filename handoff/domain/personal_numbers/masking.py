@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json as stdlib_json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from handoff.domain.redaction.scan import Edit, apply
+
 from .formats import IBAN, KINDS, candidates, naming, numbers
+from .readings import needs_readings, readings
 
 Search = Callable[[bytes], object]
 """Finds a pattern in UTF-8 in linear time, and returns None if it is not there."""
@@ -27,16 +31,26 @@ _TOUCHPOINT = frozenset({"id", "conversation_id", "occurred_at", "recorded_at", 
 
 def masked_text(text: str, kinds: Sequence[str] = KINDS) -> str:
     """The text with every number masked; the same object if there is none."""
-    found = [(start, end, kind) for kind, start, end in numbers(text, kinds)]
-    if not found:
-        return text
-    characters = list(text)
-    for start, end, kind in found:
-        first, last = KEPT.get(kind, (0, 0))
-        places = [at for at in range(start, end) if text[at].isalnum()]
-        for at in places[first : len(places) - last]:
-            characters[at] = MASK
-    return "".join(characters)
+    places: set[tuple[int, int]] = set()
+    for view in readings(text):
+        for kind, start, end in numbers(view.text, kinds):
+            first, last = KEPT.get(kind, (0, 0))
+            found = [at for at in range(start, end) if view.text[at].isalnum()]
+            places.update((view.starts[at], view.ends[at]) for at in found[first : len(found) - last])
+    return apply(text, _edits(places)) if places else text
+
+
+def _edits(places: Iterable[tuple[int, int]]) -> Iterator[Edit]:
+    """One for each place, and for places in one another."""
+    reached = -1
+    for start, end in sorted(places, key=_widest_first):
+        if start >= reached:
+            yield Edit(start, end, MASK)
+            reached = end
+
+
+def _widest_first(place: tuple[int, int]) -> tuple[int, int]:
+    return place[0], -place[1]
 
 
 class NumberMasking:
@@ -67,15 +81,15 @@ class NumberMasking:
     def suspects(self, tenant: str, raw: bytes) -> bool:
         """Whether a JSON document needs a closer look."""
         kinds = self._kinds.get(tenant)
-        return kinds is not None and self._searches[kinds](raw) is not None
+        return kinds is not None and (self._searches[kinds](raw) is not None or _may_show_more(raw))
 
     def json(self, tenant: str, raw: bytes) -> bytes:
         """A JSON document with every number masked; the same object if there is none.
 
-        One search over all of it decides that there is nothing, which is so nearly always.
+        Searches over all of it decide that there is nothing, which is so nearly always.
         """
         kinds = self._kinds.get(tenant)
-        if kinds is None or self._searches[kinds](raw) is None:
+        if kinds is None or not self.suspects(tenant, raw):
             return raw
         value = msgspec.json.decode(raw)
         masked = _Document(kinds, self._searches[kinds]).of(value, "")
@@ -134,14 +148,22 @@ class _Document:
         """The text, masked. The name of its member, or of one around it, counts as the words before it."""
         if name == "identity" and _HANDLE.match(text):
             return text  # callers look up and link by it
-        before = _naming(name)[-30:] + ": "
-        if self._search((before + text).encode(errors="replace")) is None:
+        if len(text) < SHORTEST:
             return text
-        return masked_text(before + text, self._kinds)[len(before) :]
+        before = _naming(name)[-30:] + ": "
+        whole = before + text
+        if self._search(whole.encode(errors="replace")) is None and not needs_readings(text):
+            return text
+        return masked_text(whole, self._kinds)[len(before) :]
 
 
+@lru_cache(maxsize=1024)
 def _naming(member: str) -> str:
     return naming(_CAMEL.sub("_", member))
+
+
+def _may_show_more(raw: bytes) -> bool:
+    return needs_readings(raw.decode(errors="replace"))
 
 
 def _encode(value: Any) -> bytes:
