@@ -48,8 +48,8 @@ def ibans(text: str, *, apart: bool = True) -> Iterator[tuple[int, int]]:
 def disguised_ibans(text: str) -> Iterator[tuple[int, int]]:
     """The places of valid IBANs with anything between their characters.
 
-    At least half of the account are digits. Without that rule, a sentence that begins with "be 20" would be an
-    IBAN in one of a hundred cases.
+    At least half of the account are digits. Otherwise one in a hundred sentences that begin with "be 20"
+    would be an IBAN.
     """
     for match in _WIDE_HEAD.finditer(text):
         length = LENGTHS.get((match.group(1) + match.group(2)).upper())
