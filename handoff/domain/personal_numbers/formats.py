@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from . import checks
-from .iban import COUNTRIES, LENGTHS, disguised_ibans, ibans
+from .iban import disguised_ibans, ibans
 
 IBAN, NATIONAL_ID = "iban", "national_id"
 KINDS = (IBAN, NATIONAL_ID)
@@ -21,11 +21,15 @@ NEAR = 40  # characters between a name and its number
 _SPACES = r" \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u2800\u3000"
 _DASHES = r"\-\u2010-\u2015\u2043\u2212\ufe63\uff0d"
 _OTHERS = r"._/|>\u00b7\u2022\u2024\u30fb\uff0e\uff0f\\"
-_GAP = rf"[{_SPACES}\r\n{_DASHES}{_OTHERS}]{{0,4}}"
-_TIGHT = rf"[\u00a0\u2000-\u200a\u202f{_DASHES}{_OTHERS}]{{0,2}}"
-_DASH = rf"[{_SPACES}]?[{_DASHES}][{_SPACES}]?"
-_SSN_GAP = rf"(?:{_DASH}|[{_SPACES}]{{1,2}})"
-_SIGN = rf"(?:[{_SPACES}]?[{_DASHES}+][{_SPACES}]?|[{_SPACES}./_])?"
+_ANY = rf"[{_SPACES}\r\n{_DASHES}{_OTHERS}]"
+_GAPS = {
+    "<gap>": (f"{_ANY}{{0,4}}", " ?"),
+    "<sep>": (f"{_ANY}{{1,4}}", " "),
+    "<tight>": (rf"[\u00a0\u2000-\u200a\u202f{_DASHES}{_OTHERS}]{{0,2}}", " ?"),  # no plain space
+    "<sign>": (rf"[{_SPACES}]?[+{_DASHES}][{_SPACES}]?", " "),
+    "<apart>": (rf"(?:[{_SPACES}]?[{_DASHES}][{_SPACES}]?|[{_SPACES}]{{1,2}})", " "),
+}
+"""What may be between the groups of a number: in a text, and in a condensed one."""
 _DATE = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01])"
 _CF_DIGIT = "[0-9L-NP-V]"
 
@@ -43,18 +47,21 @@ class NumberFormat(Struct, frozen=True):
     likely: Callable[[str], bool] | None = None
 
 
-def _groups(*sizes: int) -> str:
-    return _GAP.join(f"[0-9]{{{it}}}" for it in sizes)
+def _groups(*sizes: int, between: str = "<gap>") -> str:
+    return between.join(f"[0-9]{{{it}}}" for it in sizes)
+
+
+def _or_solid(*sizes: int) -> str:
+    """In groups or without any gap: with some of the gaps it is the end of a time."""
+    return f"(?:[0-9]{{{sum(sizes)}}}|{_groups(*sizes, between='<sep>')})"
 
 
 _SEPARATED = re.compile(r"[^0-9A-Za-z]+")
 
 
-def _is_grouped(written: str) -> bool:
-    """Whether it is written in groups, and is no address of a network."""
-    groups = _SEPARATED.split(written)
-    address = "." in written and all(int(it) < 256 for it in groups)
-    return len(groups) == 4 and not address
+def _is_no_address(written: str) -> bool:
+    """Whether it is no address of a network, such as 10.120.135.140."""
+    return "." not in written or any(int(it) > 255 for it in _SEPARATED.split(written))
 
 
 def _is_nino(written: str) -> bool:
@@ -66,93 +73,56 @@ _BSN = r"burger[\s_-]?service[\s_-]?n|bsn|sofi[\s_-]?n"
 _STEUER = r"steuer[\s_-]?ident|steuer[\s_-]?id|tax[\s_-]?id|\bid[\s_-]?nr"
 _SSN = r"social[\s_-]?sec|ssn"
 _PERSON = r"person[\s_-]?n|personal[\s_-]?(?:identity[\s_-]?)?n|samordningsn|\bpnr"
-_DNI_LETTER = rf"(?:{_TIGHT}[A-Z]|{_GAP}(?-i:[A-Z]))"
+_DNI_LETTER = "(?:<tight>[A-Z]|<gap>(?-i:[A-Z]))"
 """After a space, a small letter is a word: "12345678 a week ago"."""
 FORMATS = (
+    NumberFormat("FI", "[0-9]{6}(?:<sign>|[A-FU-Y])[0-9]{3}[0-9A-Y]", checks.fi_hetu),
+    NumberFormat("SE", f"(?:[0-9]{{2}})?{_DATE}<sign>[0-9]{{4}}", checks.se_born_before),
     NumberFormat(
-        "FI",
-        rf"[0-9]{{6}}(?:[{_SPACES}]?[+{_DASHES}][{_SPACES}]?|[A-FU-Y])[0-9]{{3}}[0-9A-Y]",
-        checks.fi_hetu,
+        "SE", f"(?:[0-9]{{2}})?{_DATE}(?:<sign>|[{_SPACES}./_])?[0-9]{{4}}", checks.se_personnummer, _PERSON
     ),
-    NumberFormat("SE", rf"(?:[0-9]{{2}})?{_DATE}(?:{_DASH}|\+)[0-9]{{4}}", checks.se_born_before),
-    NumberFormat("SE", rf"(?:[0-9]{{2}})?{_DATE}{_SIGN}[0-9]{{4}}", checks.se_personnummer, _PERSON),
-    NumberFormat("DE", _groups(2, 3, 3, 3), checks.de_steuer_id, likely=_is_grouped),
+    NumberFormat("DE", _groups(2, 3, 3, 3, between="<sep>"), checks.de_steuer_id, likely=_is_no_address),
     NumberFormat("DE", _groups(2, 3, 3, 3), checks.de_steuer_id, _STEUER),
     NumberFormat(
         "FR",
-        rf"[12]{_GAP}[0-9]{{2}}{_GAP}(?:0[1-9]|1[0-2]|[2-9][0-9]){_GAP}(?:[0-9]{{2}}|2[AB]){_GAP}"
-        + _groups(3, 3, 2),
+        "[12]<gap>[0-9]{2}<gap>(?:0[1-9]|1[0-2]|[2-9][0-9])<gap>(?:[0-9]{2}|2[AB])<gap>" + _groups(3, 3, 2),
         checks.fr_nir,
     ),
-    NumberFormat("ES", _groups(2, 3, 3) + _DNI_LETTER, checks.es_dni),
-    NumberFormat("ES", rf"[XYZ]{_GAP}" + _groups(1, 3, 3) + _DNI_LETTER, checks.es_nie),
-    NumberFormat(
-        "GB", rf"[A-Z]{{2}}{_GAP}" + _groups(2, 2, 2) + rf"{_GAP}[A-D]", checks.gb_nino, likely=_is_nino
-    ),
+    NumberFormat("ES", _or_solid(2, 3, 3) + _DNI_LETTER, checks.es_dni),
+    NumberFormat("ES", "[XYZ]<gap>" + _or_solid(1, 3, 3) + _DNI_LETTER, checks.es_nie),
+    NumberFormat("GB", "[A-Z]{2}<gap>" + _groups(2, 2, 2) + "<gap>[A-D]", checks.gb_nino, likely=_is_nino),
     NumberFormat(
         "IT",
-        rf"[A-Z]{{3}}{_GAP}[A-Z]{{3}}{_GAP}{_CF_DIGIT}{{2}}{_GAP}[A-EHLMPRST]{_GAP}{_CF_DIGIT}{{2}}{_GAP}"
-        rf"[A-Z]{_GAP}{_CF_DIGIT}{{3}}{_GAP}[A-Z]",
+        f"[A-Z]{{3}}<gap>[A-Z]{{3}}<gap>{_CF_DIGIT}{{2}}<gap>[A-EHLMPRST]<gap>{_CF_DIGIT}{{2}}<gap>"
+        f"[A-Z]<gap>{_CF_DIGIT}{{3}}<gap>[A-Z]",
         checks.it_codice_fiscale,
     ),
-    NumberFormat("NL", rf"[0-9]{{4}}{_GAP}[0-9]{{2}}{_GAP}[0-9]{{2,3}}", checks.nl_bsn, _BSN),
+    NumberFormat("NL", "[0-9]{4}<gap>[0-9]{2}<gap>[0-9]{2,3}", checks.nl_bsn, _BSN),
     NumberFormat("NL", _groups(3, 3, 3), checks.nl_bsn, _BSN),
-    NumberFormat("US", rf"[0-9]{{3}}{_SSN_GAP}[0-9]{{2}}{_SSN_GAP}[0-9]{{4}}", checks.us_ssn),
+    NumberFormat("US", _groups(3, 2, 4, between="<apart>"), checks.us_ssn),
     NumberFormat("US", _groups(3, 2, 4), checks.us_ssn, _SSN),
 )
-_NAMES = "|".join(dict.fromkeys(it.names for it in FORMATS if it.names))
-_BETWEEN = r'(?:[^0-9A-Za-z"]|\\[nrtbf])'
-"""A character of a gap in a text, and in its JSON: more than a gap may have."""
-_ESCAPED_GAP = rf"{_BETWEEN}{{0,6}}"
-_BEGIN, _END = r"(?:^|[^0-9A-Za-z]|\\[nrtbf])", r"(?:[^0-9A-Za-z]|$)"
+NAMES = "|".join(dict.fromkeys(it.names for it in FORMATS if it.names))
 
 
-def candidates(kinds: Sequence[str] = KINDS) -> str:
-    """A pattern in RE2's syntax for texts, and for JSON in UTF-8, that may hold a number."""
-    parts = []
-    if IBAN in kinds:
-        begin, gap = rf"{_BEGIN}(?:{{}})", _ESCAPED_GAP
-        apart = "|".join(f"{first}{gap}[{''.join(sorted(seconds))}]" for first, seconds in _SECONDS.items())
-        digit = f"{gap}[0-9]"
-        parts += [
-            begin.format(COUNTRIES) + rf"[0-9]{{2}}(?:{gap}[0-9A-Za-z]){{11}}",
-            begin.format(apart) + digit * 2 + rf"(?:{gap}[A-Z]){{0,4}}{digit}(?:{gap}[0-9A-Za-z]){{6}}",
-        ]
-    if NATIONAL_ID in kinds:
-        shapes = dict.fromkeys(_re2(it.shape) for it in FORMATS if not it.names)
-        parts += [
-            rf"{_BEGIN}(?:{'|'.join(shapes)}){_END}",
-            rf"(?:{_NAMES})[^0-9]{{0,{NEAR}}}[0-9]",
-            rf'(?:{_NAMES})[^"]*"\s*:\s*[\[{{]',  # a member with that name, and a number anywhere in it
-            _SPELLED_ROW,
-        ]
-    return "(?i)" + "|".join(parts)
-
-
-_SPELLED_ROW = rf"{_BEGIN}(?:[0-9A-Za-z]{_BETWEEN}{{1,6}}){{7}}[0-9A-Za-z]{_END}"
-"""Single characters with gaps between them: `readings` puts them together."""
-_SECONDS = {it[0]: {other[1] for other in LENGTHS if other[0] == it[0]} for it in sorted(LENGTHS)}
-"""The second letters of countries by the first."""
-
-
-def _re2(shape: str) -> str:
-    """A shape for texts and JSON: gaps may be wider, and have escapes."""
-    for gap in (_GAP, _TIGHT):
-        shape = shape.replace(gap, _ESCAPED_GAP)
-    shape = shape.replace(f"[{_SPACES}]", rf"(?:[{_SPACES}]|\\t)")
-    return re.sub(r"\\u([0-9a-f]{4})", r"\\x{\1}", shape)
+def shape_of(format_: NumberFormat, kind: int = 0) -> str:
+    """A format's shape with what may be between its groups: in a text (0), or in a condensed one (1)."""
+    shape = format_.shape
+    for name, gaps in _GAPS.items():
+        shape = shape.replace(name, gaps[kind])
+    return shape
 
 
 _FLAGS = re.IGNORECASE | re.ASCII  # no letter of another script folds to an ASCII one
 _COMPILED = tuple(
     (
         it,
-        re.compile(rf"(?<![0-9A-Za-z])(?:{it.shape})(?![0-9A-Za-z])", _FLAGS),
+        re.compile(f"(?<![0-9A-Za-z])(?:{shape_of(it)})(?![0-9A-Za-z])", _FLAGS),
         re.compile(it.names, _FLAGS) if it.names else None,
     )
     for it in FORMATS
 )
-_NAMED = re.compile(_NAMES, _FLAGS)
+_NAMED = re.compile(NAMES, _FLAGS)
 _SIGNS = re.compile(r"[^0-9A-Za-z]+")
 
 

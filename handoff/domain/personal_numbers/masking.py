@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as stdlib_json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,12 +12,10 @@ import msgspec
 
 from handoff.domain.redaction.scan import Edit, apply
 
-from .formats import IBAN, KINDS, candidates, naming, numbers
-from .readings import needs_readings, readings
+from .formats import IBAN, KINDS, naming, numbers
+from .readings import readings
+from .suspicion import Compile, Suspicion
 
-Search = Callable[[bytes], object]
-"""Finds a pattern in UTF-8 in linear time, and returns None if it is not there."""
-Compile = Callable[[str], Search]
 MASK = "*"
 KEPT = {IBAN: (2, 4)}
 """Characters that stay at the beginning and at the end: the country, and what a statement shows."""
@@ -61,7 +59,7 @@ class NumberMasking:
     ) -> None:
         self._compile = compile_
         self._kinds: dict[str, tuple[str, ...]] = {}
-        self._searches: dict[tuple[str, ...], Search] = {}
+        self._suspicions: dict[tuple[str, ...], Suspicion] = {}
         self.replace(tenants or {})
 
     def replace(self, tenants: Mapping[str, Sequence[str]]) -> None:
@@ -70,8 +68,8 @@ class NumberMasking:
             return
         chosen = {tenant: tuple(it for it in KINDS if it in kinds) for tenant, kinds in tenants.items()}
         for kinds in chosen.values():
-            if kinds and kinds not in self._searches:
-                self._searches[kinds] = self._compile(candidates(kinds))
+            if kinds and kinds not in self._suspicions:
+                self._suspicions[kinds] = Suspicion(self._compile, kinds)
         self._kinds = {tenant: kinds for tenant, kinds in chosen.items() if kinds}
 
     def kinds(self, tenant: str) -> tuple[str, ...]:
@@ -81,7 +79,7 @@ class NumberMasking:
     def suspects(self, tenant: str, raw: bytes) -> bool:
         """Whether a JSON document needs a closer look."""
         kinds = self._kinds.get(tenant)
-        return kinds is not None and (self._searches[kinds](raw) is not None or _may_show_more(raw))
+        return kinds is not None and self._suspicions[kinds].of_json(raw)
 
     def json(self, tenant: str, raw: bytes) -> bytes:
         """A JSON document with every number masked; the same object if there is none.
@@ -92,21 +90,21 @@ class NumberMasking:
         if kinds is None or not self.suspects(tenant, raw):
             return raw
         value = msgspec.json.decode(raw)
-        masked = _Document(kinds, self._searches[kinds]).of(value, "")
+        masked = _Document(kinds, self._suspicions[kinds]).of(value, "")
         return raw if masked is value else _encode(masked)
 
     def value(self, tenant: str, value: Any) -> Any:
         """A value of JSON's types with every number masked; the same object if there is none."""
         kinds = self._kinds.get(tenant)
-        return value if kinds is None else _Document(kinds, self._searches[kinds]).of(value, "")
+        return value if kinds is None else _Document(kinds, self._suspicions[kinds]).of(value, "")
 
 
 class _Document:
     """Masks the values of one document. A value without a number stays the same object."""
 
-    def __init__(self, kinds: Sequence[str], search: Search) -> None:
+    def __init__(self, kinds: Sequence[str], suspicion: Suspicion) -> None:
         self._kinds = kinds
-        self._search = search
+        self._suspicion = suspicion
 
     def of(self, value: Any, name: str) -> Any:
         if isinstance(value, str):
@@ -151,19 +149,14 @@ class _Document:
         if len(text) < SHORTEST:
             return text
         before = _naming(name)[-30:] + ": "
-        whole = before + text
-        if self._search(whole.encode(errors="replace")) is None and not needs_readings(text):
+        if not self._suspicion.of_text(before, text):
             return text
-        return masked_text(whole, self._kinds)[len(before) :]
+        return masked_text(before + text, self._kinds)[len(before) :]
 
 
 @lru_cache(maxsize=1024)
 def _naming(member: str) -> str:
     return naming(_CAMEL.sub("_", member))
-
-
-def _may_show_more(raw: bytes) -> bool:
-    return needs_readings(raw.decode(errors="replace"))
 
 
 def _encode(value: Any) -> bytes:
