@@ -1,7 +1,7 @@
 """The quick search that decides whether a text, or a JSON document, may have a number. Nearly none has.
 
-It is wrong in one direction only: what it lets pass has no number that would be masked. RE2 searches in linear
-time, and fast as long as its automaton is small: gaps become one space before, in C.
+It is wrong in one direction only: what it lets pass has no number that would be masked. RE2 searches in
+linear time, and fast as long as its automaton is small: gaps become one space before, in C.
 """
 
 from __future__ import annotations
