@@ -50,6 +50,7 @@ SEPARATORS = (
         "\u200b \u200b",
     ),
 )
+VISIBLE = tuple(it for it in SEPARATORS if it not in ("\u200b", "\u00ad", "\u2060", "<br>", "&#8203;"))
 DASHES = (
     "-",
     "\u2010",
@@ -70,7 +71,7 @@ NATIONAL = (  # the groups, what may be between them, and the name without which
     (("010594Y9021",), (), ""),
     (("811228", "9874"), DASHES, ""),
     (("811228", "9874"), (*DASHES, " ", ".", "/", ""), "personnummer "),
-    (("86", "095", "742", "719"), SEPARATORS, ""),
+    (("86", "095", "742", "719"), VISIBLE, ""),
     (("86", "095", "742", "719"), SEPARATORS, "Steuer-ID: "),
     (("1", "84", "12", "76", "451", "089", "46"), SEPARATORS, ""),
     (("12", "345", "678", "Z"), SEPARATORS, ""),
@@ -102,6 +103,10 @@ def lower(_random: Random, number: str) -> str:
 
 def full_width(_random: Random, number: str) -> str:
     return "".join(chr(ord(it) + 0xFEE0) for it in number)
+
+
+def encoded(random: Random, number: str) -> str:
+    return "".join(f"%{ord(it):02x}" if random.random() < 0.5 else it for it in number)
 
 
 def spelled(random: Random, number: str) -> str:
@@ -151,7 +156,8 @@ def test_an_iban_of_any_country_is_masked_in_any_disguise(masking: NumberMasking
             if random.random() < 0.3:
                 text = text.lower()
             masked = shown(read(masking, text))
-            if number[2:-4] in masked or "*" * (len(number) - 6) not in masked:
+            hidden = number[2:-4]
+            if any(hidden[at : at + 6] in masked for at in range(len(hidden) - 5)) or "*" not in masked:
                 left.append((number, text, masked))
     assert left == []
 
@@ -176,7 +182,7 @@ def test_a_national_number_is_masked_in_any_disguise(masking: NumberMasking) -> 
 @pytest.mark.parametrize(
     "number", ["131052-308T", "12345678Z", "AB123456C", "184127645108946", "RCCMNL83S18D969H"]
 )
-@pytest.mark.parametrize("disguise", [full_width, markup, percent, escaped, foreign])
+@pytest.mark.parametrize("disguise", [full_width, markup, encoded, escaped, foreign])
 def test_nothing_of_it_can_be_read(masking: NumberMasking, disguise: Disguise, number: str) -> None:
     random = Random(7)
     if disguise is foreign:  # groups of its own

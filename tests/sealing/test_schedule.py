@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import structlog
 
 from handoff.store.sealing.key_file import KeySet, read_key_file
 from handoff.store.sealing.rotation import RETIRED_S
-from handoff.store.sealing.schedule import ScheduledRotation
+from handoff.store.sealing.schedule import PATIENCE_S, ScheduledRotation
 from handoff.store.store import Store
 from tests.samples import record_all, touchpoint
 
@@ -48,8 +49,15 @@ async def never(_where: str) -> None:
     pass
 
 
-def scheduled(store: Store, owner: str = "one", at: Callable[[str], Any] = never) -> ScheduledRotation:
-    return ScheduledRotation(rotation(store), store.workers, store.rotations, owner, 30 * DAY_S, at=at)
+def scheduled(
+    store: Store,
+    owner: str = "one",
+    at: Callable[[str], Any] = never,
+    clock: Callable[[], float] = time.time,
+) -> ScheduledRotation:
+    return ScheduledRotation(
+        rotation(store), store.workers, store.rotations, owner, 30 * DAY_S, at=at, clock=clock
+    )
 
 
 def changed(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -104,6 +112,7 @@ async def test_a_worker_that_dies_at_any_step_leaves_it_to_another(
         async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
             with pytest.raises(Died):
                 await completed(scheduled(store, "one", dying(moment)), path)
+        changed(path, left)
         await check(serving, tenant)
         async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as store:
             await store.rotations.release("one")
@@ -148,7 +157,8 @@ async def test_a_new_epoch_waits_for_workers_that_do_not_know_it(
         copy.parent.mkdir()
         shutil.copy2(path, copy)
         async with opened_sealed(fresh_valkey, sealing(copy.parent), tenant) as other:
-            schedule = scheduled(one)
+            later = 0.0
+            schedule = scheduled(one, clock=lambda: time.time() + later)
 
             async def turns() -> list[str]:
                 begun = []
@@ -161,7 +171,9 @@ async def test_a_new_epoch_waits_for_workers_that_do_not_know_it(
                 return begun
 
             with structlog.testing.capture_logs() as logs:
-                assert [await turns(), await turns()] == [[], []]
+                begun = await turns()
+                later = PATIENCE_S
+                assert [begun, await turns()] == [[], []]
             assert [it["workers"] for it in logs if it["event"] == "sealing_rotation_waiting"] == [1]
             await record_all(one, tenant, [touchpoint("new", "user:new")])
             await check(other, tenant)

@@ -70,7 +70,7 @@ def _state(epoch: Epoch) -> tuple[str, int]:
     if epoch.destroyed_at is not None:
         return "destroyed", epoch.destroyed_at
     if epoch.emptied_at is not None:
-        return "retired, empty", epoch.emptied_at
+        return "emptied", epoch.emptied_at
     if epoch.retired_at is not None:
         return "retired", epoch.retired_at
     return "prepared" if epoch.prepared else "current", epoch.created_at
@@ -84,7 +84,7 @@ def _due(epoch: Epoch, every_days: int) -> str:
     """When the schedule replaces the epoch."""
     if not epoch.current:
         return ""
-    return _date(epoch.created_at + every_days * DAY_S) if every_days else "by hand"
+    return _date(epoch.created_at + every_days * DAY_S)[:10] if every_days else "by hand"
 
 
 def _date(seconds: int) -> str:

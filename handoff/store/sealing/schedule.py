@@ -23,6 +23,7 @@ from .rotation import RETIRED_S, RewrapProgress, Rotation
 
 SHARE_S = 0.2  # seconds of work in a turn
 AGAIN_S = 3600.0  # before keys that do not open are looked at again
+PATIENCE_S = 20.0  # workers read the key file every second, and a dead one is forgotten within 15
 LOG_EVERY_S = 600.0
 
 log = structlog.get_logger(__name__)
@@ -69,7 +70,8 @@ class ScheduledRotation:
         self._progress = RewrapProgress()
         self._rewrapped = 0
         self._next_scan = 0.0
-        self._logged = -LOG_EVERY_S
+        self._waits_since: float | None = None
+        self._logged = 0.0
 
     async def turn(self) -> RotationTurn:
         """Do what is due now, for SHARE_S at most."""
@@ -109,12 +111,16 @@ class ScheduledRotation:
         """Whether every living worker has read the key file as it is now."""
         digest = self._epochs.digest()
         behind = [it for it in await self._workers.alive() if it.keys != digest]
-        if behind and time.monotonic() - self._logged >= LOG_EVERY_S:
-            self._logged = time.monotonic()
-            log.info(
-                "sealing_rotation_waiting", hosts=sorted({it.host for it in behind}), workers=len(behind)
-            )
-        return not behind
+        if not behind:
+            self._waits_since = None
+            return True
+        now = self._clock()
+        self._waits_since = now if self._waits_since is None else self._waits_since
+        if now - self._waits_since >= PATIENCE_S and now - self._logged >= LOG_EVERY_S:
+            self._logged = now
+            hosts = sorted({it.host for it in behind})
+            log.warning("sealing_rotation_waiting", hosts=hosts, workers=len(behind))
+        return False
 
     async def _begin(self, done: RotationTurn) -> None:
         await self._at("before begin")
