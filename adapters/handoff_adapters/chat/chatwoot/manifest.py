@@ -62,6 +62,7 @@ MANIFEST = Manifest(
         VendorEvent("contact_created", "identified"),
         VendorEvent("contact_updated", "identified"),
         *(VendorEvent(name, f"ignored: {reason}") for name, reason in IGNORED_EVENTS.items()),
+        VendorEvent("any other event", "ignored: unknown"),
     ),
     on_outage="spool",
     maturity="stable",

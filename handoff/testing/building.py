@@ -1,0 +1,37 @@
+"""Requests as adapters receive them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlencode
+
+from handoff.adapter.contract import InboundRequest
+from handoff.domain.clock import Micros, parse_time
+from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs
+
+RECEIVED_AT: Micros = parse_time("2026-11-21T21:10:00Z")
+PUBLIC_URL = "https://handoff.example.com"
+
+
+def inbound_request(
+    path: str = "",
+    *,
+    method: str = "POST",
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    query: Sequence[tuple[str, str]] = (),
+    received_at: Micros = RECEIVED_AT,
+    source: str = "src",
+) -> InboundRequest:
+    """A request to `/in/{source}{path}`, cleaned as the server cleans it."""
+    search = f"?{urlencode(query, errors='replace')}" if query else ""
+    return InboundRequest(
+        method=method,
+        path=clean(path),
+        url=clean(f"{PUBLIC_URL}/in/{source}{path}{search}"),
+        query=clean_pairs(query),
+        headers=clean_headers((headers or {}).items()),
+        raw=body,
+        body=body,
+        received_at=received_at,
+    )
