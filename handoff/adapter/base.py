@@ -6,13 +6,39 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
-from handoff.domain.errors import SignatureRefused
+from handoff.domain.errors import ConfigurationError, SignatureRefused
 
 from .contract import InboundRequest, Mentions, Outcome, Parsed, Reply, SourceOptions
 from .manifest import Manifest
 
 T = TypeVar("T")
 KEPT = 64 * 1024  # bytes; larger bodies are verified and parsed in different threads
+
+
+class SignedOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options of a source whose vendor signs with one of `secrets` (two during a rotation).
+
+    `allow_unsigned` accepts deliveries without a signature. `id_space` is the space of the vendor's ids, if
+    it is not the adapter's own. `own` lists the business's own addresses and numbers.
+    """
+
+    secrets: tuple[str, ...] = ()
+    allow_unsigned: bool = False
+    id_space: str | None = None
+    own: tuple[str, ...] = ()
+
+    @property
+    def authenticated(self) -> bool:
+        return bool(self.secrets)
+
+    def check(self) -> None:
+        if not self.secrets and not self.allow_unsigned:
+            raise ConfigurationError(f"source {self.name!r}: {self.adapter} needs a secret in `secrets`")
+
+    def without_effect(self) -> list[str]:
+        if self.secrets and self.allow_unsigned:
+            return [f"`allow_unsigned` of {self.adapter} has no effect with `secrets`"]
+        return []
 
 
 class BaseAdapter(ABC):
@@ -32,6 +58,8 @@ class BaseAdapter(ABC):
             cls.name, cls.channel, cls.options = manifest.name, manifest.channel, manifest.options
 
     def __init__(self, options: Any) -> None:
+        """ConfigurationError, if the options do not pass their own `check`."""
+        options.check()
         self.settings = options
 
     def handshake(self, request: InboundRequest) -> Reply | None:

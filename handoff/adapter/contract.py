@@ -56,6 +56,9 @@ class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """
         return False
 
+    def check(self) -> None:
+        """ConfigurationError for a missing secret, or for options that contradict each other."""
+
     def without_effect(self) -> list[str]:
         """Options that are ignored because of others, each with the reason, as a predicate of the source."""
         return []

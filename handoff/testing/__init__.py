@@ -7,7 +7,8 @@ import pytest
 
 pytest.register_assert_rewrite("handoff.testing.suite", "handoff.testing.hostile")
 
-from .building import PUBLIC_URL, RECEIVED_AT, inbound_request  # noqa: E402 - after the registration
+from handoff.adapter.trial import PUBLIC_URL, RECEIVED_AT, inbound_request  # noqa: E402 - after it
+
 from .fixtures import DeliveryFixture, fixture_files, read_fixture  # noqa: E402
 from .hostile import survive  # noqa: E402
 from .suite import AdapterContract, SignedContract  # noqa: E402

@@ -22,10 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from handoff.adapter.contract import InboundRequest
-from handoff.domain.clock import format_time
-from handoff.domain.touchpoint import Touchpoint
-
-from .building import inbound_request
+from handoff.adapter.trial import inbound_request
 
 _NONE: Any = msgspec.UNSET
 
@@ -102,13 +99,3 @@ def fixture_request(path: Path) -> InboundRequest:
 
 def fixture_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.json"))
-
-
-def shown(touchpoint: Touchpoint) -> dict[str, Any]:
-    """A touchpoint as fixtures write it."""
-    plain: dict[str, Any] = msgspec.to_builtins(touchpoint)
-    plain["identities"] = [f"{one.identity} {one.assurance}" for one in touchpoint.identities]
-    plain["occurred_at"] = format_time(touchpoint.occurred_at)
-    plain["attachments"] = list(plain["attachments"])
-    plain["participants"] = [f"{one.role} {one.identity}" for one in touchpoint.participants]
-    return plain

@@ -16,10 +16,11 @@ import pytest
 
 from handoff.adapter.contract import Adapter, InboundRequest, Outcome, Reply, SourceOptions
 from handoff.adapter.manifest import Manifest
+from handoff.adapter.trial import shown
 from handoff.domain.clock import HOUR, SECOND
 from handoff.domain.errors import ConfigurationError, SignatureRefused
 
-from .fixtures import ExpectedReply, fixture_files, fixture_request, read_fixture, shown
+from .fixtures import ExpectedReply, fixture_files, fixture_request, read_fixture
 from .hostile import damaged, survive, with_odd_headers
 
 HOSTILE = 40  # damaged bodies for each fixture

@@ -1,4 +1,4 @@
-"""The contract suite of `handoff.testing` for our own adapters, with Hypothesis and the collected payloads."""
+"""The contract suite of `handoff.testing` for our adapters, with Hypothesis and the collected payloads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-import pytest
 
 from handoff import testing
 from handoff.testing import PUBLIC_URL, RECEIVED_AT, survive

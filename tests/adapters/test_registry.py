@@ -1,4 +1,4 @@
-"""The registry names every adapter once, takes in those of other packages, and imports only what is asked for."""
+"""The registry names every adapter once, takes in those of other packages, and imports what is asked for."""
 
 from __future__ import annotations
 

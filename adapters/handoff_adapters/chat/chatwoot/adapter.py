@@ -31,7 +31,6 @@ class ChatwootAdapter(BaseAdapter):
 
     def __init__(self, options: ChatwootOptions) -> None:
         super().__init__(options)
-        options.check()
         self.identity_spaces = _spaces(options)
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
         self._own = own_identities(options.own, options.default_region)

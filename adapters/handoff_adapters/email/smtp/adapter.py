@@ -37,7 +37,6 @@ class SmtpAdapter(BaseAdapter):
     def __init__(self, options: SmtpOptions) -> None:
         """ConfigurationError for invalid recipients, listening address or certificate options."""
         super().__init__(options)
-        options.check()
         self._recipients = recipients(options.recipients)
         self._host, self._port = options.bind_address
         self._account = Account(

@@ -35,7 +35,6 @@ class TwilioAdapter(BaseAdapter):
 
     def __init__(self, options: TwilioOptions) -> None:
         super().__init__(options)
-        options.check()
         self._own = own_identities(options.own, options.default_region) | own_ends(options.own)
         self._form = ReadOnce(signature.form).of
 

@@ -48,7 +48,6 @@ class SegmentAdapter(BaseAdapter):
 
     def __init__(self, options: SegmentOptions) -> None:
         super().__init__(options)
-        options.check()
         self.identity_spaces = (("anonymous", options.space), ("user", options.user_space))
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
         self._own = own_identities(options.own, options.default_region)

@@ -1,13 +1,18 @@
-"""Requests as adapters receive them."""
+"""Requests to adapters, and touchpoints as people write them: for tests, fixtures, and trials."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
-from handoff.adapter.contract import InboundRequest
-from handoff.domain.clock import Micros, parse_time
+import msgspec
+
+from handoff.domain.clock import Micros, format_time, parse_time
 from handoff.domain.text.cleaning import clean, clean_headers, clean_pairs
+from handoff.domain.touchpoint import Touchpoint
+
+from .contract import InboundRequest
 
 RECEIVED_AT: Micros = parse_time("2026-11-21T21:10:00Z")
 PUBLIC_URL = "https://handoff.example.com"
@@ -35,3 +40,13 @@ def inbound_request(
         body=body,
         received_at=received_at,
     )
+
+
+def shown(touchpoint: Touchpoint) -> dict[str, Any]:
+    """A touchpoint as fixtures write it."""
+    plain: dict[str, Any] = msgspec.to_builtins(touchpoint)
+    plain["identities"] = [f"{one.identity} {one.assurance}" for one in touchpoint.identities]
+    plain["occurred_at"] = format_time(touchpoint.occurred_at)
+    plain["attachments"] = list(plain["attachments"])
+    plain["participants"] = [f"{one.role} {one.identity}" for one in touchpoint.participants]
+    return plain
