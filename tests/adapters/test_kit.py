@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -15,7 +16,7 @@ import pytest
 from handoff.cli import main
 from handoff_adapters.registry import BUILT_IN, adapter_class
 
-FIXTURES = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 CALL = (
     b"CallSid=CA1&AccountSid=AC1&From=%2B358401234567&To=%2B358931578000&Direction=inbound&CallStatus=ringing"
 )
@@ -160,9 +161,7 @@ def test_a_new_package_passes_the_suite_and_is_found_when_it_is_installed(
     assert str(package) in capsys.readouterr().out
     adapter = package / "handoff_chat_acme_desk/adapter.py"
     assert len(adapter.read_text().splitlines()) <= 60
-    assert not [
-        path for path in package.rglob("*") if path.is_file() and "@" in path.read_text().split("anna@")[0]
-    ]
+    assert not [it for it in package.rglob("*.*") if re.search("@[A-Z]+@", it.read_text())]
     environment = installed(package, tmp_path)
     tests = tmp_path / "tests"
     (package / "tests").rename(tests)
@@ -171,11 +170,17 @@ def test_a_new_package_passes_the_suite_and_is_found_when_it_is_installed(
     assert "failed" not in passed
     assert "chat.acme-desk" in run(tests, environment, "handoff.cli", "adapters")
     body = tests / "body.json"
-    body.write_text(
-        json.dumps(json.loads((tests / "fixtures/message-created.json").read_text())["request"]["json"])
-    )
+    fixture = json.loads((tests / "fixtures/message-created.json").read_text())
+    body.write_text(json.dumps(fixture["request"]["json"]))
     found = run(tests, environment, "handoff.cli", "adapters", "try", "chat.acme-desk", str(body), "--json")
     assert json.loads(found)["touchpoints"][0]["text"] == "Where is order 1007?"
+
+
+def test_the_guide_shows_the_adapter_of_a_new_package(tmp_path: Path) -> None:
+    assert main(["adapters", "new", "chat.acme", "--folder", str(tmp_path / "new")]) == 0
+    guide = (ROOT / "docs/adding-a-source.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"<!-- test: skeleton -->\n```python\n(.*?)```", guide, re.DOTALL)
+    assert shown == (tmp_path / "new/handoff_chat_acme/adapter.py").read_text()
 
 
 @pytest.mark.parametrize("name", ["acme", "chat.Acme", "chat.", "chat.chatwoot", "../chat.acme"])

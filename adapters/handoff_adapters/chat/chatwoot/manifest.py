@@ -14,7 +14,7 @@ IGNORED_EVENTS: Mapping[str, str] = {
     "inbox_created": "settings",
     "inbox_updated": "settings",
     "inbox_deleted": "settings",
-    "contact_deleted": "erase the customer here, too",
+    "contact_deleted": "an erasure here is a request of its own",
     "conversation_contact_changed": "the next event names the contact",
     "conversation_read": "an agent opened it",
     "conversation_mentioned": "among agents",

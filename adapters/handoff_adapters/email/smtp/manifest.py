@@ -24,5 +24,5 @@ MANIFEST = Manifest(
     ),
     kept_headers=("mail-from", "rcpt-to"),
     maturity="stable",
-    verified_against="mail over Postfix and Exim, and collected bounces of many mail servers",
+    verified_against="collected bounces of many mail servers, and replies of many mail programs",
 )
