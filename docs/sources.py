@@ -1,4 +1,4 @@
-"""Write docs/sources.md from the manifests of the adapters: `python docs/sources.py`, or `make config-docs`."""
+"""Write docs/sources.md from the manifests of adapters: `python docs/sources.py`, or `make config-docs`."""
 
 from __future__ import annotations
 

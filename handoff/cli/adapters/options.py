@@ -63,7 +63,7 @@ def _add_try(actions: Any) -> None:
     )
     trial.add_argument("name", help="as in `handoff adapters`")
     trial.add_argument("file", help="the captured delivery, or - for standard input")
-    repeated = {"action": "append", "default": []}
+    repeated: dict[str, Any] = {"action": "append", "default": []}
     trial.add_argument("--header", **repeated, metavar="NAME:VALUE", help="can be repeated")
     trial.add_argument(
         "--option", **repeated, metavar="KEY=VALUE", help="an option of the source; can be repeated"
