@@ -62,6 +62,13 @@ class Quarantined(Struct, frozen=True, kw_only=True):
     def content(self) -> bytes:
         return decompress(self.codec, self.item)
 
+    def head(self) -> str:
+        """Everything that is kept beside the content, for a search."""
+        pairs = (*self.query, *self.headers)
+        return "&".join(
+            (self.path, self.detail, self.content_type, *(f"{it}={value}" for it, value in pairs))
+        )
+
     def request(self) -> InboundRequest:
         """The request to parse again, without its signature, which was verified when it was received."""
         content = self.content()
