@@ -64,10 +64,8 @@ class Quarantined(Struct, frozen=True, kw_only=True):
 
     def head(self) -> str:
         """Everything that is kept beside the content, for a search."""
-        pairs = (*self.query, *self.headers)
-        return "&".join(
-            (self.path, self.detail, self.content_type, *(f"{it}={value}" for it, value in pairs))
-        )
+        pairs = [f"{name}={value}" for name, value in (*self.query, *self.headers)]
+        return "&".join((self.path, self.detail, self.content_type, *pairs))
 
     def request(self) -> InboundRequest:
         """The request to parse again, without its signature, which was verified when it was received."""
