@@ -292,6 +292,26 @@ def test_status_callbacks_get_204_and_requests_get_twiml(pairs: list[tuple[str, 
         assert reply.body.endswith(b"<Response/>") is (status == 200)
 
 
+class Counted(bytes):
+    """A body that counts how often it is decoded."""
+
+    decoded = 0
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        self.decoded += 1
+        return super().decode(encoding, errors)
+
+
+def test_a_form_is_read_once_for_the_signature_the_content_and_the_reply() -> None:
+    one = signed(posted(CALL))
+    body, adapter = Counted(one.body), build()
+    counted = msgspec.structs.replace(one, body=body)
+    adapter.verify(counted)
+    parsed = adapter.parse(counted)
+    assert adapter.reply(counted, parsed, Outcome(accepted=1)).status == 200
+    assert (len(parsed.touchpoints), body.decoded) == (1, 1)
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"\xff", b"a=1", b"%FF=1", b"&".join(b"a%d=1" % n for n in range(2_000))]
 )
