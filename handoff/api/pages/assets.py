@@ -1,4 +1,4 @@
-"""The files of the panel, and the addresses under which browsers may keep them for ever.
+"""The files of the panel, and the addresses under which browsers may keep them forever.
 
 A page names its scripts and styles below `v/VERSION/`. The version is a hash of all files, so a browser asks
 for each file once per release, instead of asking for fifty files whether they changed. The addresses without
@@ -68,8 +68,8 @@ def modules_of(assets: Mapping[str, Asset], entry: str) -> list[str]:
     """The scripts that `entry` imports, those that its imports import, and so on, in that order."""
     found = [entry]
     for name in found:
-        for it in _IMPORT.findall(assets[name].body):
-            imported = normpath(join(dirname(name), it.decode()))
+        for relative in _IMPORT.findall(assets[name].body):
+            imported = normpath(join(dirname(name), relative.decode()))
             if imported in assets and imported not in found:
                 found.append(imported)
     return found

@@ -1,5 +1,5 @@
 // @ts-check
-/** A story that is read while the agent's move is on its way: whoever accepts a handoff sees its story next. */
+/** A story that is read while the agent's move is on its way: an agent who accepts a handoff sees its story next. */
 
 /** @typedef {import("./api.js").Api} Api */
 /** @typedef {import("./types.js").Context} Context */
@@ -35,7 +35,7 @@ export function openNext(api, handoff) {
   keep(api, handoff.id, { handoff });
 }
 
-/** What was read ahead, once. @param {Api} api @param {string} id @returns {Ahead} */
+/** The answer that was read ahead; a second call finds none. @param {Api} api @param {string} id @returns {Ahead} */
 export function takeAhead(api, id) {
   const key = keyOf(api, id);
   const found = reading.get(key) ?? { context: null, handoff: null };

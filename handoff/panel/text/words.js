@@ -17,7 +17,7 @@ async function read(language) {
   return response.json();
 }
 
-/** The messages of a language. What could not be read is read again. @param {string} language */
+/** The messages of a language. A failed request is repeated by the next call. @param {string} language */
 function messagesIn(language) {
   const known = loaded.get(language);
   if (known) return known;
