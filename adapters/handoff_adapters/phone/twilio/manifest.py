@@ -32,6 +32,7 @@ MANIFEST = Manifest(
         VendorEvent(OFFERED, "call.started", "inbound"),
         VendorEvent(OFFERED, "callback.attempted", "outbound"),
         VendorEvent("CallStatus in-progress", "call.started"),
+        VendorEvent("CallStatus in-progress", "ignored: recording", "with a RecordingUrl: a <Record> ended"),
         VendorEvent("CallStatus completed", "call.ended", "inbound, or outbound with a duration of 0"),
         VendorEvent("CallStatus completed", "callback.completed", "outbound, answered by a person"),
         VendorEvent("CallStatus completed", "callback.missed", "outbound, answered by a machine or fax"),
