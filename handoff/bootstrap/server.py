@@ -54,7 +54,7 @@ from handoff.store.workers import BEAT_S, NAME
 
 from .auditing import keeping, open_trail
 from .background.erasure_jobs import NOTICE_S, Erasures
-from .background.key_epochs import keys_open
+from .background.key_epochs import keys_open, rotating
 from .background.sweeps import TURN_S, Retention
 from .background.tasks import in_background, repeating
 from .doors import open_doors
@@ -133,6 +133,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         await erasures.repeat()
         await stack.enter_async_context(_background(site, _timing(site, names), delivery, erasures))
         await stack.enter_async_context(_deleting_old(site, retention, settings))
+        await stack.enter_async_context(rotating(store, settings.privacy.sealing, site.measures))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)

@@ -3636,6 +3636,7 @@ export interface components {
                 [key: string]: number;
             };
             assigned?: components["schemas"]["Assigned"];
+            masked?: boolean;
         };
         /**
          * TouchpointInput

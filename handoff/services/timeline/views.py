@@ -84,6 +84,9 @@ class TouchpointView(Struct, frozen=True):
     the name of a tenant's pattern."""
     assigned: AssignedView | UnsetType = UNSET
     """Set if the touchpoint is on a shared identity and an agent assigned it."""
+    masked: bool | UnsetType = UNSET
+    """True if bank account or national numbers in it are masked: `POST /v1/touchpoints/{id}/reveal`
+    shows them."""
 
 
 class TimelineView(Struct, frozen=True, kw_only=True):
