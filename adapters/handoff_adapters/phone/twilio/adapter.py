@@ -27,13 +27,14 @@ from . import calls, legs, messages, signature
 from .mentions import mentions
 from .numbers import own_ends
 from .options import TwilioOptions
+from .transcriptions import is_transcription, read_transcription
 
 EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
-CALL, MESSAGE, TRANSFER = "call", "message", "transfer"
+CALL, MESSAGE, TRANSFER, TRANSCRIPTION = "call", "message", "transfer", "transcription"
 
 IGNORED_FIELDS: Mapping[str, str] = {
-    "TranscriptionSid": "transcription",
+    "TranscriptionSid": TRANSCRIPTION,
     "RecordingStatus": "recording",
     "ConferenceSid": "conference",
     "WorkspaceSid": "taskrouter",
@@ -92,10 +93,10 @@ class TwilioAdapter:
                 made = self._message(form, request)
             elif kind == TRANSFER:
                 made = self._transfer(form, request)
+            elif kind == TRANSCRIPTION and is_transcription(form):
+                made = self._transcription(form, request, pairs)
         except Unprocessable as error:
-            return Parsed(
-                malformed=(fields.malformed(error, urlencode(pairs, errors="replace").encode("ascii")),)
-            )
+            return Parsed(malformed=(fields.malformed(error, _encoded(pairs)),))
         if made is None:
             return Parsed(ignored={kind: 1})
         if isinstance(made, CallLeg):
@@ -138,6 +139,12 @@ class TwilioAdapter:
             return far
         event = legs.transfer_event(call, request.received_at)
         return fields.checked(legs.passed_on(event, far, self.settings, space))
+
+    def _transcription(
+        self, form: Mapping[str, str], request: InboundRequest, pairs: signature.Pairs
+    ) -> Touchpoint | CallLeg | str:
+        space = self.settings.event_space(_account(form))
+        return read_transcription(form, request.received_at, self.settings, space, self._own, _encoded(pairs))
 
     def _single(self, call: calls.TwilioCall, request: InboundRequest) -> Touchpoint | str:
         form = call.form
@@ -200,6 +207,10 @@ class TwilioAdapter:
 def _first_values(pairs: signature.Pairs) -> dict[str, str]:
     """The first value of each name, as UTF-8."""
     return {clean(name): clean(value) for name, value in reversed(pairs)}
+
+
+def _encoded(pairs: signature.Pairs) -> bytes:
+    return urlencode(pairs, errors="replace").encode("ascii")
 
 
 def _kind(form: Mapping[str, str]) -> str:
