@@ -94,7 +94,7 @@ def check_derived(text: str | None, data: Mapping[str, Any]) -> None:
     if not isinstance(by, str) or not 0 < len(by) <= MAX_NAME:
         _refuse("/data/by", f"It names what derived the text, in 1 to {MAX_NAME} characters")
     confidence = data.get("confidence")
-    if confidence is not None and _confidence(confidence) is None:
+    if confidence is not None and stated_confidence(confidence) is None:
         _refuse("/data/confidence", "The confidence is a number from 0 to 1", "confidence_out_of_range")
     _check_optional(data)
 
@@ -136,7 +136,7 @@ def read_derived(
         by=by if isinstance(by, str) else "",
         text=text,
         order=order,
-        confidence=_confidence(data.get("confidence")),
+        confidence=stated_confidence(data.get("confidence")),
         language=language,
         where="" if where is None else str(where),
         speaker=_one_of(DerivedSpeaker, data.get("speaker")),
@@ -150,7 +150,8 @@ def _one_of(names: type[_Name], value: object) -> _Name | None:
     return next((it for it in names if it == value), None) if isinstance(value, str) else None
 
 
-def _confidence(value: object) -> float | None:
+def stated_confidence(value: object) -> float | None:
+    """A confidence as a sender states it; None if it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value <= 1 else None

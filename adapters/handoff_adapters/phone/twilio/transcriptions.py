@@ -14,7 +14,7 @@ from handoff.adapter.contract import CallLeg, Malformed
 from handoff.domain.clock import Micros, format_time, parse_time
 from handoff.domain.errors import Unprocessable
 from handoff.domain.identity import Assurance, Handle, Identity
-from handoff.domain.text.derived import DERIVED
+from handoff.domain.text.derived import DERIVED, stated_confidence
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
 from handoff_adapters.shared.fields import checked, event_id, plausible, text, whole
 
@@ -85,10 +85,9 @@ def _live(
     if words is None:
         return "transcription.empty"
     at, part = _time(form.get("Timestamp"), received_at), whole(form.get("SequenceId"))
-    confidence = stated.get("confidence")
     data = {
         "speaker": _SPEAKERS.get(form.get("Track", "")),
-        "confidence": confidence if isinstance(confidence, int | float) and 0 <= confidence <= 1 else None,
+        "confidence": stated_confidence(stated.get("confidence")),
         "at": format_time(at),
         "part_of": form["TranscriptionSid"],
         "part": part,

@@ -87,7 +87,7 @@ class TestContract(SignedContract):
         {
             "call.started", "call.ended", "callback.attempted", "callback.completed", "callback.missed",
             "message.received", "message.sent", "message.delivered", "message.read", "message.failed",
-            "event.tracked",
+            "event.tracked", "text.derived",
         }
     )  # fmt: skip
 
