@@ -17,6 +17,7 @@ from .shapes import ApiConversation as Conversation
 from .shapes import ApiCustomer as Customer
 from .shapes import ApiExplainedCandidate as ExplainedCandidate
 from .shapes import ApiHandoff as Handoff
+from .shapes import ApiDerived as Derived
 from .shapes import ApiIdentity as Identity
 from .shapes import ApiParty as Party
 from .shapes import ApiRecorded as Recorded
@@ -36,6 +37,7 @@ __all__ = [
     "Context",
     "Conversation",
     "Customer",
+    "Derived",
     "Event",
     "ExplainedCandidate",
     "Handoff",
