@@ -15,9 +15,9 @@ from .shapes import ApiCandidate as Candidate
 from .shapes import ApiContext as Context
 from .shapes import ApiConversation as Conversation
 from .shapes import ApiCustomer as Customer
+from .shapes import ApiDerived as Derived
 from .shapes import ApiExplainedCandidate as ExplainedCandidate
 from .shapes import ApiHandoff as Handoff
-from .shapes import ApiDerived as Derived
 from .shapes import ApiIdentity as Identity
 from .shapes import ApiParty as Party
 from .shapes import ApiRecorded as Recorded
