@@ -13,6 +13,7 @@ from handoff.domain.brief import BriefLine, TimelineItem, read_story, write_brie
 from handoff.domain.brief.kept import KeptStory, keeping_story, restoring_story
 from handoff.domain.brief.steps import finish
 from handoff.domain.clock import MINUTE, format_time
+from handoff.domain.ledger.proof import PROOFS, proof_of
 from tests.briefs import NOW, RULES, SECTIONS, brief_of, item
 
 VOICE: dict[str, Any] = {"text": None, "attachments": ({"name": "voice.ogg", "content_type": "audio/ogg"},)}
@@ -194,3 +195,15 @@ def test_a_kept_state_hears_the_same() -> None:
         restored.items, now=NOW, rules=RULES, pending=None, handoffs=(), internal=True, state=restored
     )
     assert msgspec.to_builtins(_written(again)) == msgspec.to_builtins(_written(story))
+
+
+def test_words_of_a_transcript_prove_no_promise() -> None:
+    made = item("promise.made", 0, conversation="c1", text="We will write to you", data={"act": "write"})
+    spoken, typed = (
+        segment(30, "Here is what you asked for, have a look", "agent", 1),
+        item("message.sent", 40, text="Here is what you asked for", by="agent"),
+    )
+    for items, proof in (([made, spoken], None), ([made, spoken, typed], typed.id)):
+        story, _state = read_story(items, now=NOW, rules=RULES, pending=None, handoffs=(), internal=True)
+        found = proof_of(story, made, made.occurred_at, PROOFS["write"])
+        assert (found.id if found else None) == proof
