@@ -11,7 +11,7 @@ from handoff.codec.body import Body
 from handoff.codec.member import Member
 from handoff.domain.clock import format_time
 from handoff.domain.text.derived import DERIVED, DerivedText, read_derived, standing
-from handoff.store.repositories.derivations import Original, read_derivations
+from handoff.store.repositories.timelines import Original, read_derivations
 from handoff.store.store import Store
 
 from .reading import Decoded, TimelineEntry
