@@ -51,7 +51,13 @@ async def settle(store: Store, tenant: str, parsed: Parsed) -> Parsed:
             ignored[settled] += 1
         else:
             touchpoints.append(settled)
-    return Parsed(touchpoints=tuple(touchpoints), malformed=tuple(malformed), ignored=dict(ignored))
+    return msgspec.structs.replace(
+        parsed,
+        touchpoints=tuple(touchpoints),
+        legs=(),
+        malformed=tuple(malformed),
+        ignored=dict(ignored),
+    )
 
 
 async def _settled(store: Store, tenant: str, leg: CallLeg) -> Touchpoint | str:
