@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 
 from handoff.adapter.contract import Listener
+from handoff.adapter.transcriber import TranscriberFactory
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
@@ -126,7 +127,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             retention=retention,
         )
         reloader = _reloader(settings, options, parts)
-        delivery = _delivery(site, settings, names, followers)
+        delivery = _delivery(site, settings, names, followers, options.transcribers)
         health.append(delivery.ready)
         erasures = Erasures(site, names)
         health.append(erasures.ready)
@@ -158,7 +159,11 @@ def _check(settings: Settings, tenants: Sequence[str]) -> None:
 
 
 def _delivery(
-    site: AppContext, settings: Settings, tenants: Sequence[str], followers: Followers
+    site: AppContext,
+    settings: Settings,
+    tenants: Sequence[str],
+    followers: Followers,
+    plugins: Mapping[str, TranscriberFactory] | None,
 ) -> DeliveryService:
     return DeliveryService(
         site.store,
@@ -169,6 +174,8 @@ def _delivery(
         site.public_url,
         followers=followers,
         connectors=settings.connectors,
+        transcribers=settings.transcribers,
+        plugins=plugins,
         clock_guard=site.handoffs.clock_guard,
     )
 

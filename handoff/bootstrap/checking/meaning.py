@@ -8,7 +8,8 @@ from typing import Any
 
 from handoff.bootstrap.redaction import build_patterns
 from handoff.bootstrap.settings import PatternSettings, TokenSettings
-from handoff.delivery.settings import ConnectorSettings, WebhookSettings
+from handoff.delivery.connectors.transcribing import load_plugins
+from handoff.delivery.settings import ConnectorSettings, TranscriberSettings, WebhookSettings
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.policies import Policy
 from handoff.domain.retention.rules import RetentionRule, check_rules
@@ -68,6 +69,25 @@ def check_subscriptions(
         if configured.id in known:
             faults.add((section, at, "url"), "duplicate URL: give each entry a different name")
         known.add(configured.id)
+
+
+def check_transcribers(faults: FaultList, transcribers: Mapping[int, TranscriberSettings]) -> None:
+    """Transcribers that the server would refuse, and plug-ins that are not installed."""
+    names: set[tuple[str, str]] = set()
+    for at, entry in transcribers.items():
+        if (entry.tenant, entry.name) in names:
+            faults.add(("transcribers", at, "name"), "duplicate name: give each entry a different one")
+        names.add((entry.tenant, entry.name))
+        try:
+            entry.configured()
+        except ConfigurationError as error:
+            problem = error.detail.partition(f"{entry.name!r}: ")[2] or error.detail
+            words = [it for it in re.findall(r"\w+", problem) if it in entry.__struct_fields__]
+            faults.add(("transcribers", at, words[0] if words else "urls"), problem)
+        try:
+            load_plugins([entry.plugin])
+        except ConfigurationError as error:
+            faults.add(("transcribers", at, "plugin"), error.detail, severity="warning")
 
 
 def _named_in(problem: str, entry: WebhookSettings | ConnectorSettings) -> tuple[str, ...]:

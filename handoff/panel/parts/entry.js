@@ -2,7 +2,7 @@
 /** One touchpoint in the timeline. */
 
 import { badge, button, h, handle, userText } from "../dom/dom.js";
-import { unsure } from "./brief.js";
+import { derivation, unsure } from "./brief.js";
 import { isGenerated } from "./names.js";
 import { revealPart } from "./reveal.js";
 
@@ -88,8 +88,30 @@ function content(it, locale, opened) {
     title ? h("p", { class: "detail" }, userText(title)) : null,
     it.data.due ? h("p", { class: "detail" }, words.nodes("due", { at: times.element(String(it.data.due), "both") })) : null,
     it.text ? textNode(it.id, it.text, words, opened) : null,
+    ...derivedNodes(it, words),
     files.length ? h("ul", { class: "attachments" }, files) : null,
     details(it, locale),
+  ];
+}
+
+/** What was derived from it, such as a transcript: what counts, then what was replaced.
+ * @param {Touchpoint} it @param {import("../text/words.js").Words} words */
+function derivedNodes(it, words) {
+  const texts = it.derived ?? [];
+  const node = (/** @type {import("../data/types.js").Derived} */ one) =>
+    h(
+      "div",
+      { class: "derived", tabindex: "-1", "data-derived": one.id },
+      h("p", { class: "text", dir: "auto", lang: one.language || undefined }, one.speaker ? h("span", { class: "quiet" }, `${words.text(`speaker.${one.speaker}`)}: `) : null, one.text),
+      h("p", { class: "detail" }, h("span", { class: "mark" }, derivation(one, words))),
+    );
+  const replaced = texts.filter((one) => one.superseded);
+  return [
+    ...texts.filter((one) => !one.superseded).map(node),
+    replaced.length
+      ? h("details", { class: "replaced" }, h("summary", { class: "quiet" }, words.text("derived.superseded", { count: replaced.length })), replaced.map(node))
+      : null,
+    it.derived_left_out ? h("p", { class: "quiet" }, words.text("derived.more", { count: it.derived_left_out })) : null,
   ];
 }
 

@@ -82,6 +82,7 @@ export class TimelineView {
   /** @type {Map<string, Box>} days, conversations and runs of steps */ #boxes = new Map();
   /** @type {Map<string, string>} the run of steps that a touchpoint was shown in */ #runs = new Map();
   /** @type {Set<string>} */ #opened = new Set();
+  /** @type {Map<string, string>} derived texts, and the originals that they are shown with */ #under = new Map();
   /** @type {Set<string>} */ #used = new Set();
   /** @type {HTMLElement | null} */ #found = null;
   /** @type {HTMLElement | null} rebuilt while it had the focus */ #refocus = null;
@@ -103,7 +104,7 @@ export class TimelineView {
    * @param {Customer | null | undefined} customer
    */
   show(touchpoints, conversations, filters, customer) {
-    const shown = touchpoints.filter((it) => passes(it, filters));
+    const shown = this.#withoutDerived(touchpoints.filter((it) => passes(it, filters)));
     const names = new ActorNames(this.locale.words, customer, touchpoints);
     const unfolded = isFiltered(filters);
     this.#used = new Set();
@@ -129,6 +130,12 @@ export class TimelineView {
     return shown.length;
   }
 
+  /** A derived text is shown with its original, where that is shown. @param {Touchpoint[]} touchpoints */
+  #withoutDerived(touchpoints) {
+    this.#under = new Map(touchpoints.flatMap((it) => (it.derived ?? []).map((one) => [one.id, it.id])));
+    return this.#under.size ? touchpoints.filter((it) => !this.#under.has(it.id)) : touchpoints;
+  }
+
   /** Another customer, or other identities: nothing is new. */
   reset() {
     this.seen = undefined;
@@ -148,7 +155,7 @@ export class TimelineView {
    * @param {string} id
    */
   go(id) {
-    const node = this.#entries.get(id)?.node;
+    const node = this.#entries.get(this.#under.get(id) ?? id)?.node;
     if (!node?.isConnected) return false;
     for (let it = node.parentElement; it && it !== this.element; it = it.parentElement) if (it instanceof HTMLDetailsElement) it.open = true;
     this.#found?.removeAttribute("aria-current");
