@@ -112,7 +112,11 @@ class Store:
         self.horizons = Horizons(connection, functions, self.keys)
         self.expiry = Expiry(connection, functions, self.keys)
         self.identities = IdentityScan(connection, self.keys)
-        self.sweeps = SweepLease(connection, functions, self.keys)
+
+    @property
+    def sweeps(self) -> SweepLease:
+        """The lease of the worker that sweeps."""
+        return SweepLease(self.connection, self.functions, self.keys)
 
     @property
     def rotations(self) -> SweepLease:
