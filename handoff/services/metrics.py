@@ -121,6 +121,19 @@ class Measures:
             ["what"],
             registry=registry,
         )
+        self.epoch_age = Gauge(
+            "handoff_sealing_epoch_age_seconds",
+            "Age of the oldest key epoch that is in use",
+            registry=registry,
+        )
+        self.epochs_begun = Counter(
+            "handoff_sealing_epochs_begun", "Key epochs that this worker began by schedule", registry=registry
+        )
+        self.keys_rewrapped = Counter(
+            "handoff_sealing_keys_rewrapped",
+            "Data keys that this worker wrapped in their tenant's current epoch",
+            registry=registry,
+        )
         self.retention_deleted = Counter(
             "handoff_retention_deleted",
             "Touchpoints that were deleted when their time was over",

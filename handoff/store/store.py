@@ -32,7 +32,7 @@ from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Item, Recorder
 from handoff.store.repositories.retention.expiry import Expiry
 from handoff.store.repositories.retention.horizons import Horizons
-from handoff.store.repositories.retention.lease import SweepLease
+from handoff.store.repositories.retention.lease import ROTATIONS, SweepLease
 from handoff.store.repositories.retention.scan import IdentityScan
 from handoff.store.repositories.tenant.api_key_records import ApiKeyRecords
 from handoff.store.resp.address import parse_address
@@ -112,6 +112,9 @@ class Store:
         self.expiry = Expiry(connection, functions, self.keys)
         self.identities = IdentityScan(connection, self.keys)
         self.sweeps = SweepLease(connection, functions, self.keys)
+        self.rotations = SweepLease(connection, functions, self.keys, ROTATIONS)
+        if sealing is not None:
+            self.workers.keys = sealing.epochs.digest
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()

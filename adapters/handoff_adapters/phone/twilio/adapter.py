@@ -20,10 +20,11 @@ from .manifest import IGNORED_FIELDS, MANIFEST
 from .mentions import mentions
 from .numbers import own_ends
 from .options import TwilioOptions
+from .transcriptions import is_transcription, read_transcription
 
 EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
-CALL, MESSAGE, TRANSFER = "call", "message", "transfer"
+CALL, MESSAGE, TRANSFER, TRANSCRIPTION = "call", "message", "transfer", "transcription"
 
 
 class TwilioAdapter(BaseAdapter):
@@ -59,23 +60,26 @@ class TwilioAdapter(BaseAdapter):
         form = _first_values(pairs)
         asks = _asks(form)
         try:
-            made = self._read(form, request)
+            made = self._read(form, request, pairs)
         except Unprocessable as error:
-            item = urlencode(pairs, errors="replace").encode("ascii")
-            return Parsed(malformed=(fields.malformed(error, item),), context=asks)
+            return Parsed(malformed=(fields.malformed(error, _encoded(pairs)),), context=asks)
         if isinstance(made, str):
             return Parsed(ignored={made: 1}, context=asks)
         if isinstance(made, CallLeg):
             return Parsed(legs=(made,), context=asks)
         return Parsed(touchpoints=(made,), context=asks)
 
-    def _read(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | CallLeg | str:
+    def _read(
+        self, form: Mapping[str, str], request: InboundRequest, pairs: signature.Pairs
+    ) -> Touchpoint | CallLeg | str:
         """The content of a webhook, or the name under which it is counted as ignored."""
         kind = _kind(form)
         if kind == CALL:
             return self._call(form, request)
         if kind == MESSAGE:
             return self._message(form, request)
+        if kind == TRANSCRIPTION and is_transcription(form):
+            return self._transcription(form, request, pairs)
         return self._transfer(form, request) if kind == TRANSFER else kind
 
     def mentions(self, request: InboundRequest) -> Mentions:
@@ -112,6 +116,12 @@ class TwilioAdapter(BaseAdapter):
             return far
         event = legs.transfer_event(call, request.received_at)
         return fields.checked(legs.passed_on(event, far, self.settings, space))
+
+    def _transcription(
+        self, form: Mapping[str, str], request: InboundRequest, pairs: signature.Pairs
+    ) -> Touchpoint | CallLeg | str:
+        space = self.settings.event_space(_account(form))
+        return read_transcription(form, request.received_at, self.settings, space, self._own, _encoded(pairs))
 
     def _single(self, call: calls.TwilioCall, request: InboundRequest) -> Touchpoint | str:
         form = call.form
@@ -174,6 +184,10 @@ class TwilioAdapter(BaseAdapter):
 def _first_values(pairs: signature.Pairs) -> dict[str, str]:
     """The first value of each name, as UTF-8."""
     return {clean(name): clean(value) for name, value in reversed(pairs)}
+
+
+def _encoded(pairs: signature.Pairs) -> bytes:
+    return urlencode(pairs, errors="replace").encode("ascii")
 
 
 def _kind(form: Mapping[str, str]) -> str:

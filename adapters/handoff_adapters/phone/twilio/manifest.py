@@ -48,6 +48,8 @@ MANIFEST = Manifest(
         VendorEvent("MessageStatus read", "message.read"),
         VendorEvent("MessageStatus undelivered, failed", "message.failed"),
         VendorEvent("MessageStatus accepted, scheduled, queued, sending, canceled", "ignored: not sent yet"),
+        VendorEvent("TranscriptionText", "text.derived", "of a recording"),
+        VendorEvent("TranscriptionEvent transcription-content", "text.derived", "of a call that lasts"),
         *(VendorEvent(field, f"ignored: {kind}") for field, kind in IGNORED_FIELDS.items()),
         VendorEvent("Event Streams (JSON)", "ignored: use status callbacks"),
     ),
