@@ -2417,14 +2417,38 @@ export interface components {
             next: string | null;
         };
         /**
+         * Derived
+         * @description A text derived from the touchpoint, internal. `superseded`: another one counts instead of it.
+         *
+         *         `attachment` or `recording` name the part that it was derived from, `at` is when the words were spoken.
+         *         Texts with one `part_of` make one text, in the order of `part`.
+         */
+        Derived: {
+            id: string;
+            kind: string;
+            by: string;
+            text: string;
+            confidence: number | null;
+            language: string | null;
+            /** Format: date-time */
+            occurred_at: string;
+            superseded: boolean;
+            speaker?: string;
+            attachment?: string | number;
+            recording?: string;
+            at?: string;
+            part_of?: string;
+            part?: number;
+        };
+        /**
          * Desktop
          * @description The desktop that a subscription writes to.
          *
-         *         `source` is the source of its touchpoints; `account` is the vendor's account, if there are several.
+         *         `source` is the source of its touchpoints; `account` is the vendor's account, if there are several. Of a
+         *         `transcriber`, which writes to the timeline, `source` is the name.
          */
         Desktop: {
-            /** @enum {unknown} */
-            kind: "chatwoot.note" | "zendesk.comment";
+            kind: ("chatwoot.note" | "zendesk.comment") | "transcriber";
             source: string;
             account: string | null;
         };
@@ -3011,9 +3035,10 @@ export interface components {
          * QuarantinedContent
          * @description An item with its content as it is stored: card numbers and the like are masked.
          *
-         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `text` is
-         *         null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a delivery above
-         *         1 MiB, of which only the beginning is kept.
+         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `headers` are
+         *         those that the source's adapter needs to read it again. `text` is null if the content is not UTF-8;
+         *         `base64` has it in any case. `complete` is false for a delivery above 1 MiB, of which only the beginning
+         *         is kept.
          */
         QuarantinedContent: {
             id: string;
@@ -3030,6 +3055,10 @@ export interface components {
                 string
             ][];
             content_type: string;
+            headers: [
+                string,
+                string
+            ][];
             complete: boolean;
             text: string | null;
             base64: string;
@@ -3636,6 +3665,8 @@ export interface components {
                 [key: string]: number;
             };
             assigned?: components["schemas"]["Assigned"];
+            derived?: components["schemas"]["Derived"][];
+            derived_left_out?: number;
         };
         /**
          * TouchpointInput
@@ -3647,7 +3678,7 @@ export interface components {
             /** @description web, chat, phone, email, or one that the configuration declares. */
             channel: string;
             /** @enum {string} */
-            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed";
+            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed" | "text.derived";
             /**
              * Format: date-time
              * @description When the event happened, with a zone.
@@ -4094,6 +4125,13 @@ export interface components {
                 to: string;
                 /** Format: date-time */
                 requested_at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer was passed on repeatedly for one reason. `hops` lists the newest handoffs. In `why_now`. Template: Passed on {transfers} times for the same reason: {reason} */
@@ -4114,6 +4152,13 @@ export interface components {
                     outcome: string;
                     waited_minutes: number;
                 }[];
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Handoffs of the conversation before this one. `hops` lists the newest; `way` is their text. In `why_now`. Template: Handed over before: {way} */
@@ -4134,6 +4179,13 @@ export interface components {
                     waited_minutes: number;
                 }[];
                 way: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer repeats settled words. `times` counts the settlements. In `why_now`. Template: Closed {times} times, same words again: “{words}” */
@@ -4147,6 +4199,13 @@ export interface components {
                 times: number;
                 words: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer missed our callback. `at` is the last attempt. In `why_now`. Template: Our callback was missed ({attempts} attempts) */
@@ -4160,6 +4219,13 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 attempts: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer is waiting for an answer. In `why_now`. Template: Waiting since {since} ({minutes} min) */
@@ -4173,6 +4239,13 @@ export interface components {
                 /** Format: date-time */
                 since: string;
                 minutes: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An agent released the conversation. `by` and `to` may be empty. In `why_now`. Template: Given back by {by} to {to}: {words} */
@@ -4188,6 +4261,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A bot answered after a person had taken over. In `why_now`. Template: A bot answered after {who} took over: “{words}” */
@@ -4202,6 +4282,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The person to whom the vendor's platform has assigned the conversation. In `why_now`. Template: {who} has it since {since} */
@@ -4215,6 +4302,13 @@ export interface components {
                 who: string;
                 /** Format: date-time */
                 since: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An agent announced a transfer, and none happened. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
@@ -4229,6 +4323,13 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 words: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A contact that could be about any of several matters. In `why_now`. Template: In touch at {at}, unclear about which matter */
@@ -4242,6 +4343,13 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
@@ -4258,6 +4366,13 @@ export interface components {
                 answer: string;
                 how: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
@@ -4286,6 +4401,13 @@ export interface components {
                 answer?: string;
                 answered_by?: string;
                 subject?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The reason of a requested callback. In `wants`. Template: Asked for a callback: “{words}” */
@@ -4313,6 +4435,13 @@ export interface components {
                 corrected?: string[];
                 answer?: string;
                 answered_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Files that the customer sent without words. In `wants`. Template: Sent on {channel}: {files} */
@@ -4340,6 +4469,13 @@ export interface components {
                 corrected?: string[];
                 answer?: string;
                 answered_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A matter that nobody has touched for 30 days. In `wants`. Template: Dormant since {since}: “{words}” */
@@ -4354,6 +4490,13 @@ export interface components {
                 since: string;
                 words: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Words of an unproved sender that name a number of this customer's. In `wants`. Template: Perhaps theirs too, {identity} about {reference}: “{words}” */
@@ -4370,6 +4513,13 @@ export interface components {
                 channel: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer read a help article. In `tried`. Template: Read “{title}” */
@@ -4381,6 +4531,13 @@ export interface components {
             code: "read_article";
             params: {
                 title: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer searched. `results` is the number of results, if known. In `tried`. Template: Searched for “{query}” */
@@ -4393,6 +4550,13 @@ export interface components {
             params: {
                 query: string;
                 results?: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A form failed. `error` may be empty. In `tried`. Template: {form} failed: {error} */
@@ -4405,6 +4569,13 @@ export interface components {
             params: {
                 form: string;
                 error: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer submitted a form. In `tried`. Template: Sent {form} */
@@ -4416,6 +4587,13 @@ export interface components {
             code: "form_submitted";
             params: {
                 form: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: A bot answered on {channel}: “{words}” */
@@ -4429,6 +4607,13 @@ export interface components {
                 channel: string;
                 words: string;
                 automatic?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer asked for a callback. In `tried`. Template: Asked for a callback */
@@ -4439,6 +4624,14 @@ export interface components {
              */
             code: "asked_call_back";
             params: {
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+            } & {
                 [key: string]: unknown;
             };
         };
@@ -4451,6 +4644,13 @@ export interface components {
             code: "call_unanswered";
             params: {
                 status: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Our message to the customer did not arrive. In `tried`. Template: Our message by {channel} did not arrive */
@@ -4462,6 +4662,13 @@ export interface components {
             code: "not_delivered";
             params: {
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A handoff ended because nobody accepted it. In `tried`. Template: Nobody accepted the handoff to {to} */
@@ -4474,6 +4681,13 @@ export interface components {
             params: {
                 to: string;
                 reason?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description One of several targets declined a handoff. `reason` may be empty. In `tried`. Template: A handoff was declined: {reason} */
@@ -4485,6 +4699,13 @@ export interface components {
             code: "declined";
             params: {
                 reason: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A handoff was withdrawn before anyone accepted it. `reason` may be empty. In `tried`. Template: A handoff was withdrawn: {reason} */
@@ -4496,6 +4717,13 @@ export interface components {
             code: "withdrawn";
             params: {
                 reason: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer deleted messages. Their words are never shown. In `tried`. Template: Deleted a message on {channel} */
@@ -4507,6 +4735,13 @@ export interface components {
             code: "deleted";
             params: {
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An answer by a member of staff. `who` may be empty. In `answered`. Template: {who}, {channel}: “{words}” */
@@ -4522,6 +4757,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An internal note. Readers with a customer's audience do not get it. In `answered`. Template: Note {who}: “{words}” */
@@ -4536,6 +4778,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A conversation on the phone. `seconds` is null if unknown. In `answered`. Template: Spoke on the phone {at} */
@@ -4550,6 +4799,13 @@ export interface components {
                 at: string;
                 seconds: number | null;
                 words?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description How an earlier handoff ended. `who` and `reason` may be empty. In `answered`. Template: Handoff ended ({reason}), {who}: “{words}” */
@@ -4567,6 +4823,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A person announced an answer and has not given it yet. In `answered`. Template: {who} has it since {since}: “{words}” */
@@ -4581,6 +4844,13 @@ export interface components {
                 /** Format: date-time */
                 since: string;
                 words: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A promised callback. `due` is a time, or the sender's words for one. In `promised`. Template: A callback by {due}: {state} */
@@ -4598,6 +4868,13 @@ export interface components {
                 /** Format: date-time */
                 spoke?: string;
                 voicemail?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A promise to the customer. `due` is a time, or the sender's words for one. In `promised`. Template: “{words}” by {due}: {state} */
@@ -4613,6 +4890,13 @@ export interface components {
                 /** @enum {string} */
                 state: "broken" | "missed" | "overdue" | "open" | "kept" | "cancelled";
                 promised_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A sentence that reads like a promise; nobody has confirmed it. In `promised`. Template: Perhaps promised by {promised_by}: “{words}” by {due} */
@@ -4631,6 +4915,13 @@ export interface components {
                 /** @enum {string} */
                 act: "call" | "write" | "refund" | "send" | "visit" | "other";
                 due_rule: string | null;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A known value. `before` has older values, newest first. If `withheld`, `value` is null because it is a password, a card number, or the like. In `known`. Template: {name}: {value} */
@@ -4645,6 +4936,13 @@ export interface components {
                 value: string | null;
                 before?: string[];
                 withheld?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A value from the context that the sender of a handoff gave. If `withheld`, `value` is null. In `known`. Template: {name}: {value} (from {from}) */
@@ -4659,6 +4957,13 @@ export interface components {
                 value: string | null;
                 from: string;
                 withheld?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer withdrew their consent for a purpose, and has not given it again. In `known`. Template: Consent withdrawn: {purpose} */
@@ -4670,6 +4975,13 @@ export interface components {
             code: "consent_withdrawn";
             params: {
                 purpose: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The language in which the customer writes, as a code of two letters. `others` has the languages of their other messages, newest first. In `known`. Template: Writes in {language} */
@@ -4682,6 +4994,13 @@ export interface components {
             params: {
                 language: string;
                 others?: string[];
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A survey response: a score, words, or both. In `feelings`. Template: Survey: {score} “{words}” */
@@ -4695,6 +5014,13 @@ export interface components {
                 score: string | null;
                 words: string;
                 out_of?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer complained. In `feelings`. Template: Complained: “{words}” ({state}) */
@@ -4708,6 +5034,13 @@ export interface components {
                 words: string;
                 /** @enum {string} */
                 state: "open" | "resolved";
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Words that read like a complaint; nobody has confirmed it. In `feelings`. Template: Perhaps a complaint: “{words}” */
@@ -4721,6 +5054,13 @@ export interface components {
                 words: string;
                 /** @enum {string} */
                 state: "candidate";
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A brief line by its `code`, version 2 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */
