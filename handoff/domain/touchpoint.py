@@ -195,7 +195,7 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
     conversation: bytes | None = None
     """The conversation that a system entry belongs to. It takes precedence over `thread`."""
     amends: str | None = None
-    """What it edits or deletes; of a derived text, the original that `data.of` names."""
+    """The touchpoint that it edits or deletes; of a derived text, the original that `data.of` names."""
     actor: dict[str, Any] | None = None
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
     data: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -12,7 +12,7 @@ from handoff.domain.handoff import Hop
 
 
 class Transcribed(Struct, frozen=True, kw_only=True):
-    """The mark of words that were derived from something else: `by` what, and how sure it is, if it says so.
+    """The mark of words that were derived from something else: by what, and its confidence if stated.
 
     `kind` is `transcript` or `ocr`.
     """
