@@ -15,6 +15,7 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.records import digest_of
 from handoff.codec.sealing import Seal
 from handoff.domain.brief import BriefRules
+from handoff.domain.continuity.watch import CodeWatch
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.personal_numbers.masking import NumberMasking
@@ -77,6 +78,7 @@ class Store:
     ) -> None:
         self.settings, self.sealing = settings, sealing
         self.redaction, self.masking = redaction or Redaction(), NumberMasking()
+        self.codes = CodeWatch()
         self.rules, self._speech_key = rules, blake2b(b"said", key=pepper, digest_size=32).digest()
         self.use_rules(brief_rules)
         self._digested = (self.brief_rules, digest_of(self.brief_rules))
