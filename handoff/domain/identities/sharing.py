@@ -13,6 +13,7 @@ from operator import attrgetter
 from msgspec import Struct
 
 from handoff.domain.clock import Micros
+from handoff.domain.continuity.code import SOURCE
 from handoff.domain.evidence import Evidence, Statement
 
 MAX_LOGINS = 4  # people in one household; a device with more logins is a kiosk with an unassigned history
@@ -55,6 +56,11 @@ def login_periods(sightings: Iterable[Sighting], *, complete: bool = True) -> tu
     if complete and periods and (len(periods) == 1 or periods[1].begins > periods[0].begins):
         periods[0] = LoginPeriod(BEGINNING, periods[0].ends, periods[0].who)
     return tuple(periods)
+
+
+def by_code(piece: Evidence) -> bool:
+    """Whether a continuity code gives a conversation to somebody: it counts on any identity, shared or not."""
+    return piece.statement is Statement.ASSIGNED and piece.source == SOURCE and not piece.withdrawn
 
 
 class Ownership:
