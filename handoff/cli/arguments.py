@@ -13,6 +13,7 @@ from handoff import __version__
 from . import options
 from .access.options import add_access
 from .audit.options import add_audit
+from .continuity.options import add_continuity
 from .customers.options import add_customer, add_reports
 from .importing.options import add_import
 from .operating.options import add_operating, add_webhooks
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_servers(commands)
     add_reports(commands)
     add_customer(commands)
+    add_continuity(commands)
     add_promises(commands)
     add_erasures(commands)
     add_access(commands)

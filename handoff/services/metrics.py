@@ -109,6 +109,18 @@ class Measures:
             ["what"],
             registry=registry,
         )
+        self.continuity = Counter(
+            "handoff_continuity_codes",
+            "Touchpoints that carried a continuity code, by what became of it",
+            ["state", "source"],
+            registry=registry,
+        )
+        self.continuity_limited = Counter(
+            "handoff_continuity_limits",
+            "Limits that wrong digits of continuity codes reached: somebody guesses",
+            ["limit", "source"],
+            registry=registry,
+        )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
         self._add_privacy()
 

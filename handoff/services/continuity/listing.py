@@ -89,7 +89,8 @@ async def codes_of(store: Store, tenant: str, customer: Customer) -> list[Contin
     records = store.of(tenant).continuity
     ids = await records.of_homes(customer.group.members)
     raws = await records.read(dict.fromkeys(ids)) if ids else []
-    codes = [decode_record(raw, ContinuityCode) for raw in raws if raw is not None]
+    read = [decode_record(raw, ContinuityCode) for raw in raws if raw is not None]
+    codes = [it for it in read if it.home in customer.group.members]
     return sorted(codes, key=lambda it: (it.issued_at, it.id), reverse=True)
 
 

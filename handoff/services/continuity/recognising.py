@@ -144,6 +144,7 @@ async def _redeem(
         )
         after = msgspec.structs.replace(code, uses=(*code.uses, made))
         part.continuity.put(change, id_, stored.version, after)
+        part.continuity.list_use(change, id_, use.home, now)
         try:
             await part.commit(change)
         except Changed:

@@ -24,7 +24,7 @@ from handoff.services.customers.customer import Customer
 from handoff.services.customers.links import Attribution
 from handoff.services.handoffs.records import Chain, read_handoffs
 from handoff.services.timeline.linking import code_evidence
-from handoff.store.repositories.control import Change, Changed, decode_record
+from handoff.store.repositories.control import Change, Changed, decode_record, read_versioned
 from handoff.store.repositories.recorder import Pointer
 from handoff.store.store import Store
 from handoff.store.tenant import TenantStore
@@ -67,8 +67,8 @@ async def revoke(
 async def _withdraw(
     store: Store, tenant: str, code: ContinuityCode, use: CodeUse, by: Attribution, now: Micros
 ) -> None:
-    """Mark the evidence of a use as withdrawn."""
-    if use.home == code.home:
+    """Mark the evidence of a use as withdrawn, if its identity is still there."""
+    if use.home == code.home or not await store.of(tenant).people.records([use.home]):
         return
     used = Continuation(
         code=code.id,
@@ -138,17 +138,36 @@ async def leave_chain(part: TenantStore, conversation: bytes, home: bytes) -> bo
 async def forget_codes(store: Store, tenant: str, homes: Collection[bytes]) -> int:
     """Delete the codes of erased identities, and take back what they joined; how many there were.
 
-    Repeating it after an interruption finds the rest.
+    Codes of others that they used no longer name them. Repeating it after an interruption finds the rest.
     """
     part, count = store.of(tenant), 0
-    ids = await part.continuity.of_homes(list(homes))
-    for raw in await part.continuity.read(dict.fromkeys(ids)) if ids else []:
-        if raw is None:
-            continue
-        code, change = decode_record(raw, ContinuityCode), Change()
-        for use in code.uses:
-            await leave_chain(part, use.conversation, code.home)
-        part.continuity.forget(change, code)
-        await part.commit(change)
-        count += 1
+    ids = list(dict.fromkeys(await part.continuity.of_homes(list(homes))))
+    for id_ in ids:
+        for _attempt in range(ATTEMPTS):
+            try:
+                count += await _forget(part, id_, homes)
+            except Changed:
+                continue
+            break
     return count
+
+
+async def _forget(part: TenantStore, id_: bytes, homes: Collection[bytes]) -> bool:
+    (raw,) = await part.continuity.read([id_])
+    if raw is None:
+        return False
+    code, change = decode_record(raw, ContinuityCode), Change()
+    own = code.home in homes
+    for use in code.uses:
+        if own or use.home in homes:
+            await leave_chain(part, use.conversation, code.home)
+    if own:
+        part.continuity.forget(change, code)
+    else:
+        uses = [msgspec.structs.replace(it, home=b"") if it.home in homes else it for it in code.uses]
+        after = msgspec.structs.replace(code, uses=tuple(uses))
+        part.continuity.put(change, id_, read_versioned(raw).version, after)
+        for home in homes:
+            part.continuity.unlist(change, id_, home)
+    await part.commit(change)
+    return own

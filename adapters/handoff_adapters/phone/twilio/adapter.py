@@ -23,14 +23,14 @@ from handoff_adapters.shared import fields
 from handoff_adapters.shared.fields import first_text, text
 from handoff_adapters.shared.handles import own_identities
 
-from . import calls, legs, messages, signature
+from . import calls, gathers, legs, messages, signature
 from .mentions import mentions
 from .numbers import own_ends
 from .options import TwilioOptions
 
 EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
-CALL, MESSAGE, TRANSFER = "call", "message", "transfer"
+CALL, MESSAGE, TRANSFER, CODE = "call", "message", "transfer", "continuity"
 
 IGNORED_FIELDS: Mapping[str, str] = {
     "TranscriptionSid": "transcription",
@@ -83,7 +83,7 @@ class TwilioAdapter:
             return Parsed(ignored={"json_event": 1})
         pairs = signature.form(request)
         form = _first_values(pairs)
-        kind = _kind(form)
+        kind = CODE if gathers.has_code(form, request) else _kind(form)
         try:
             made: Touchpoint | CallLeg | str | None = None
             if kind == CALL:
@@ -92,6 +92,8 @@ class TwilioAdapter:
                 made = self._message(form, request)
             elif kind == TRANSFER:
                 made = self._transfer(form, request)
+            elif kind == CODE:
+                made = self._code(form, request)
         except Unprocessable as error:
             return Parsed(
                 malformed=(fields.malformed(error, urlencode(pairs, errors="replace").encode("ascii")),)
@@ -112,7 +114,8 @@ class TwilioAdapter:
         except InvalidPayload:
             form = {}
         if _asks(form):
-            return Reply(status=200, body=EMPTY_TWIML, content_type="text/xml")
+            body = gathers.next_step(request) or EMPTY_TWIML
+            return Reply(status=200, body=body, content_type="text/xml")
         return Reply(status=204)
 
     def _call(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | CallLeg | str:
@@ -138,6 +141,17 @@ class TwilioAdapter:
             return far
         event = legs.transfer_event(call, request.received_at)
         return fields.checked(legs.passed_on(event, far, self.settings, space))
+
+    def _code(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | str:
+        """The caller entered or said the digits of a continuity code."""
+        call = calls.read_call(form, None)
+        space = self.settings.event_space(_account(form))
+        far = calls.customer(call, self.settings, space, self._own)
+        if isinstance(far, str):
+            return far
+        return fields.checked(
+            gathers.code_entered(form, call, far, self.settings.name, space, request.received_at)
+        )
 
     def _single(self, call: calls.TwilioCall, request: InboundRequest) -> Touchpoint | str:
         form = call.form

@@ -38,11 +38,11 @@ class ContinuityRecords:
         return RecordList(self._control, self._keys.set("continuity"))
 
     def of_home(self, home: bytes) -> RecordList:
-        """The codes of a home, by the time of issue."""
+        """The codes of a home and those that it used, by the time of issue and of use."""
         return RecordList(self._control, self._keys.set("continuity-home:", home))
 
     async def of_homes(self, homes: Sequence[bytes]) -> list[bytes]:
-        """The ids of the codes of these homes, the newest first of each; one round trip."""
+        """The ids of the codes of these homes and of those that they used; one round trip."""
         return await self._control.newest([self.of_home(home).key for home in homes], None)
 
     def add(self, change: Change, code: Any, *, times: tuple[int, int], digits: tuple[bytes, int]) -> None:
@@ -59,10 +59,20 @@ class ContinuityRecords:
         key = self._keys.record("n", id_)
         change.expect(key, version).put(key, version + 1, code)
 
+    def list_use(self, change: Change, id_: bytes, home: bytes, at: int) -> None:
+        """List a code under the identity that used it as well."""
+        change.add(self.of_home(home).key, at, id_)
+
+    def unlist(self, change: Change, id_: bytes, home: bytes) -> None:
+        """Take a code out of the list of a home."""
+        change.remove(self.of_home(home).key, id_)
+
     def forget(self, change: Change, code: Any) -> None:
         """Delete a code, its digits, and its places in lists, whatever its version."""
         change.drop(self._keys.record("n", code.id)).drop(self._keys.record("u", code.digits))
-        change.remove(self.by_end.key, code.id).remove(self.of_home(code.home).key, code.id)
+        change.remove(self.by_end.key, code.id)
+        for home in {code.home, *(it.home for it in code.uses)}:
+            self.unlist(change, code.id, home)
 
     # Wrong guesses
 
