@@ -164,7 +164,8 @@ class Participant(Struct, frozen=True):
 
 
 class Continuation(Struct, frozen=True, kw_only=True):
-    """The use of a continuity code by a touchpoint: its `conversation` continues one of the customer at `home`.
+    """The use of a continuity code by a touchpoint: its `conversation` continues one of the customer at
+    `home`.
 
     `assurance` is what it says about the touchpoint's handle; `by` who gave the code to the customer.
     """

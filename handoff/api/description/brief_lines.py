@@ -99,17 +99,17 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "continues": BriefCode(
         section="why_now",
-        meaning="The customer used a continuity code: this continues an earlier conversation, perhaps of another "
-        "identity. `conversation` is its id.",
+        meaning="The customer used a continuity code: this continues an earlier conversation, perhaps of "
+        "another identity. `conversation` is its id.",
         template="Continues the {from} of {since}, by code",
         params={"from": TEXT, "since": TIME, "channel": TEXT, "at": TIME, "conversation": TEXT, "by": TEXT},
     ),
     "code_refused": BriefCode(
         section="why_now",
         meaning="The newest touchpoint carries a continuity code that joined nothing.",
-        template="Continuity code {state} at {at}: it may be somebody else",
+        template="Continuity code {outcome} at {at}: it may be somebody else",
         params={
-            "state": values("used", "expired", "revoked", "unknown", "limited"),
+            "outcome": values("used", "expired", "revoked", "unknown", "limited"),
             "channel": TEXT,
             "at": TIME,
         },

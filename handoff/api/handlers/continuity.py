@@ -43,9 +43,9 @@ MAX_MAILBOXES = 20
 class ContinuityInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST …/continuity`.
 
-    `conversation` defaults to the one that a handoff would take. `channel` is where the customer is expected.
-    `assurance` `verified` makes the sender's handle the customer's, if it is verified itself: it needs the scope
-    `links:write`, and a single use.
+    `conversation` defaults to the one that a handoff would take. `channel` is where the customer is
+    expected. `assurance` `verified` makes the sender's handle the customer's, if it is verified itself: it
+    needs the scope `links:write`, and a single use.
     """
 
     conversation: str | None = None
@@ -70,7 +70,8 @@ class ContinuityInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class CodeForms(Struct, frozen=True, kw_only=True):
-    """The code ready to use. `plus_addresses` has one address for each mailbox of the tenant's email sources."""
+    """The code ready to use. `plus_addresses` has one address for each mailbox of the tenant's email
+    sources."""
 
     link_parameter: str
     subject_tag: str
@@ -147,7 +148,8 @@ async def list_(request: web.Request) -> web.Response:
 
 
 async def revoke(request: web.Request) -> web.Response:
-    """`DELETE /v1/customers/{id}/continuity/{code}`: no further use; with `undo=true` no earlier one either."""
+    """`DELETE /v1/customers/{id}/continuity/{code}`: no further use; with `undo=true` no earlier one
+    either."""
     principal, site = request[PRINCIPAL], request.app[SITE]
     undo = query_flag(request, "undo", default=False)
     if undo:

@@ -158,9 +158,9 @@ _CONTINUITY = (
         audit=Audited("customer"),
         tag=TAG,
         summary="Revoke a continuity code, and undo its uses",
-        text="The code is refused from now on. With `undo` (scope `links:write`), what it joined is separated "
-        "again: its evidence is withdrawn, and each conversation leaves the chain, unless a handoff was made "
-        "in it.",
+        text="The code is refused from now on. With `undo` (scope `links:write`), what it joined is "
+        "separated again: its evidence is withdrawn, and each conversation leaves the chain, unless a "
+        "handoff was made in it.",
         queues=True,
         scopes=("handoffs:write",),
         parameters=(

@@ -1,7 +1,8 @@
 """The continuity code that a touchpoint carries, wherever its sender put it, and the touchpoint without it.
 
-Every recorded touchpoint is looked at, so that the first look costs next to nothing. A code is masked before a
-touchpoint is stored, whether or not its use counts: a code for several uses must not be read off a timeline.
+Every recorded touchpoint is looked at, so that the first look costs next to nothing. A code is masked
+before a touchpoint is stored, whether or not its use counts: a code for several uses must not be read off a
+timeline.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -46,9 +48,9 @@ class Carried(Struct, frozen=True, kw_only=True):
 def may_carry(touchpoint: Touchpoint) -> bool:
     """Whether a closer look is needed. Nearly never."""
     text, subject, data = touchpoint.text, touchpoint.subject, touchpoint.data
-    if text is not None and ("#" in text or _QUERY in text):
+    if text is not None and ("#" in text or _QUERY in text) and TOKEN.search(text):
         return True
-    if subject is not None and "#" in subject:
+    if subject is not None and "#" in subject and TOKEN.search(subject):
         return True
     return bool(data) and not _PLACES.isdisjoint(data) and _in_data(data)
 
@@ -59,21 +61,21 @@ def _in_data(data: dict[str, Any]) -> bool:
     for name in _PLACES & data.keys():
         value = data[name]
         for one in value if isinstance(value, list) else (value,):
-            if isinstance(one, str) and (_QUERY in one or "#" in one or "+" in one):
+            if isinstance(one, str) and TOKEN.search(one):
                 return True
     return False
 
 
 def find_carried(touchpoint: Touchpoint, signs: Signs) -> Carried | None:
-    """The code that a touchpoint carries: the stated one, else the first in the address, the subject, the text,
-    the page's link, or the quoted mail below a reply. None for a touchpoint without one."""
+    """The code that a touchpoint carries: the stated one, else the first in the address, the subject, the
+    text, the page's link, or the quoted mail below a reply. None for a touchpoint without one."""
     masking = _Masking(signs)
     data = dict(touchpoint.data)
     stated = data.pop(FIELD, None)
     for way, names in (("address", _ADDRESSES), ("link", _LINKS), ("quote", ("quoted",))):
         for name in names:
             if name in data:
-                data[name] = _each(data[name], lambda text, way=way: masking.mask(way, text))
+                data[name] = _each(data[name], partial(masking.mask, way))
     subject = masking.mask("subject", touchpoint.subject) if touchpoint.subject else touchpoint.subject
     text = masking.mask("text", touchpoint.text) if touchpoint.text else touchpoint.text
     if stated is None and not masking.found:

@@ -45,8 +45,8 @@ class CodeUse(OpenRecord, frozen=True, kw_only=True):
 
 
 class ContinuityCode(OpenRecord, frozen=True, kw_only=True):
-    """A code that continues a `conversation` of the customer at `home`. The token and the digits are not stored:
-    `id` and `digits` are their keyed hashes. `channel` and `opened_at` are the conversation's.
+    """A code that continues a `conversation` of the customer at `home`. The token and the digits are not
+    stored: `id` and `digits` are their keyed hashes. `channel` and `opened_at` are the conversation's.
 
     `assurance` is the most that a use may prove about the sender's handle.
     """
@@ -84,8 +84,8 @@ class Use(Struct, frozen=True, kw_only=True):
 
 
 def judge(code: ContinuityCode, use: Use, now: Micros) -> CodeState:
-    """Whether the code joins this touchpoint. A touchpoint that used it before joins again, whenever it comes:
-    it is a retry."""
+    """Whether the code joins this touchpoint. A touchpoint that used it before joins again, whenever it
+    comes: it is a retry."""
     earlier = next((it for it in code.uses if it.touchpoint == use.touchpoint), None)
     if earlier is not None:
         return CodeState.REVOKED if earlier.undone else CodeState.JOINED

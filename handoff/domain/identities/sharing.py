@@ -59,7 +59,8 @@ def login_periods(sightings: Iterable[Sighting], *, complete: bool = True) -> tu
 
 
 def by_code(piece: Evidence) -> bool:
-    """Whether a continuity code gives a conversation to somebody: it counts on any identity, shared or not."""
+    """Whether a continuity code gives a conversation to somebody: it counts on any identity, shared or
+    not."""
     return piece.statement is Statement.ASSIGNED and piece.source == SOURCE and not piece.withdrawn
 
 

@@ -12,8 +12,8 @@ from handoff.store.tenant import TenantStore
 
 WINDOW_S = 3600
 LIMITS: Mapping[str, int] = {"handle": 5, "source": 100, "tenant": 300}
-"""Touchpoints with wrong digits in an hour, after which further ones are not tried. With 2 000 valid codes, all
-300 guesses together find one in 1 700 hours."""
+"""Touchpoints with wrong digits in an hour, after which further ones are not tried. With 2 000 valid codes,
+all 300 guesses together find one in 1 700 hours."""
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,5 @@
-"""Issuing codes: a random token and digits for a conversation of a customer. Only their keyed hashes are kept."""
+"""Issuing codes: a random token and digits for a conversation of a customer. Only their keyed hashes are
+kept."""
 
 from __future__ import annotations
 

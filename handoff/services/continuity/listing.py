@@ -15,7 +15,8 @@ from handoff.store.store import Store
 
 
 class CodeUseView(Struct, frozen=True, kw_only=True):
-    """A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their own."""
+    """A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their
+    own."""
 
     touchpoint: str
     conversation_id: str

@@ -160,8 +160,8 @@ def _use_of(code: ContinuityCode, use: Use) -> CodeUse | None:
 async def _join(part: TenantStore, change: Change, code: ContinuityCode, use: Use) -> bool:
     """Add the conversation to the chain of the one that it continues, as part of `change`.
 
-    False if it has a chain of its own: an owner or a pending handoff of each would be two for one matter. Four
-    round trips.
+    False if it has a chain of its own: an owner or a pending handoff of each would be two for one matter.
+    Four round trips.
     """
     if use.conversation == code.conversation:
         return True

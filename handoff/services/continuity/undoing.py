@@ -1,7 +1,7 @@
 """Revoking a code, and taking back what its uses joined.
 
-Nothing is deleted but the code's own record: the evidence is marked as withdrawn, and each conversation leaves
-the chain that it joined, unless a handoff has been made in it since.
+Nothing is deleted but the code's own record: the evidence is marked as withdrawn, and each conversation
+leaves the chain that it joined, unless a handoff has been made in it since.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ log = structlog.get_logger(__name__)
 async def revoke(
     store: Store, tenant: str, customer: Customer, code_id: str, by: Attribution, *, undo: bool, now: Micros
 ) -> ContinuityCode:
-    """Refuse further uses of a code, and with `undo` take back the earlier ones. Repeating it changes nothing.
+    """Refuse further uses of a code, and with `undo` take back the earlier ones. Repeating it changes
+    nothing.
 
     Raises NotFound for an unknown code.
     """

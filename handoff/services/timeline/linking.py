@@ -123,7 +123,7 @@ NO_CODE = CodeLinks()
 def code_links(used: Continuation, place: tuple[bytes, bytes], hashes: KeyedHash, keys: Keys) -> CodeLinks:
     """The evidence of a touchpoint, at its home and id, that used a code: its conversation is the customer's,
     which is certain, and its handle may be."""
-    home, id_ = place
+    home, _id = place
     if home == used.home:
         return NO_CODE
     pieces = [

@@ -13,12 +13,13 @@ from ..story import Story
 
 MARK = "continuity"
 MAX_LINES = 2  # the newest
+RECENT = 200  # touchpoints that are searched, the newest: an older use is no longer news
 _REFUSED = frozenset({"used", "expired", "revoked", "unknown", "limited"})
 
 
 def by_code(story: Story) -> list[BriefLine]:
     """The newest uses of codes in conversations that are not resolved, and a code that was refused last."""
-    marked = [it for it in story.items if MARK in it.data and it.conversation not in story.resolved]
+    marked = [it for it in story.items[-RECENT:] if MARK in it.data and it.conversation not in story.resolved]
     joined = [it for it in marked if _mark(it).get("state") == "joined"]
     lines = [_continues(it) for it in joined[-MAX_LINES:][::-1]]
     last = marked[-1] if marked else None
@@ -48,7 +49,7 @@ def _continues(item: TimelineItem) -> BriefLine:
 
 
 def _refused(item: TimelineItem) -> BriefLine:
-    state = word(_mark(item).get("state"))
-    params = {"state": state, "channel": item.channel, "at": format_time(item.occurred_at)}
-    text = f"Continuity code {state} at {clock(item.occurred_at)}: it may be somebody else"
+    outcome = word(_mark(item).get("state"))
+    params = {"outcome": outcome, "channel": item.channel, "at": format_time(item.occurred_at)}
+    text = f"Continuity code {outcome} at {clock(item.occurred_at)}: it may be somebody else"
     return line("code_refused", params, [item], text)
