@@ -145,9 +145,8 @@ async def test_digits_end_before_the_token_and_a_retry_after_the_end_is_a_duplic
 async def test_what_is_no_code_is_unknown(shop: Shop, stated: Any) -> None:
     await native(shop, "odd", "anonymous@app:odd", data={"continuity": stated, "kept": 1})
     (touchpoint,) = (await shop.look_up("anonymous@app:odd"))["timeline"]["touchpoints"]
-    expected = (
-        {"kept": 1} if stated is None else {"kept": 1, "continuity": {"state": "unknown", "way": "field"}}
-    )
+    mark = None if stated is None else {"state": "unknown", "way": "field"}
+    expected = {"kept": 1, "continuity": mark}
     assert touchpoint["data"] == expected
 
 
@@ -321,3 +320,20 @@ async def _erase(shop: Shop, customer: str) -> None:
     answer = await shop.call("DELETE", f"/v1/customers/{customer}", token="officer")
     assert answer.status == 202, answer.raw
     await finished(shop, answer.json["id"])
+
+
+async def test_a_thread_that_never_ends_is_given_around_the_use_only(shop: Shop) -> None:
+    """The thread of text messages is the pair of numbers."""
+    anna = await begin(shop)
+
+    async def say(event: str, day: str, text: str) -> None:
+        await native(shop, event, "anonymous@app:sms", thread="numbers", occurred_at=day, text=text)
+
+    code = await issue(shop, anna)
+    await say("old", "2026-10-01T10:00:00Z", "of last month")
+    await say("before", "2026-11-21T09:00:00Z", "just before")
+    await say("use", "2026-11-21T11:00:00Z", f"Hello {code['forms']['text']}")
+    await say("after", "2026-11-22T11:00:00Z", "the day after")
+    await say("late", "2027-01-05T11:00:00Z", "next year")
+    assert {"just before", "Hello #H-…", "the day after"} <= set(texts_of(await shop.look_up("user:anna")))
+    assert not {"of last month", "next year"} & set(texts_of(await shop.look_up("user:anna")))

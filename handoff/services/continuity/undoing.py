@@ -164,6 +164,8 @@ async def _forget(part: TenantStore, id_: bytes, homes: Collection[bytes]) -> bo
             await leave_chain(part, use.conversation, code.home)
     if own:
         part.continuity.forget(change, code)
+        if await part.continuity.of_digits(code.digits) == code.id:  # perhaps another code has them now
+            part.continuity.forget_digits(change, code.digits)
     else:
         uses = [msgspec.structs.replace(it, home=b"") if it.home in homes else it for it in code.uses]
         after = msgspec.structs.replace(code, uses=tuple(uses))

@@ -23,6 +23,7 @@ from handoff.domain.identities.sharing import (
     Ownership,
     Sighting,
     by_code,
+    in_code_time,
     login_periods,
 )
 from handoff.domain.identity import ANONYMOUS, Assurance
@@ -224,10 +225,16 @@ async def _owned(
         found |= {it.id: it for it in places if it is not None}
     decoded = await decode(store, hashes, {key: part.record}, list(found.values()))
 
+    entries = [it for it in decoded.entries if not it.is_reference]
+    times = {it.stored.id: it.stored.occurred_at for it in entries}
+
     def owned(entry: TimelineEntry) -> bool:
         stored, conversation = entry.stored, decoded.rendering.conversation(entry.stored, entry.body)[0]
+        piece = ownership.assignment(stored.id, conversation)
+        if piece is not None and by_code(piece):
+            used_at = times.get(piece.touchpoint or b"", piece.recorded_at)
+            return piece.other in members and in_code_time(used_at, stored.occurred_at)
         return ownership.owner(stored.id, conversation, stored.occurred_at) in members
 
-    entries = [it for it in decoded.entries if not it.is_reference]
     theirs = await store.pace.each(hashes.tenant, owned, entries)
     return [it.entry for it, is_theirs in zip(entries, theirs, strict=True) if is_theirs]

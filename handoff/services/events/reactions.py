@@ -16,6 +16,7 @@ from handoff.domain.clock import format_time
 from handoff.domain.errors import Conflict, NotFound, Restricted
 from handoff.domain.evidence import MAX_STRONG_NEIGHBOURS
 from handoff.domain.handoff import Handoff, Party
+from handoff.domain.identities.sharing import by_code
 from handoff.domain.identity import ANONYMOUS, Assurance
 from handoff.domain.policies import Policy, unresolved
 from handoff.services.context.history import conversations_of
@@ -167,7 +168,10 @@ class Followers:
         hashes = self._store.hashes(tenant)
         home, _id = hashes.private(TOUCHPOINT, view.id, 2)
         conversation = read_conversation_id(hashes, view.conversation_id)
-        owner = continued_by_code(customer, home, conversation)
+        if not any(map(by_code, customer.component.evidence)):
+            return []
+        now = await self._store.of(tenant).clock()
+        owner = continued_by_code(customer, home, conversation, now)
         if owner is None or owner in customer.group.members:
             return []
         try:

@@ -8,11 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CONVERSATION, SIZE, KeyedHash
+from handoff.domain.clock import Micros
 from handoff.domain.conversation import Conversation
 from handoff.domain.errors import Conflict, NotFound, Restricted
 from handoff.domain.evidence import Objections
 from handoff.domain.handoff import Handoff
-from handoff.domain.identities.sharing import Ownership, by_code
+from handoff.domain.identities.sharing import Ownership, by_code, in_code_time
 from handoff.domain.identity import STRONG_TYPES, Identity
 from handoff.services.context.story import Matters, matters_of
 from handoff.services.customers.customer import Customer, by_id, by_key, require_current
@@ -85,7 +86,10 @@ async def _as_continued(store: Store, tenant: str, target: Target) -> Target:
     customer = target.customer
     if customer is None:
         return target
-    owner = continued_by_code(customer, target.home, target.conversation)
+    if not any(map(by_code, customer.component.evidence)):
+        return target
+    now = await store.of(tenant).clock()
+    owner = continued_by_code(customer, target.home, target.conversation, now)
     if owner is None or owner in customer.group.members:
         return target
     try:
@@ -96,13 +100,15 @@ async def _as_continued(store: Store, tenant: str, target: Target) -> Target:
     return Target(home=record.key, conversation=target.conversation, identity=record.identity, customer=known)
 
 
-def continued_by_code(customer: Customer, home: bytes, conversation: bytes) -> bytes | None:
+def continued_by_code(customer: Customer, home: bytes, conversation: bytes, now: Micros) -> bytes | None:
     """A key of the person to whom a continuity code gave a conversation on one of a customer's identities."""
     evidence = customer.component.evidence
     pieces = [it for it in evidence if it.one == home and it.conversation == conversation and by_code(it)]
     if not pieces:
         return None
     newest = max(pieces, key=lambda it: (it.recorded_at, it.id))
+    if not in_code_time(newest.recorded_at, now):
+        return None
     return None if Objections(evidence).between([home], [newest.other]) else newest.other
 
 

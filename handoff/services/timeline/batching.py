@@ -100,10 +100,7 @@ class Intake:
             self._schedule()
 
     async def _learn(self, requests: Sequence[_BatchedRequest]) -> None:
-        try:
-            await asyncio.gather(*(request.ask() for request in requests))
-        except Exception:  # no request may wait forever
-            log.exception("learning_failed")
+        await asyncio.gather(*(request.ask() for request in requests))
         self._record([request for request in requests if not request.failed])
 
     def _record(self, requests: Sequence[_BatchedRequest]) -> None:
@@ -267,8 +264,11 @@ class _BatchedRequest:
 
     async def ask(self) -> None:
         """Learn how numbers begin that it may continue, and try the continuity codes that it carries."""
-        if self.continued:
-            await learn(self.store, self.tenant, self.continued)
+        try:
+            if self.continued:
+                await learn(self.store, self.tenant, self.continued)
+        except Exception:  # it is recorded all the same
+            log.exception("learning_failed")
         if not self.carries:
             return
         try:

@@ -68,11 +68,15 @@ class ContinuityRecords:
         change.remove(self.of_home(home).key, id_)
 
     def forget(self, change: Change, code: Any) -> None:
-        """Delete a code, its digits, and its places in lists, whatever its version."""
-        change.drop(self._keys.record("n", code.id)).drop(self._keys.record("u", code.digits))
+        """Delete a code and its places in lists, whatever its version. Its digits expire by themselves."""
+        change.drop(self._keys.record("n", code.id))
         change.remove(self.by_end.key, code.id)
         for home in {code.home, *(it.home for it in code.uses)}:
             self.unlist(change, code.id, home)
+
+    def forget_digits(self, change: Change, digits: bytes) -> None:
+        """Delete digits, by their keyed hash."""
+        change.drop(self._keys.record("u", digits))
 
     # Wrong guesses
 
