@@ -167,7 +167,7 @@ class Continuation(Struct, frozen=True, kw_only=True):
     """The use of a continuity code by a touchpoint: its `conversation` continues one of the customer at
     `home`.
 
-    `assurance` is what it says about the touchpoint's handle; `by` who gave the code to the customer.
+    `assurance` is that of the touchpoint's handle; `by` gave the code to the customer.
     """
 
     code: bytes

@@ -48,7 +48,7 @@ async def issue(shop: Shop, customer: str, **body: Any) -> Any:
 
 
 async def mark_of(shop: Shop, identity: str) -> Any:
-    """What the newest touchpoint with a code says about it, and the touchpoint."""
+    """The outcome in the newest touchpoint with a code."""
     context = await shop.look_up(identity)
     found = [it for it in context["timeline"]["touchpoints"] if "continuity" in it["data"]]
     return found[0]["data"]["continuity"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from handoff.services.continuity.guessing import LIMITS
 from handoff.services.continuity.issuing import CodeWish
 from handoff.services.continuity.issuing import issue as issue_code
 from handoff.services.customers.customer import by_id
+from tests.api.conftest import secret
+from tests.commands import run_command
 from tests.privacy.conftest import everything, finished
 
 from .conftest import ANNAS, Shop, begin, issue, mark_of, native, texts_of
@@ -326,14 +329,31 @@ async def test_a_thread_that_never_ends_is_given_around_the_use_only(shop: Shop)
     """The thread of text messages is the pair of numbers."""
     anna = await begin(shop)
 
-    async def say(event: str, day: str, text: str) -> None:
+    async def write(event: str, day: str, text: str) -> None:
         await native(shop, event, "anonymous@app:sms", thread="numbers", occurred_at=day, text=text)
 
     code = await issue(shop, anna)
-    await say("old", "2026-10-01T10:00:00Z", "of last month")
-    await say("before", "2026-11-21T09:00:00Z", "just before")
-    await say("use", "2026-11-21T11:00:00Z", f"Hello {code['forms']['text']}")
-    await say("after", "2026-11-22T11:00:00Z", "the day after")
-    await say("late", "2027-01-05T11:00:00Z", "next year")
+    await write("old", "2026-10-01T10:00:00Z", "of last month")
+    await write("before", "2026-11-21T09:00:00Z", "just before")
+    await write("use", "2026-11-21T11:00:00Z", f"Hello {code['forms']['text']}")
+    await write("after", "2026-11-22T11:00:00Z", "the day after")
+    await write("late", "2027-01-05T11:00:00Z", "next year")
     assert {"just before", "Hello #H-…", "the day after"} <= set(texts_of(await shop.look_up("user:anna")))
     assert not {"of last month", "next year"} & set(texts_of(await shop.look_up("user:anna")))
+
+
+async def test_codes_on_the_command_line(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    await begin(shop)
+    token = ("--url", shop.url, "--token", secret("desk", shop.tenant))
+
+    async def run(*arguments: str) -> str:
+        assert await asyncio.to_thread(run_command, "continuity", *arguments, *token) == 0
+        return capsys.readouterr().out
+
+    issued = await run("issue", "user:anna", "--channel", "phone", "--uses", "2")
+    text = next(it.split()[1] for it in issued.splitlines() if it.startswith("Text"))
+    id_ = next(it.split()[1] for it in issued.splitlines() if it.startswith("Id"))
+    await native(shop, "one", "anonymous@app:one", text=f"Hello {text}")
+    assert "1/2" in await run("list", "user:anna")
+    assert "revoked" in await run("revoke", "user:anna", id_, "--undo")
+    assert not [it for it in texts_of(await shop.look_up("user:anna")) if it.startswith("Hello")]

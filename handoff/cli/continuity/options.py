@@ -14,7 +14,7 @@ examples:
   handoff continuity list user:anna
   handoff continuity revoke user:anna CODE_ID --undo
 
-Digits and token are shown once. Whoever has them continues the conversation.
+Digits and token are shown once. Anyone who has them continues the conversation.
 """
 
 

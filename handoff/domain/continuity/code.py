@@ -15,7 +15,7 @@ SOURCE = "continuity"
 
 
 class CodeState(StrEnum):
-    """What became of the code that a touchpoint carried."""
+    """The outcome of a code that a touchpoint carried."""
 
     JOINED = "joined"
     REPEATED = "repeated"

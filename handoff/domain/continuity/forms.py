@@ -1,8 +1,8 @@
-"""How a continuity code is written: a token for links and texts, digits for keypads and speech.
+"""The forms of a continuity code: a token for links and texts, digits for keypads and speech.
 
 A token is a random number and its signature in Crockford's base32: 24 letters and digits that survive a
-change of case and the letters that people confuse. The signature covers the tenant, so that text that
-merely looks like a token, and another tenant's token, are told apart without a look into the store.
+change of case and the letters that people confuse. The signature covers the tenant, so text that looks like
+a token, and another tenant's token, are recognised without a look into the store.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What operators see of continuity codes: counts, and an alarm when somebody guesses."""
+"""The operators' view of continuity codes: counts, and an alarm when somebody guesses."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ async def _conversation(store: Store, tenant: str, touchpoint: Touchpoint, handl
 async def _try(
     store: Store, tenant: str, carried: Carried, use: Use
 ) -> tuple[CodeState, ContinuityCode | None]:
-    """What became of the code. Wrong digits are counted, and not tried while there were too many."""
+    """The outcome of a code. Wrong digits are counted, and not tried while there were too many."""
     part = store.of(tenant)
     if carried.token is not None:
         return await _redeem(part, part.hashes.token(carried.token), carried, use)
@@ -196,7 +196,7 @@ def _continuation(code: ContinuityCode, use: Use, assurance: Assurance) -> Conti
 
 
 def _shown(hashes: KeyedHash, code: ContinuityCode, state: CodeState, use: Use) -> dict[str, str]:
-    """What the touchpoint's data says about the code."""
+    """The outcome in the touchpoint's data."""
     mark = {"code": hashes.public(CONTINUITY, code.id)}
     if state not in _FOUND:
         return mark

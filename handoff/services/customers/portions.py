@@ -1,7 +1,7 @@
 """Shared identities around a customer, and what on them belongs to the customer.
 
 The same goes for an identity whose conversation continues one of the customer's by a continuity code: that
-conversation is the customer's too, whoever has the identity.
+conversation is the customer's too, without joining the identity.
 
 A shared identity joins no customers. A touchpoint on one belongs to somebody only if an agent assigned it, or
 if it happened on a device while that person alone was logged in. All of it is computed when it is read, so
@@ -123,7 +123,7 @@ def _linked(customer: Customer, members: Collection[bytes]) -> set[bytes]:
 
 
 def _continued(evidence: Sequence[Evidence], members: Collection[bytes]) -> dict[bytes, list[Evidence]]:
-    """What continuity codes gave to the customer, by the identity of others that it is on."""
+    """Evidence of conversations that continuity codes gave to the customer, by the identity of others."""
     pieces = [it for it in evidence if by_code(it) and it.other in members and it.one not in members]
     if not pieces:
         return {}

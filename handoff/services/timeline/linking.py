@@ -111,7 +111,7 @@ def _automatic_evidence(
 
 
 class CodeLinks(Struct, frozen=True):
-    """What a continuity code adds to a touchpoint: evidence at its home, pointers at the customer's."""
+    """The part of a touchpoint that a continuity code adds: evidence at its home, pointers at the customer's."""
 
     evidence: tuple[tuple[bytes, bytes], ...] = ()
     pointers: tuple[Pointer, ...] = ()
@@ -139,7 +139,7 @@ def code_links(used: Continuation, place: tuple[bytes, bytes], hashes: KeyedHash
 def code_evidence(
     used: Continuation, place: tuple[bytes, bytes], hashes: KeyedHash, statement: Statement
 ) -> Evidence:
-    """What a code says about the touchpoint's conversation (`assigned`), or about its handle (`same`)."""
+    """The evidence of a code for the touchpoint's conversation (`assigned`), or for its handle (`same`)."""
     home, id_ = place
     assigned = statement is Statement.ASSIGNED
     return Evidence(

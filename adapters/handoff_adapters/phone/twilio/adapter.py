@@ -143,7 +143,7 @@ class TwilioAdapter:
         return fields.checked(legs.passed_on(event, far, self.settings, space))
 
     def _code(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | str:
-        """The caller entered or said the digits of a continuity code."""
+        """The digits of a continuity code that the caller entered or spoke."""
         call = calls.read_call(form, None)
         space = self.settings.event_space(_account(form))
         far = calls.customer(call, self.settings, space, self._own)

@@ -1,4 +1,4 @@
-"""Digits that a caller enters or says for a continuity code: a `<Gather>` whose action URL says so.
+"""Digits that a caller enters or speaks for a continuity code: a `<Gather>` with a mark in its action URL.
 
 Other gathers are ignored: their digits may be a card number or a PIN.
 """

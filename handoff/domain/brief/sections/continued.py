@@ -1,4 +1,4 @@
-"""What continuity codes say: which conversation this one continues, or that a code joined nothing."""
+"""Lines about continuity codes: the conversation that this one continues, or a code that joined nothing."""
 
 from __future__ import annotations
 
