@@ -111,7 +111,7 @@ def _automatic_evidence(
 
 
 class CodeLinks(Struct, frozen=True):
-    """The part of a touchpoint that a continuity code adds: evidence at its home, pointers at the customer's."""
+    """The evidence that a continuity code adds to a touchpoint, and the pointers to it."""
 
     evidence: tuple[tuple[bytes, bytes], ...] = ()
     pointers: tuple[Pointer, ...] = ()
