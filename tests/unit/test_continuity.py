@@ -42,7 +42,7 @@ def carried_by(**fields: Any) -> Carried | None:
 
 
 @given(st.binary(min_size=RANDOM, max_size=RANDOM))
-def test_a_token_in_any_case_or_with_similar_letters_is_read(random_bytes: bytes) -> None:
+def test_tokens_are_read_in_any_case(random_bytes: bytes) -> None:
     token = write_token(random_bytes, signs)
     assert len(token) == TOKEN_CHARACTERS
     for written in (token, token.lower(), token.translate(CONFUSED), token.lower().translate(CONFUSED)):
