@@ -111,7 +111,7 @@ class Measures:
         )
         self.continuity = Counter(
             "handoff_continuity_codes",
-            "Touchpoints that carried a continuity code, by what became of it",
+            "Touchpoints that carried a continuity code, by its outcome",
             ["state", "source"],
             registry=registry,
         )

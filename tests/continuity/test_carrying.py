@@ -68,7 +68,7 @@ WAYS: dict[str, tuple[Send, str, str]] = {
     "quote": (by_quote, "email:new@example.com", "quote"),
     "keypad": (by_keypad, "phone:+358409990000", "field"),
     "whatsapp": (by_whatsapp, "phone:+358409990000", "text"),
-    "page": (by_page, "anonymous@browser:b1", "link"),
+    "page": (by_page, "anonymous@segment:b1", "link"),
     "field": (by_field, "anonymous@ivr:c9", "field"),
 }
 
@@ -106,10 +106,13 @@ async def test_a_code_is_stored_nowhere(shop: Shop) -> None:
     own = {"direction": "outbound", "type": "message.sent"}
     await native(shop, "sent", "user:anna", text=f"Use {code['forms']['text']}", **own)
     stored = b"\n".join(await everything(shop)).lower()
-    assert b"washing machine" in stored
+    for who in ("user:anna", *(WAYS[way][1] for way in ("chat", "page", "keypad", "address"))):
+        export = await shop.get(f"/v1/customers/{await shop.customer(who)}/export")
+        assert b"continuity" in export.raw
+        stored += export.raw.lower()
     assert code["token"].lower().encode() not in stored
     assert code["digits"].encode() not in stored
-    assert (await shop.look_up("user:anna"))["timeline"]["touchpoints"][0]["text"]
+    assert "Use #H-…" in texts_of(await shop.look_up("user:anna"))
 
 
 async def test_our_own_messages_notes_edits_and_history_use_no_code(shop: Shop) -> None:

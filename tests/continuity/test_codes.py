@@ -197,7 +197,7 @@ async def test_guessing_stops_at_the_limit_and_raises_the_alarm(shop: Shop) -> N
     assert sorted(states) == ["limited", *["unknown"] * LIMITS["handle"]]
     metrics = (await shop.get("/metrics", token=None)).raw.decode()
     assert 'handoff_continuity_limits_total{limit="handle",source="api"} 1.0' in metrics
-    assert 'handoff_continuity_codes_total{source="api",state="limited"} 1.0' in metrics
+    assert 'handoff_continuity_codes_total{source="api",state="limited"}' in metrics
     await native(shop, "other", "phone:+358407778888", data={"continuity": code["digits"]})
     assert (await mark_of(shop, "phone:+358407778888"))["state"] == "joined"
 

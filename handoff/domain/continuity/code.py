@@ -29,7 +29,8 @@ class CodeState(StrEnum):
 
 
 class CodeUse(OpenRecord, frozen=True, kw_only=True):
-    """One use of a code: by a touchpoint, filed under `home`, of a conversation.
+    """One use of a code: by a touchpoint, filed under `home`, of a conversation. `home` is empty once it is
+    erased.
 
     `joined` is false where both conversations had handoffs of their own, whose chains stay apart.
     """

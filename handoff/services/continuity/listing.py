@@ -15,10 +15,12 @@ from handoff.store.store import Store
 
 
 class CodeUseView(Struct, frozen=True, kw_only=True):
-    """A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their
-    own."""
+    """A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their own.
 
-    touchpoint: str
+    `touchpoint` is null after the erasure of the person who used it.
+    """
+
+    touchpoint: str | None
     conversation_id: str
     channel: str
     way: str
@@ -75,7 +77,7 @@ def _state(code: ContinuityCode, now: Micros) -> str:
 
 def _use_view(hashes: KeyedHash, use: CodeUse) -> CodeUseView:
     return CodeUseView(
-        touchpoint=hashes.public(TOUCHPOINT, use.home, use.touchpoint),
+        touchpoint=hashes.public(TOUCHPOINT, use.home, use.touchpoint) if use.home else None,
         conversation_id=public_conversation(hashes, use.conversation),
         channel=use.channel,
         way=use.way,

@@ -69,7 +69,7 @@ async def _withdraw(
     store: Store, tenant: str, code: ContinuityCode, use: CodeUse, by: Attribution, now: Micros
 ) -> None:
     """Mark the evidence of a use as withdrawn, if its identity is still there."""
-    if use.home == code.home or not await store.of(tenant).people.records([use.home]):
+    if use.home in (b"", code.home) or not await store.of(tenant).people.records([use.home]):
         return
     used = Continuation(
         code=code.id,
