@@ -22,6 +22,7 @@ from handoff.domain.continuity.forms import (
 from handoff.domain.identity import Assurance
 from handoff.services.access.customer_access import check_customer
 from handoff.services.access.principal import Principal
+from handoff.services.continuity.code_views import CodeView, code_view, codes_of
 from handoff.services.continuity.issuing import (
     DEFAULT_S,
     DIGITS_DEFAULT_S,
@@ -32,7 +33,6 @@ from handoff.services.continuity.issuing import (
     CodeWish,
     issue,
 )
-from handoff.services.continuity.listing import CodeView, code_view, codes_of
 from handoff.services.continuity.undoing import revoke as revoke_code
 from handoff.services.customers.customer import Customer, by_id, require_current
 from handoff.services.customers.links import Attribution

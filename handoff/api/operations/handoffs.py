@@ -35,7 +35,7 @@ from handoff.api.operations.operation import (
 )
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, TRANSITIONS, Action, State
 from handoff.services.context.views import ContextView
-from handoff.services.continuity.listing import CodeView
+from handoff.services.continuity.code_views import CodeView
 from handoff.services.handoffs.records import HandoffView
 
 TAG = "Handoffs"

@@ -29,7 +29,7 @@ from handoff.store.repositories.recorder import Pointer
 from handoff.store.store import Store
 from handoff.store.tenant import TenantStore
 
-from .listing import read_code
+from .code_views import read_code
 
 ATTEMPTS = 8
 
