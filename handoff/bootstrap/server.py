@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 
 from handoff.adapter.contract import Listener
+from handoff.adapter.transcriber import TranscriberFactory
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
@@ -54,7 +55,7 @@ from handoff.store.workers import BEAT_S, NAME
 
 from .auditing import keeping, open_trail, watch_codes
 from .background.erasure_jobs import NOTICE_S, Erasures
-from .background.key_epochs import keys_open
+from .background.key_epochs import keys_open, rotating
 from .background.sweeps import TURN_S, Retention
 from .background.tasks import in_background, repeating
 from .doors import open_doors
@@ -126,13 +127,14 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             retention=retention,
         )
         reloader = _reloader(settings, options, parts)
-        delivery = _delivery(site, settings, names, followers)
+        delivery = _delivery(site, settings, names, followers, options.transcribers)
         health.append(delivery.ready)
         erasures = Erasures(site, names)
         health.append(erasures.ready)
         await erasures.repeat()
         await stack.enter_async_context(_background(site, _timing(site, names), delivery, erasures))
         await stack.enter_async_context(_deleting_old(site, retention, settings))
+        await stack.enter_async_context(rotating(store, settings.privacy.sealing, site.measures))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
@@ -157,7 +159,11 @@ def _check(settings: Settings, tenants: Sequence[str]) -> None:
 
 
 def _delivery(
-    site: AppContext, settings: Settings, tenants: Sequence[str], followers: Followers
+    site: AppContext,
+    settings: Settings,
+    tenants: Sequence[str],
+    followers: Followers,
+    plugins: Mapping[str, TranscriberFactory] | None,
 ) -> DeliveryService:
     return DeliveryService(
         site.store,
@@ -168,6 +174,8 @@ def _delivery(
         site.public_url,
         followers=followers,
         connectors=settings.connectors,
+        transcribers=settings.transcribers,
+        plugins=plugins,
         clock_guard=site.handoffs.clock_guard,
     )
 

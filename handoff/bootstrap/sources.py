@@ -124,5 +124,6 @@ def tenants(settings: Settings, sources: Mapping[str, Source]) -> list[str]:
     """All tenants in the configuration, and `default`."""
     named = ["default", *(it.tenant for it in sources.values())]
     named += [it.tenant for it in settings.tokens] + [it.tenant for it in settings.webhooks]
-    named += [it.tenant for it in settings.connectors] + [it.tenant for it in settings.oidc]
+    named += [it.tenant for it in settings.connectors] + [it.tenant for it in settings.transcribers]
+    named += [it.tenant for it in settings.oidc]
     return list(dict.fromkeys(named))

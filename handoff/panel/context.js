@@ -246,6 +246,7 @@ export class HandoffContext extends PanelElement {
       const draft = draftOf(agent, targetOf(this));
       return context.customer ? composePart(locale, draft, summary, writing ? (...given) => this.#add(...given) : null, issuing ? () => this.#issueCode() : null) : [];
     });
+    this.#history?.mayReveal(allowed("privacy:reveal"));
     this.#history?.show();
     locale.times.keep(this.root);
   }

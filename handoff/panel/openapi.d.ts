@@ -2581,14 +2581,38 @@ export interface components {
             next: string | null;
         };
         /**
+         * Derived
+         * @description A text derived from the touchpoint, internal. `superseded`: another one counts instead of it.
+         *
+         *         `attachment` or `recording` name the part that it was derived from, `at` is when the words were spoken.
+         *         Texts with one `part_of` make one text, in the order of `part`.
+         */
+        Derived: {
+            id: string;
+            kind: string;
+            by: string;
+            text: string;
+            confidence: number | null;
+            language: string | null;
+            /** Format: date-time */
+            occurred_at: string;
+            superseded: boolean;
+            speaker?: string;
+            attachment?: string | number;
+            recording?: string;
+            at?: string;
+            part_of?: string;
+            part?: number;
+        };
+        /**
          * Desktop
          * @description The desktop that a subscription writes to.
          *
-         *         `source` is the source of its touchpoints; `account` is the vendor's account, if there are several.
+         *         `source` is the source of its touchpoints; `account` is the vendor's account, if there are several. Of a
+         *         `transcriber`, which writes to the timeline, `source` is the name.
          */
         Desktop: {
-            /** @enum {unknown} */
-            kind: "chatwoot.note" | "zendesk.comment";
+            kind: ("chatwoot.note" | "zendesk.comment") | "transcriber";
             source: string;
             account: string | null;
         };
@@ -3175,9 +3199,10 @@ export interface components {
          * QuarantinedContent
          * @description An item with its content as it is stored: card numbers and the like are masked.
          *
-         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `text` is
-         *         null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a delivery above
-         *         1 MiB, of which only the beginning is kept.
+         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `headers` are
+         *         those that the source's adapter needs to read it again. `text` is null if the content is not UTF-8;
+         *         `base64` has it in any case. `complete` is false for a delivery above 1 MiB, of which only the beginning
+         *         is kept.
          */
         QuarantinedContent: {
             id: string;
@@ -3194,6 +3219,10 @@ export interface components {
                 string
             ][];
             content_type: string;
+            headers: [
+                string,
+                string
+            ][];
             complete: boolean;
             text: string | null;
             base64: string;
@@ -3800,6 +3829,9 @@ export interface components {
                 [key: string]: number;
             };
             assigned?: components["schemas"]["Assigned"];
+            masked?: boolean;
+            derived?: components["schemas"]["Derived"][];
+            derived_left_out?: number;
         };
         /**
          * TouchpointInput
@@ -3811,7 +3843,7 @@ export interface components {
             /** @description web, chat, phone, email, or one that the configuration declares. */
             channel: string;
             /** @enum {string} */
-            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed";
+            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed" | "text.derived";
             /**
              * Format: date-time
              * @description When the event happened, with a zone.
@@ -4258,6 +4290,13 @@ export interface components {
                 to: string;
                 /** Format: date-time */
                 requested_at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer was passed on repeatedly for one reason. `hops` lists the newest handoffs. In `why_now`. Template: Passed on {transfers} times for the same reason: {reason} */
@@ -4278,6 +4317,13 @@ export interface components {
                     outcome: string;
                     waited_minutes: number;
                 }[];
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Handoffs of the conversation before this one. `hops` lists the newest; `way` is their text. In `why_now`. Template: Handed over before: {way} */
@@ -4298,6 +4344,13 @@ export interface components {
                     waited_minutes: number;
                 }[];
                 way: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer repeats settled words. `times` counts the settlements. In `why_now`. Template: Closed {times} times, same words again: “{words}” */
@@ -4311,6 +4364,13 @@ export interface components {
                 times: number;
                 words: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer used a continuity code: this continues an earlier conversation, perhaps of another identity. `conversation` is its id. In `why_now`. Template: Continues the {from} of {since}, by code */
@@ -4357,6 +4417,13 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 attempts: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer is waiting for an answer. In `why_now`. Template: Waiting since {since} ({minutes} min) */
@@ -4370,6 +4437,13 @@ export interface components {
                 /** Format: date-time */
                 since: string;
                 minutes: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An agent released the conversation. `by` and `to` may be empty. In `why_now`. Template: Given back by {by} to {to}: {words} */
@@ -4385,6 +4459,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A bot answered after a person had taken over. In `why_now`. Template: A bot answered after {who} took over: “{words}” */
@@ -4399,6 +4480,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The person to whom the vendor's platform has assigned the conversation. In `why_now`. Template: {who} has it since {since} */
@@ -4412,6 +4500,13 @@ export interface components {
                 who: string;
                 /** Format: date-time */
                 since: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An agent announced a transfer, and none happened. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
@@ -4426,6 +4521,13 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 words: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A contact that could be about any of several matters. In `why_now`. Template: In touch at {at}, unclear about which matter */
@@ -4439,6 +4541,13 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
@@ -4455,6 +4564,13 @@ export interface components {
                 answer: string;
                 how: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
@@ -4483,6 +4599,13 @@ export interface components {
                 answer?: string;
                 answered_by?: string;
                 subject?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The reason of a requested callback. In `wants`. Template: Asked for a callback: “{words}” */
@@ -4510,6 +4633,13 @@ export interface components {
                 corrected?: string[];
                 answer?: string;
                 answered_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Files that the customer sent without words. In `wants`. Template: Sent on {channel}: {files} */
@@ -4537,6 +4667,13 @@ export interface components {
                 corrected?: string[];
                 answer?: string;
                 answered_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A matter that nobody has touched for 30 days. In `wants`. Template: Dormant since {since}: “{words}” */
@@ -4551,6 +4688,13 @@ export interface components {
                 since: string;
                 words: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Words of an unproved sender that name a number of this customer's. In `wants`. Template: Perhaps theirs too, {identity} about {reference}: “{words}” */
@@ -4567,6 +4711,13 @@ export interface components {
                 channel: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer read a help article. In `tried`. Template: Read “{title}” */
@@ -4578,6 +4729,13 @@ export interface components {
             code: "read_article";
             params: {
                 title: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer searched. `results` is the number of results, if known. In `tried`. Template: Searched for “{query}” */
@@ -4590,6 +4748,13 @@ export interface components {
             params: {
                 query: string;
                 results?: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A form failed. `error` may be empty. In `tried`. Template: {form} failed: {error} */
@@ -4602,6 +4767,13 @@ export interface components {
             params: {
                 form: string;
                 error: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer submitted a form. In `tried`. Template: Sent {form} */
@@ -4613,6 +4785,13 @@ export interface components {
             code: "form_submitted";
             params: {
                 form: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: A bot answered on {channel}: “{words}” */
@@ -4626,6 +4805,13 @@ export interface components {
                 channel: string;
                 words: string;
                 automatic?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer asked for a callback. In `tried`. Template: Asked for a callback */
@@ -4636,6 +4822,14 @@ export interface components {
              */
             code: "asked_call_back";
             params: {
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+            } & {
                 [key: string]: unknown;
             };
         };
@@ -4648,6 +4842,13 @@ export interface components {
             code: "call_unanswered";
             params: {
                 status: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Our message to the customer did not arrive. In `tried`. Template: Our message by {channel} did not arrive */
@@ -4659,6 +4860,13 @@ export interface components {
             code: "not_delivered";
             params: {
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A handoff ended because nobody accepted it. In `tried`. Template: Nobody accepted the handoff to {to} */
@@ -4671,6 +4879,13 @@ export interface components {
             params: {
                 to: string;
                 reason?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description One of several targets declined a handoff. `reason` may be empty. In `tried`. Template: A handoff was declined: {reason} */
@@ -4682,6 +4897,13 @@ export interface components {
             code: "declined";
             params: {
                 reason: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A handoff was withdrawn before anyone accepted it. `reason` may be empty. In `tried`. Template: A handoff was withdrawn: {reason} */
@@ -4693,6 +4915,13 @@ export interface components {
             code: "withdrawn";
             params: {
                 reason: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer deleted messages. Their words are never shown. In `tried`. Template: Deleted a message on {channel} */
@@ -4704,6 +4933,13 @@ export interface components {
             code: "deleted";
             params: {
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An answer by a member of staff. `who` may be empty. In `answered`. Template: {who}, {channel}: “{words}” */
@@ -4719,6 +4955,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An internal note. Readers with a customer's audience do not get it. In `answered`. Template: Note {who}: “{words}” */
@@ -4733,6 +4976,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A conversation on the phone. `seconds` is null if unknown. In `answered`. Template: Spoke on the phone {at} */
@@ -4747,6 +4997,13 @@ export interface components {
                 at: string;
                 seconds: number | null;
                 words?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description How an earlier handoff ended. `who` and `reason` may be empty. In `answered`. Template: Handoff ended ({reason}), {who}: “{words}” */
@@ -4764,6 +5021,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A person announced an answer and has not given it yet. In `answered`. Template: {who} has it since {since}: “{words}” */
@@ -4778,6 +5042,13 @@ export interface components {
                 /** Format: date-time */
                 since: string;
                 words: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A promised callback. `due` is a time, or the sender's words for one. In `promised`. Template: A callback by {due}: {state} */
@@ -4795,6 +5066,13 @@ export interface components {
                 /** Format: date-time */
                 spoke?: string;
                 voicemail?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A promise to the customer. `due` is a time, or the sender's words for one. In `promised`. Template: “{words}” by {due}: {state} */
@@ -4810,6 +5088,13 @@ export interface components {
                 /** @enum {string} */
                 state: "broken" | "missed" | "overdue" | "open" | "kept" | "cancelled";
                 promised_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A sentence that reads like a promise; nobody has confirmed it. In `promised`. Template: Perhaps promised by {promised_by}: “{words}” by {due} */
@@ -4828,6 +5113,13 @@ export interface components {
                 /** @enum {string} */
                 act: "call" | "write" | "refund" | "send" | "visit" | "other";
                 due_rule: string | null;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A known value. `before` has older values, newest first. If `withheld`, `value` is null because it is a password, a card number, or the like. In `known`. Template: {name}: {value} */
@@ -4842,6 +5134,13 @@ export interface components {
                 value: string | null;
                 before?: string[];
                 withheld?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A value from the context that the sender of a handoff gave. If `withheld`, `value` is null. In `known`. Template: {name}: {value} (from {from}) */
@@ -4856,6 +5155,13 @@ export interface components {
                 value: string | null;
                 from: string;
                 withheld?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer withdrew their consent for a purpose, and has not given it again. In `known`. Template: Consent withdrawn: {purpose} */
@@ -4867,6 +5173,13 @@ export interface components {
             code: "consent_withdrawn";
             params: {
                 purpose: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The language in which the customer writes, as a code of two letters. `others` has the languages of their other messages, newest first. In `known`. Template: Writes in {language} */
@@ -4879,6 +5192,13 @@ export interface components {
             params: {
                 language: string;
                 others?: string[];
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A survey response: a score, words, or both. In `feelings`. Template: Survey: {score} “{words}” */
@@ -4892,6 +5212,13 @@ export interface components {
                 score: string | null;
                 words: string;
                 out_of?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer complained. In `feelings`. Template: Complained: “{words}” ({state}) */
@@ -4905,6 +5232,13 @@ export interface components {
                 words: string;
                 /** @enum {string} */
                 state: "open" | "resolved";
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Words that read like a complaint; nobody has confirmed it. In `feelings`. Template: Perhaps a complaint: “{words}” */
@@ -4918,6 +5252,13 @@ export interface components {
                 words: string;
                 /** @enum {string} */
                 state: "candidate";
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A brief line by its `code`, version 2 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */

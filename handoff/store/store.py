@@ -33,7 +33,7 @@ from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Item, Recorder
 from handoff.store.repositories.retention.expiry import Expiry
 from handoff.store.repositories.retention.horizons import Horizons
-from handoff.store.repositories.retention.lease import SweepLease
+from handoff.store.repositories.retention.lease import ROTATIONS, SweepLease
 from handoff.store.repositories.retention.scan import IdentityScan
 from handoff.store.repositories.tenant.api_key_records import ApiKeyRecords
 from handoff.store.resp.address import parse_address
@@ -78,12 +78,11 @@ class Store:
     ) -> None:
         self.settings, self.sealing = settings, sealing
         self.redaction, self.masking = redaction or Redaction(), NumberMasking()
-        self.codes = CodeWatch()
         self.rules, self._speech_key = rules, blake2b(b"said", key=pepper, digest_size=32).digest()
         self.use_rules(brief_rules)
         self._digested = (self.brief_rules, digest_of(self.brief_rules))
         self.decoded, self.histories = RecentBodies(), RecentHistories()
-        self.behind, self.pace = WorkBehind(), Pace()
+        self.behind, self.pace, self.codes = WorkBehind(), Pace(), CodeWatch()
         self.connection, self.functions = connection, functions
         self.keys = Keys(settings.partitions, sealing)
         self.graves = Graves(connection, functions, self.keys)
@@ -114,6 +113,9 @@ class Store:
         self.expiry = Expiry(connection, functions, self.keys)
         self.identities = IdentityScan(connection, self.keys)
         self.sweeps = SweepLease(connection, functions, self.keys)
+        self.rotations = SweepLease(connection, functions, self.keys, ROTATIONS)
+        if sealing is not None:
+            self.workers.keys = sealing.epochs.digest
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()

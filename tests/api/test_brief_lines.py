@@ -29,6 +29,7 @@ from tests.briefs import NOW, brief_of, item
 from tests.briefs import RULES as RULES_OF_TESTS
 from tests.frozen.names import frozen
 from tests.journeys.journeys import NAMES, journey
+from tests.samples import WEEK_AGO
 
 NOT_LINES = {"complained"}
 """Frozen as codes, but used only inside the rules: no line has them."""
@@ -112,7 +113,7 @@ FROM_TOUCHPOINTS = {"handoff_requested", "ping_pong", "callback_missed", "form_f
 
 async def test_the_lines_of_a_running_server_follow_the_schema(api: Api) -> None:
     for at, given in enumerate(TOUCHPOINTS):
-        more = {"text": None, "occurred_at": f"2026-11-21T10:{at:02}:00Z", "thread": "t", **given}
+        more = {"text": None, "occurred_at": f"{WEEK_AGO}T10:{at:02}:00Z", "thread": "t", **given}
         sent = {key: value for key, value in message(f"e{at}", **more).items() if value is not None}
         await api.ok("POST", "/v1/touchpoints", sent)
     asked = {"identity": "user:anna", "reason": "refund", "to": {"channel": "chat", "queue": "refunds"}}

@@ -21,6 +21,7 @@ from handoff.store.store import Store
 from tests import serving
 from tests.api.conftest import Api, message
 from tests.conftest import fresh_tenant, opened
+from tests.samples import WEEK_AGO
 from tests.store.servers import valkey_server
 
 __all__ = ["Shop", "message"]
@@ -60,7 +61,7 @@ class Shop(Api):
 
     async def web(self, type_: str, source: str = "web", **fields: Any) -> None:
         """A Segment call: `track`, `identify`, `page`, `alias`."""
-        item = {"type": type_, "messageId": self.event(), "timestamp": "2026-11-21T10:00:00Z", **fields}
+        item = {"type": type_, "messageId": self.event(), "timestamp": f"{WEEK_AGO}T10:00:00Z", **fields}
         if type_ == "track":
             item.setdefault("event", "Looked around")
         token = base64.b64encode(f"{KEY}:".encode()).decode()
@@ -90,7 +91,7 @@ class Shop(Api):
             "content": text,
             "content_type": "text",
             "private": False,
-            "created_at": "2026-11-21T10:05:00Z",
+            "created_at": f"{WEEK_AGO}T10:05:00Z",
             "sender": person,
             "conversation": {
                 "id": contact,

@@ -36,6 +36,18 @@ HOPS: Schema = {
     },
 }
 
+TRANSCRIBED: Schema = {
+    "type": "object",
+    "description": "The words in this line were not typed: a machine transcribed or read them.",
+    "properties": {
+        "by": TEXT,
+        "kind": {"type": "string", "enum": ["transcript", "ocr"]},
+        "confidence": {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]},
+    },
+    "required": ["by", "kind", "confidence"],
+}
+"""A param that any line may have."""
+
 WISH: Schema = {"channel": TEXT, "at": TIME, "words": TEXT, "matter": COUNT}
 REFERENCES: Schema = {
     "type": "array",
@@ -414,10 +426,10 @@ def brief_schemas() -> dict[str, Schema]:
 def _line(code: str, entry: BriefCode) -> Schema:
     params: Schema = {
         "type": "object",
-        "properties": {**entry.params, **entry.optional},
+        "properties": {**entry.params, **entry.optional, "transcribed": TRANSCRIBED},
         "required": list(entry.params),
     }
-    if not params["properties"]:
+    if not entry.params and not entry.optional:
         params["additionalProperties"] = True
     return {
         "type": "object",

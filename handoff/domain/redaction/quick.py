@@ -12,6 +12,7 @@ import re
 from .codes import names_code
 from .digits import FEWEST, LEADS, PADDED, in_ascii
 from .issuers import lengths_of, luhn, passes, running_sums
+from .view import INVISIBLE
 
 _ASCII = b"0123456789"
 _ALPHABET = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -34,6 +35,7 @@ _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _QUOTED = re.compile(r"=(?:[0-9A-F]{2}=[0-9A-F]{2}|20[0-9]|[ \t]{0,8}(?:\r?\n|\\[rn]))")
 _QUERY = re.compile(rb"[?&][A-Za-z_][\w.\[\]-]{0,40}=")
 _UNICODE = re.compile(r"\\[ux]")
+_HIDDEN = re.compile("[" + INVISIBLE + "]")
 _RUN = re.compile(rb"[0-9]++(?:[^0-9A-Za-z]*+[0-9]++)*+")
 _GROUP = re.compile(rb"[0-9]+")
 
@@ -60,6 +62,13 @@ def is_suspicious(name: str) -> bool:
     if len(raw.translate(None, _NO_DIGITS)) < FEWEST:
         return False
     return _is_written(name) or any(map(_is_card, _RUN.findall(raw)))
+
+
+def is_disguised(text: str) -> bool:
+    """Whether a text, or a JSON document, may show digits that are not in it, or has invisible characters."""
+    if not text.isascii() and (in_ascii(text) != text or _HIDDEN.search(text) is not None):
+        return True
+    return _is_written(text)
 
 
 def _may_hold_number(raw: bytes) -> bool:

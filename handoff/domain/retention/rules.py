@@ -31,6 +31,7 @@ _CLASS_OF_FAMILY = {
     "promise": "promises",
     "complaint": "complaints",
     "consent": "consents",
+    "text": "messages",
 }
 """By the part of a type before the dot."""
 CLASSES = tuple(dict.fromkeys(_CLASS_OF_FAMILY.values()))

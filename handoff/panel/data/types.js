@@ -18,5 +18,6 @@
  * @typedef {Schemas["Party"]} Party
  * @typedef {Schemas["Timeline"]} Timeline
  * @typedef {Schemas["Touchpoint"]} Touchpoint
+ * @typedef {Schemas["Derived"]} Derived
  */
 export {};

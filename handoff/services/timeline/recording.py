@@ -23,20 +23,31 @@ from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import storable_identity
+from handoff.domain.text.derived import DERIVED
 from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import Participant, Touchpoint
 from handoff.services.continuity.recognising import carrying, recognise
 from handoff.store.keys import Keys
 from handoff.store.pacing.pace import AT_ONCE
 from handoff.store.repositories.identities import pack_identity
-from handoff.store.repositories.recorder import DUPLICATE, ERASED, EXPIRED, REUSED, Item, Pointer, Recorded
+from handoff.store.repositories.recorder import (
+    CROWDED,
+    DUPLICATE,
+    ERASED,
+    EXPIRED,
+    REUSED,
+    Item,
+    Pointer,
+    Recorded,
+)
 from handoff.store.store import Store
 
 from .earlier import continuing, learn
 from .linking import NO_CODE, code_links, links_of
 
 PREPARED_AT_ONCE = 100  # touchpoints, between two looks for what they continue
-_DELETES = frozenset({"message.deleted"})
+_AMENDING = {"message.deleted": b"d", DERIVED: b"t"}
+"""How a type concerns the touchpoint that it names; any other edits it."""
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = (b"0", b"1", b"2")
 
@@ -160,6 +171,9 @@ def result_of(hashes: KeyedHash, item: Item, status: int) -> Result:
         return Result(
             status="rejected", id=public, code="id_reused", detail="this id was used for other content"
         )
+    if status == CROWDED:
+        detail = "too many texts were derived from this original"
+        return Result(status="rejected", id=public, code="too_many_derived", detail=detail)
     return Result(status=_STATUSES.get(status, "accepted"), id=public)
 
 
@@ -241,7 +255,7 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
                 id_,
                 _header(bool(touchpoint.participants), quiet, type_, channel_code(touchpoint.channel), codec),
                 content_digest[:DIGEST_KEPT],
-                b"d" if type_ in _DELETES else b"e",
+                _AMENDING.get(type_, b"e"),
                 _DIGITS[_ASSURANCES.index(stated.assurance)],
                 touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
                 amends,
@@ -291,8 +305,13 @@ def _ends_episode(touchpoint: Touchpoint) -> bool:
 
 
 def _original(touchpoint: Touchpoint, hashes: KeyedHash, home: bytes) -> tuple[bytes, bytes]:
-    """Home and id of the amended touchpoint, named by our id or by the sender's event id at the same home."""
+    """Home and id of the amended touchpoint, named by our id or by the sender's event id at the same home.
+
+    A text that was derived from a whole call names its thread: the id is then that of its conversation.
+    """
     amends = touchpoint.amends or ""
+    if touchpoint.type == DERIVED and amends == touchpoint.thread:
+        return home, hashes.thread(touchpoint.thread_space or touchpoint.id_space, amends)
     try:
         original_home, id_ = hashes.private(TOUCHPOINT, amends, 2)
     except NotFound:

@@ -32,7 +32,7 @@ async def seen(store: Store, decoded: Decoded, reader: Reader) -> Decoded:
             for which, (stored, body) in rendering.amendments.items()
             if body.visibility is Visibility.PUBLIC
         }
-        rendering = msgspec.structs.replace(rendering, amendments=public)
+        rendering = msgspec.structs.replace(rendering, amendments=public, internal=False)
     return Decoded([it for it in shown if it is not None], rendering, ownership)
 
 

@@ -271,10 +271,10 @@ def _about(mail: ParsedMail, participants_left_out: int, as_dated: bool) -> dict
 
 
 def _tagged(mail: ParsedMail, ours: Mailboxes) -> dict[str, Any]:
-    """Our addresses in To and Cc with a `+tag`, which may be a continuity code. A mail system may drop the
-    tag from the envelope."""
+    """Our addresses in To and Cc with a `+tag` that the envelope lacks. It may be a continuity code."""
+    known = {it.lower() for it in mail.envelope.recipients}
     named = (one.address for field in ("to", "cc") for one in mail.named.people[field])
-    found = [it for it in named if "+" in it and ours.holds(it)]
+    found = [it for it in named if "+" in it and it not in known and ours.holds(it)]
     return {"tagged": found[:_MAX_MAILBOXES]} if found else {}
 
 

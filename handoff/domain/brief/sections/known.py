@@ -196,9 +196,11 @@ def _corrected(story: Story) -> list[BriefLine]:
                 for ask in matter.asks
                 if any(it.value == value for it in ask.signal.references)
             ]
+            slips = [it for ask in matter.asks if old in ((it := story.by_id[ask.signal.id]).text or "")]
             name = reference.label or "number"
             params = {"name": name, "value": reference.shown, "before": [old]}
-            lines.append(line("fact", params, proof, f"{name}: {reference.shown} (before: {old}), corrected"))
+            text = f"{name}: {reference.shown} (before: {old}), corrected"
+            lines.append(line("fact", params, proof, text, slips))
     return lines
 
 
