@@ -53,7 +53,7 @@ from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
-from .auditing import keeping, open_trail
+from .auditing import keeping, open_trail, watch_codes
 from .background.erasure_jobs import NOTICE_S, Erasures
 from .background.key_epochs import keys_open, rotating
 from .background.sweeps import TURN_S, Retention
@@ -265,6 +265,8 @@ def _site(
     if store.sealing is not None:
         store.sealing.counted = lambda what: measures.unreadable.labels(what).inc()
     store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
+    audit = open_trail(settings, measures)
+    watch_codes(store.codes, measures, audit, frozenset(sources))
     monitor = Monitor(store, facts(sources))
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
@@ -293,7 +295,7 @@ def _site(
         allowed_origins=frozenset(settings.panel.allowed_origins),
         sign_in_url=settings.panel.sign_in_url,
         summariser=load_summariser(),
-        audit=open_trail(settings, measures),
+        audit=audit,
     )
 
 

@@ -623,6 +623,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/customers/{id}/continuity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a customer's continuity codes
+         * @description The newest first, with the touchpoints that used them. A code is kept for about 30 days after its end.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["listContinuityCodes"];
+        put?: never;
+        /**
+         * Issue a continuity code
+         * @description Digits for keypads and speech, and a token for links, subjects, addresses, and texts. The next touchpoint that carries one of them, on any channel, continues the conversation: it joins its chain and appears in the customer's timeline. Its sender's handle becomes a candidate, or, with `assurance` `verified`, the customer's if it is verified itself.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        post: operations["createContinuityCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/continuity/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a continuity code, and undo its uses
+         * @description The code is refused from now on. With `undo` (scope `links:write`), what it joined is separated again: its evidence is withdrawn, and each conversation leaves the chain, unless a handoff was made in it.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        delete: operations["revokeContinuityCode"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/callbacks": {
         parameters: {
             query?: never;
@@ -2286,6 +2336,120 @@ export interface components {
             fields?: string[] | null;
             /** @default null */
             min_assurance?: components["schemas"]["Assurance"] | null;
+        };
+        /**
+         * ContinuityCode
+         * @description A new code. `digits` and `token` are shown only once.
+         */
+        ContinuityCode: {
+            id: string;
+            state: string;
+            conversation_id: string;
+            channel: string;
+            /** Format: date-time */
+            opened_at: string;
+            intended: string | null;
+            /** Format: date-time */
+            issued_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: date-time */
+            digits_expire_at: string;
+            by: string;
+            uses: number;
+            uses_left: number;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            used_by: components["schemas"]["ContinuityUse"][];
+            digits: string;
+            digits_grouped: string;
+            token: string;
+            forms: components["schemas"]["ContinuityForms"];
+        };
+        /**
+         * ContinuityCodeList
+         * @description The continuity codes of a customer, the newest first, without digits and tokens.
+         */
+        ContinuityCodeList: {
+            customer_id: string;
+            codes: components["schemas"]["ContinuityCodeSummary"][];
+        };
+        /**
+         * ContinuityCodeSummary
+         * @description A continuity code. `state` is `valid`, `used`, `expired`, or `revoked`.
+         */
+        ContinuityCodeSummary: {
+            id: string;
+            state: string;
+            conversation_id: string;
+            channel: string;
+            /** Format: date-time */
+            opened_at: string;
+            intended: string | null;
+            /** Format: date-time */
+            issued_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: date-time */
+            digits_expire_at: string;
+            by: string;
+            uses: number;
+            uses_left: number;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            used_by: components["schemas"]["ContinuityUse"][];
+        };
+        /**
+         * ContinuityForms
+         * @description The code ready to use. `plus_addresses` has one address for each mailbox of the tenant's email
+         *         sources.
+         */
+        ContinuityForms: {
+            link_parameter: string;
+            subject_tag: string;
+            plus_addresses: string[];
+            text: string;
+            whatsapp_text: string;
+            spoken: string;
+        };
+        /**
+         * ContinuityInput
+         * @description The body of `POST …/continuity`.
+         *
+         *         `conversation` defaults to the one that a handoff would take. `channel` is where the customer is
+         *         expected. `assurance` `verified` makes the sender's handle the customer's, if it is verified itself: it
+         *         needs the scope `links:write`, and a single use.
+         */
+        ContinuityInput: {
+            /** @default null */
+            conversation?: string | null;
+            /** @default null */
+            channel?: string | null;
+            /** @default 86400 */
+            expires_in_s?: number;
+            /** @default 1800 */
+            digits_expire_in_s?: number;
+            /** @default 1 */
+            uses?: number;
+            /**
+             * @default claimed
+             * @enum {unknown}
+             */
+            assurance?: components["schemas"]["Assurance"];
+        };
+        /**
+         * ContinuityUse
+         * @description A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their
+         *         own.
+         */
+        ContinuityUse: {
+            touchpoint: string;
+            conversation_id: string;
+            channel: string;
+            way: string;
+            at: string;
+            chain: string;
+            undone: boolean;
         };
         /**
          * Conversation
@@ -4209,6 +4373,39 @@ export interface components {
                 };
             };
         };
+        /** @description The customer used a continuity code: this continues an earlier conversation, perhaps of another identity. `conversation` is its id. In `why_now`. Template: Continues the {from} of {since}, by code */
+        BriefLineContinues: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "continues";
+            params: {
+                from: string;
+                /** Format: date-time */
+                since: string;
+                channel: string;
+                /** Format: date-time */
+                at: string;
+                conversation: string;
+                by: string;
+            };
+        };
+        /** @description The newest touchpoint carries a continuity code that joined nothing. In `why_now`. Template: Continuity code {outcome} at {at}: it may be somebody else */
+        BriefLineCodeRefused: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "code_refused";
+            params: {
+                /** @enum {string} */
+                outcome: "used" | "expired" | "revoked" | "unknown" | "limited";
+                channel: string;
+                /** Format: date-time */
+                at: string;
+            };
+        };
         /** @description The customer missed our callback. `at` is the last attempt. In `why_now`. Template: Our callback was missed ({attempts} attempts) */
         BriefLineCallbackMissed: {
             /**
@@ -5065,7 +5262,7 @@ export interface components {
             };
         };
         /** @description A brief line by its `code`, version 2 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */
-        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineConsentWithdrawn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
+        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineContinues"] | components["schemas"]["BriefLineCodeRefused"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineConsentWithdrawn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
     };
     responses: {
         /** @description The server cannot read the body. */
@@ -6736,6 +6933,147 @@ export interface operations {
             };
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listContinuityCodes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The codes. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContinuityCodeList"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            410: components["responses"]["Problem410"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    createContinuityCode: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "channel": "phone",
+                 *       "expires_in_s": 3600
+                 *     }
+                 */
+                "application/json": components["schemas"]["ContinuityInput"];
+            };
+        };
+        responses: {
+            /** @description The code. Its digits and token are shown only once. */
+            201: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContinuityCode"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The id is a former one of the customer (`customer_merged`), or several people share the identity (`ambiguous_identity`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    revokeContinuityCode: {
+        parameters: {
+            query?: {
+                /** @description `true`: also take back what its uses joined. */
+                undo?: boolean;
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+                /** @description The code's id. */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The code. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContinuityCodeSummary"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The conversation is being changed (`busy_conversation`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];

@@ -26,6 +26,7 @@ from handoff.domain.redaction.redaction import storable_identity
 from handoff.domain.text.derived import DERIVED
 from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import Participant, Touchpoint
+from handoff.services.continuity.recognising import carrying, recognise
 from handoff.store.keys import Keys
 from handoff.store.pacing.pace import AT_ONCE
 from handoff.store.repositories.identities import pack_identity
@@ -42,7 +43,7 @@ from handoff.store.repositories.recorder import (
 from handoff.store.store import Store
 
 from .earlier import continuing, learn
-from .linking import links_of
+from .linking import NO_CODE, code_links, links_of
 
 PREPARED_AT_ONCE = 100  # touchpoints, between two looks for what they continue
 _AMENDING = {"message.deleted": b"d", DERIVED: b"t"}
@@ -92,6 +93,8 @@ async def record(
     prepared: list[Item | Result] = []
     for at in range(0, len(touchpoints), PREPARED_AT_ONCE):
         part = touchpoints[at : at + PREPARED_AT_ONCE]
+        if carrying(part):
+            part = await recognise(store, tenant, part, redeem=not quiet)
         if continued := continuing(part):
             await learn(store, tenant, continued)
         prepared += await store.pace.run(tenant, _preparing(store, tenant, part, quiet=quiet))
@@ -239,6 +242,8 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
     if conversation is not None and len(conversation) == SIZE:
         pointers = (*pointers, _thread_pointer(keys, conversation, home))
     content_digest, type_ = digest(touchpoint), touchpoint.type
+    used = touchpoint.continuation
+    code = code_links(used, (home, id_), hashes, keys) if used is not None and not moved else NO_CODE
     return Item(
         home=home,
         timeline=timeline,
@@ -260,8 +265,8 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
         plain=links.plain,
         tenant=hashes.tenant_bytes,
         resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
-        evidence=() if moved else links.evidence(id_, type_),
-        pointers=pointers,
+        evidence=() if moved else (*links.evidence(id_, type_), *code.evidence),
+        pointers=(*pointers, *code.pointers),
     )
 
 
