@@ -78,6 +78,7 @@ TYPES: tuple[str, ...] = (
     "consent.withdrawn",
     "promise.dismissed",
     "complaint.dismissed",
+    "announcement.dismissed",
 )
 """Every touchpoint type. The position in this tuple is stored: only append."""
 

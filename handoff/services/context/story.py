@@ -53,6 +53,7 @@ async def story_of(
         pending=pending,
         handoffs=[_earlier(it) for it in known.values()],
         internal=wanted.reader.internal,
+        tenant=tenant,
         state=recollection.story if recollection else None,
     )
     story, state = await store.pace.run(tenant, reading)
