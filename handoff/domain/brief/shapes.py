@@ -154,3 +154,5 @@ class Pending(Struct, frozen=True, kw_only=True):
     to: str
     requested_at: Micros
     hops: tuple[Hop, ...] = ()
+    by: str = ""
+    """Who requested it."""

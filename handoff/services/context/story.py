@@ -41,6 +41,7 @@ async def story_of(
             to=handoff.to.name,
             requested_at=handoff.requested_at,
             hops=handoff.hops,
+            by=handoff.requested_by,
         )
     known = {it.id: it for it in (*handoffs, *((handoff,) if handoff else ()))}
     recollection = history.recollection

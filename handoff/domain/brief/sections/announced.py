@@ -23,6 +23,10 @@ CLOCKS_DIFFER: Micros = 5 * SECOND  # between a vendor's clock and ours
 RECENT: Micros = 7 * DAY
 READ = 200  # touchpoints that are looked through, the newest
 NOTES = frozenset({"note.added"})
+ANNOUNCING = SENT | NOTES
+"""Types of touchpoints whose words may announce something."""
+BY_POLICY = "announcement:"
+"""Begins the name of who requested a handoff because an announcement was not followed."""
 DISMISSED_TYPE = "announcement.dismissed"
 _DISMISSING = frozenset({DISMISSED_TYPE})
 _HANDOFFS = frozenset({"handoff.requested", "handoff.offered"})
@@ -62,7 +66,7 @@ class FollowUp(Struct, frozen=True, kw_only=True):
 
 def announced_in(item: TimelineItem, rules: BriefRules, tenant: str) -> Sequence[Announced]:
     """What a touchpoint announces."""
-    if not item.text or item.deleted or not (item.type in SENT or item.type in NOTES):
+    if not item.text or item.deleted or item.type not in ANNOUNCING:
         return ()
     if item.direction == "inbound" or automatic(item.data):
         return ()
@@ -139,8 +143,9 @@ def follow_up(story: Story, made: Announced, rule: FollowRule) -> FollowUp | Non
     standing = _standing_before(story, made)
     if standing is not None:
         return FollowUp(state="followed", by=standing, at=at)
-    if made.kind == "transfer" and story.pending is not None and story.pending.requested_at <= until:
-        return FollowUp(state="followed", by=made.item, at=story.pending.requested_at)
+    pending = story.pending if made.kind == "transfer" else None
+    if pending is not None and pending.requested_at <= until and not pending.by.startswith(BY_POLICY):
+        return FollowUp(state="followed", by=made.item, at=max(pending.requested_at, at))
     for item in story.items:
         if at - before <= item.occurred_at <= until and item.id != made.item.id:
             if _withdrawn(story, item, made):
@@ -182,6 +187,8 @@ def _withdrawn(story: Story, item: TimelineItem, made: Announced) -> bool:
 def _follows(story: Story, item: TimelineItem, made: Announced, rule: FollowRule) -> bool:
     if item.type == "event.tracked":
         return word(item.data.get("name")).casefold() in rule.events and _moves(item, made)
+    if item.type == "handoff.requested" and (item.name or "").startswith(BY_POLICY):
+        return False
     if item.type in rule.types:
         return item.type not in _CALLS or _new_call(item, made)
     if made.kind == "mail":

@@ -20,7 +20,8 @@ class Speaker(StrEnum):
 
 class Acts:
     """A touchpoint's effects on the matters of its customer: bits of a plain number, for there are
-    thousands of them in one brief and enumerations compute slowly. 4096 was in use: checkpoints may have it."""
+    thousands of them in one brief and enumerations compute slowly. 4096 is not free: old
+    checkpoints have it."""
 
     ASK = 1
     NUDGE = 2
