@@ -15,8 +15,9 @@ from handoff.domain.clock import DAY, HOUR, MINUTE, Micros
 
 from .entry import EntryState, LedgerEntry
 
-UNFULFILLED, FULFILLED = "unfulfilled", "fulfilled"
 AnnouncementEvent = Literal["unfulfilled", "fulfilled"]
+UNFULFILLED: AnnouncementEvent = "unfulfilled"
+FULFILLED: AnnouncementEvent = "fulfilled"
 HISTORY: Micros = HOUR
 """A touchpoint that is recorded so long after it occurred is history: nobody waits for what it announces."""
 LATE_LOOKS: tuple[Micros, ...] = (

@@ -45,8 +45,8 @@ class LedgerEntry(OpenRecord, frozen=True, kw_only=True):
 
     `id` begins with that of the touchpoint that it began with, `home` is the identity that this is filed
     under, `homes` are the customer's identities as of the last look. `made_at` is the time of the words,
-    `filed_at` that of the touchpoint. `alarm` is the last alarm that was sent. `given_up` is set if our side reported the
-    promise as broken.
+    `filed_at` that of the touchpoint. `alarm` is the last alarm that was sent. `given_up` is set if our side
+    reported the promise as broken.
     """
 
     id: bytes
