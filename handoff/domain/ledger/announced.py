@@ -86,4 +86,5 @@ def _ended(entry: LedgerEntry, state: EntryState, found: FollowUp) -> LedgerEntr
 
 def _next_look(entry: LedgerEntry, now: Micros) -> Micros | None:
     due, until = entry.due or entry.made_at, entry.watch_until or 0
-    return next((due + it for it in LATE_LOOKS if now < due + it <= until), None)
+    looks = (*(due + it for it in LATE_LOOKS), until)
+    return min((at for at in looks if now < at <= until), default=None)
