@@ -64,13 +64,13 @@ class PlannedAnnouncement(Struct):
 
     number: int
     kind: AnnouncedKind
-    said_at: Micros
+    spoken_at: Micros
     proved_at: Micros | None
     chance: random.Random
 
     @property
     def due(self) -> Micros:
-        return self.said_at + FOLLOW_RULES[self.kind].within
+        return self.spoken_at + FOLLOW_RULES[self.kind].within
 
     @property
     def expected(self) -> list[str]:
@@ -81,9 +81,9 @@ class PlannedAnnouncement(Struct):
         return ["announcement.unfulfilled"]
 
     def touchpoints(self) -> list[tuple[Micros, Touchpoint]]:
-        said = {"text": self.chance.choice(WORDS[self.kind]), "actor": {"type": "agent", "name": "Max"}}
-        found = [self._one("said", self.said_at, {"type": "message.sent", **said})]
-        found.append(self._one("more", self.said_at + 20 * SECOND, NO_PROOF))
+        words = {"text": self.chance.choice(WORDS[self.kind]), "actor": {"type": "agent", "name": "Max"}}
+        found = [self._one("said", self.spoken_at, {"type": "message.sent", **words})]
+        found.append(self._one("more", self.spoken_at + 20 * SECOND, NO_PROOF))
         if self.proved_at is not None:
             found.append(self._one("proof", self.proved_at, self.chance.choice(PROOF[self.kind])))
         return found
@@ -99,7 +99,7 @@ def planned(chance: random.Random, start: Micros) -> list[PlannedAnnouncement]:
     found = []
     for number in range(COUNT):
         kind = KINDS[number % len(KINDS)]
-        rule, said_at = FOLLOW_RULES[kind], start + chance.randrange(6 * DAY)
+        rule, spoken_at = FOLLOW_RULES[kind], start + chance.randrange(6 * DAY)
         after = chance.choice(
             [
                 chance.randrange(30 * SECOND, rule.within),
@@ -110,8 +110,8 @@ def planned(chance: random.Random, start: Micros) -> list[PlannedAnnouncement]:
                 None,
             ]
         )
-        proved_at = said_at + after if after is not None else None
-        found.append(PlannedAnnouncement(number, kind, said_at, proved_at, chance))
+        proved_at = spoken_at + after if after is not None else None
+        found.append(PlannedAnnouncement(number, kind, spoken_at, proved_at, chance))
     return found
 
 
@@ -215,7 +215,7 @@ async def test_each_announcement_that_is_not_followed_is_reported_once(own_store
         one = plan.touchpoints()[0][1]
         place = (hashes.identity(one.home.identity), hashes.event("native", one.event_id))
         found = sent.pop(f"{hashes.public(TOUCHPOINT, *place)}.{plan.kind}", [])
-        assert found == plan.expected, (plan.kind, plan.said_at, plan.proved_at, found)
+        assert found == plan.expected, (plan.kind, plan.spoken_at, plan.proved_at, found)
         seen[f"{plan.kind} {len(found)}"] += 1
     assert sent == {}
     assert len(seen) == 9, seen

@@ -1,4 +1,4 @@
-"""Said, not done: announcements on a server, their events, the handoff by policy, lists, and dismissals."""
+"""Announcements on a server, their events, the handoff by policy, lists, and dismissals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def states(ledger: Ledger) -> dict[str, str]:
     return {it["id"]: it["state"] + (" late" if it["late"] else "") for it in found}
 
 
-async def said(ledger: Ledger, text: str = TRANSFER, ago: float = AGO, **fields: Any) -> str:
+async def announced(ledger: Ledger, text: str = TRANSFER, ago: float = AGO, **fields: Any) -> str:
     """Somebody of ours announces something; the id of a transfer."""
     await ledger.happened("message.received", ago + 60, text="My cellar is wet, when do you come?")
     return await ledger.happened("message.sent", ago, text=text, **MAX | fields) + ".transfer"
@@ -75,7 +75,7 @@ async def test_the_owner_of_the_customer_hears_of_it_once_and_when_it_follows_la
         call = {"channel": "phone", "thread": "call", "direction": "outbound", "text": None}
         proof = await ledger.happened("call.ended", 60, data={"duration_s": 40}, **call)
         text = "You will be called back shortly."
-        id_ = (await said(ledger, text, 900)).replace(".transfer", ".callback")
+        id_ = (await announced(ledger, text, 900)).replace(".transfer", ".callback")
         name, data = await _next(agent, "announcement.")
         assert (name, data["announcement"], data["kind"]) == ("announcement.unfulfilled", id_, "callback")
         assert (data["agent"], data["announced_by"], data["late"]) == ("mia", "person", False)
@@ -99,8 +99,8 @@ async def _next(events: asyncio.Queue[tuple[str, Any]], family: str) -> tuple[st
 async def test_what_follows_in_time_is_no_event(ledger: Ledger) -> None:
     ida = {"actor": {"type": "agent", "name": "Ida"}}
     await ledger.happened("message.sent", AGO - 60, text="Hello, this is billing", **ida)
-    id_ = await said(ledger)
-    other = await said(ledger, "Please call us if you have a question", thread="other")
+    id_ = await announced(ledger)
+    other = await announced(ledger, "Please call us if you have a question", thread="other")
     await ledger.until({id_: "fulfilled"}, lambda: states(ledger))
     (shown,) = await announcements(ledger, state="fulfilled")
     assert (shown["text"], shown["kind"], shown["announced_by"]) == (TRANSFER, "transfer", "person")
@@ -114,8 +114,8 @@ async def test_what_follows_in_time_is_no_event(ledger: Ledger) -> None:
 
 async def test_imported_history_and_old_messages_raise_no_alarm(ledger: Ledger) -> None:
     """A message that is recorded an hour after it was sent, or later, is history too."""
-    old = await said(ledger, ago=2 * 3600)
-    now = await said(ledger)
+    old = await announced(ledger, ago=2 * 3600)
+    now = await announced(ledger)
     quiet = {
         "id": "imported",
         "channel": "chat",
@@ -131,7 +131,7 @@ async def test_imported_history_and_old_messages_raise_no_alarm(ledger: Ledger) 
 
 async def test_a_policy_requests_the_handoff_once_with_the_context(valkey: str) -> None:
     async with opened(valkey, announcements=handing_over()) as ledger:
-        id_ = await said(ledger)
+        id_ = await announced(ledger)
 
         async def requested() -> list[tuple[str, str]]:
             return [(it["to"]["queue"], it["state"]) for it in await handoffs(ledger)]
@@ -145,7 +145,7 @@ async def test_a_policy_requests_the_handoff_once_with_the_context(valkey: str) 
         (shown,) = await announcements(ledger)
         assert (shown["id"], shown["requested_handoff"]) == (id_, handoff["id"])
         assert shown["owner"]["queue"] == "supervisors"
-        again = await said(ledger, "I am connecting you to billing.", AGO - 30, thread="other")
+        again = await announced(ledger, "I am connecting you to billing.", AGO - 30, thread="other")
         await ledger.until("unfulfilled", lambda: _state(ledger, again))
         await ledger.until(None, lambda: _wanted(ledger, again))
         assert len(await handoffs(ledger)) == 1  # one is pending
@@ -165,7 +165,7 @@ async def _wanted(ledger: Ledger, id_: str) -> str | None:
 @pytest.mark.parametrize("speaker", ["bot", "agent"])
 async def test_a_policy_may_leave_out_what_bots_announce(valkey: str, speaker: str) -> None:
     async with opened(valkey, announcements=handing_over(speakers=["person"])) as ledger:
-        id_ = await said(ledger, actor={"type": speaker, "name": "Robo"})
+        id_ = await announced(ledger, actor={"type": speaker, "name": "Robo"})
         await ledger.until("unfulfilled", lambda: _state(ledger, id_))
         await ledger.until(None, lambda: _wanted(ledger, id_))
         assert len(await handoffs(ledger)) == (speaker == "agent")
@@ -178,14 +178,14 @@ async def test_a_rule_may_turn_events_off_and_wait_longer(valkey: str) -> None:
         return {"rules": [quiet, slow]}
 
     async with opened(valkey, announcements=sections) as ledger:
-        await said(ledger)
+        await announced(ledger)
         text = "Someone will call you back shortly."
-        callback = (await said(ledger, text, 900, thread="b")).replace(".transfer", ".callback")
+        callback = (await announced(ledger, text, 900, thread="b")).replace(".transfer", ".callback")
         await ledger.until({callback: "open"}, lambda: states(ledger))
 
 
 async def test_dismissing(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
-    id_ = await said(ledger)
+    id_ = await announced(ledger)
     await ledger.until({id_: "unfulfilled"}, lambda: states(ledger))
     context = await ledger.context()
     (line,) = [it for it in context["brief"]["why_now"] if it["code"] == "transfer_not_followed"]

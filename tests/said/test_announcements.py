@@ -10,7 +10,7 @@ from tests.said.announcements import HALVES, LANGUAGES, load_announcements, meas
 
 FEWEST = 20  # sentences of a language
 PRECISION, RECALL = 1.0, 1.0
-"""What was measured on each half when it was made. Raise the rules, never lower these."""
+"""The figures of each half when it was made. Never lower these."""
 
 
 def test_each_language_has_enough_sentences_half_of_them_hard_negatives() -> None:

@@ -90,7 +90,11 @@ _OTHERS = (
         (AnnouncementAlarm,),
         "A transfer, a call back, or a mail was announced, and nothing followed in its time.",
     ),
-    EventKind("announcement.fulfilled", (AnnouncementAlarm,), "What was announced followed late."),
+    EventKind(
+        "announcement.fulfilled",
+        (AnnouncementAlarm,),
+        "The announced transfer, call back, or mail followed late.",
+    ),
     EventKind("operator.clock_jumped", (ClockJumped,), "The store's clock jumped."),
 )
 

@@ -142,4 +142,4 @@ def _print_announcements(page: Any) -> None:
         )
         for it in page["announcements"]
     ]
-    print_rows(("Said (UTC)", "Due (UTC)", "State", "What", "Owner", "Customer", "Id", "Words"), rows)
+    print_rows(("At (UTC)", "Due (UTC)", "State", "What", "Owner", "Customer", "Id", "Words"), rows)

@@ -65,7 +65,7 @@ FOLLOW_RULES: Mapping[AnnouncedKind, FollowRule] = {
         events=frozenset({"email.sent", "mail.sent"}),
     ),
 }
-"""What follows an announcement, by its kind, where the configuration does not say otherwise."""
+"""The rules by the kind of announcement, where the configuration has none."""
 
 
 class BriefRules(Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ class BriefRules(Struct, frozen=True, kw_only=True):
     day_ends: int = 17 * 60
     """When the business day ends, in minutes after midnight."""
     following: Mapping[str, Mapping[AnnouncedKind, FollowRule]] = field(default_factory=dict)
-    """Tenant -> what follows announcements there, where that is not `FOLLOW_RULES`."""
+    """By tenant: the rules of announcements, where they are not `FOLLOW_RULES`."""
     speech_key: bytes = b""
     """Keys the ids of candidates."""
 
@@ -87,5 +87,5 @@ class BriefRules(Struct, frozen=True, kw_only=True):
         return SpeechRules(grammars=self.packs.grammars, key=self.speech_key, day_ends=self.day_ends)
 
     def follow_rules(self, tenant: str) -> Mapping[AnnouncedKind, FollowRule]:
-        """What follows announcements, by their kind."""
+        """The rules of this tenant, by the kind of announcement."""
         return self.following.get(tenant) or FOLLOW_RULES

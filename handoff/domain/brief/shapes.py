@@ -155,4 +155,4 @@ class Pending(Struct, frozen=True, kw_only=True):
     requested_at: Micros
     hops: tuple[Hop, ...] = ()
     by: str = ""
-    """Who requested it."""
+    """The name of the one who requested it."""

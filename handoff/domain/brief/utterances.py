@@ -67,7 +67,7 @@ def _theirs(item: TimelineItem) -> bool:
 
 
 def speaker_in(item: TimelineItem, rules: BriefRules) -> SpokenBy:
-    """Who of ours speaks in a touchpoint."""
+    """The kind of speaker of ours in a touchpoint."""
     source = rules.sources.get(item.source, _NO_SOURCE)
     speaker = speaker_of(item, rules.packs, source.outbound, tokens_of((item.text or "")[:MAX_OURS]))
     return _SPOKEN_BY.get(speaker, "unknown")

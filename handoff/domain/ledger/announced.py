@@ -26,13 +26,13 @@ LATE_LOOKS: tuple[Micros, ...] = (
 )
 """How long after its time an announcement that was not followed is looked at again."""
 KIND_CODES = {"transfer": b"t", "callback": b"c", "mail": b"m"}
-"""What an announcement's id has after that of its touchpoint."""
+"""The end of an announcement's id, after that of its touchpoint."""
 
 
 def looked_at(
     entry: LedgerEntry, found: FollowUp | None, now: Micros, *, hand_over: bool
 ) -> tuple[LedgerEntry, AnnouncementEvent | None]:
-    """The entry after a look, and the event that tells of it.
+    """The entry after a look, and the event to send, if any.
 
     `hand_over`: a policy requests a handoff if nothing has followed.
     """
@@ -72,7 +72,7 @@ def dismissed(entry: LedgerEntry, at: Micros, by: str) -> LedgerEntry:
 
 
 def _voids(entry: LedgerEntry, found: FollowUp) -> bool:
-    """What makes an announcement void after its time does not undo that it was not followed."""
+    """Whether the announcement ends: after its time, only a dismissal undoes that nothing followed."""
     return (
         entry.state is EntryState.OPEN and found.at <= (entry.due or 0)
     ) or found.by.type == DISMISSED_TYPE

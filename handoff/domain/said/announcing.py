@@ -32,8 +32,8 @@ _UNITS: Mapping[str, Micros] = {"minute": MINUTE, "hour": HOUR}
 
 
 class Announcement(Struct, frozen=True, kw_only=True):
-    """What a sentence announces. `within` is the time that it names, None for none; `done` if it says that
-    it has happened already, as of a mail."""
+    """One announcement. `within` is the time that it names, None for none; `done`: it states that the mail was
+    sent already."""
 
     kind: AnnouncedKind
     sentence: str
@@ -44,7 +44,7 @@ class Announcement(Struct, frozen=True, kw_only=True):
 def announcements(
     text: str, grammars: Mapping[str, Grammar], *, language: str | None = None, note: bool = False
 ) -> list[Announcement]:
-    """What a text of ours announces: at most one of each kind, the first."""
+    """The announcements in a text of ours: at most one of each kind, the first."""
     own = own_words(text)
     words = quick_words(own)
     unique = frozenset(words)

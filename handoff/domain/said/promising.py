@@ -54,7 +54,7 @@ def commitments(stated: Sequence[str], grammar: Compiled, *, note: bool) -> list
 def uttered_parts(
     stated: Sequence[str], grammar: Compiled, *, note: bool
 ) -> Iterator[tuple[SentencePart, Places]]:
-    """The parts of a sentence that are said without a condition and are no report of others' words."""
+    """The parts of a sentence without a condition, unless it reports the words of others."""
     kept, places = grammar.plain(stated)
     if note or not grammar.reports.match(places, len(kept)):
         yield from _unconditional([stated[it] for it in kept], grammar)

@@ -1,1 +1,1 @@
-"""Said, not done: transfers, call backs, and mails that were announced, and whether they followed."""
+"""Transfers, call backs, and mails that were announced, and whether they followed."""

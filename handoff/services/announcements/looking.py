@@ -1,7 +1,7 @@
-"""Looks at announcements when their time has passed: what was not followed is reported, and handed over.
+"""Looks at announcements when their time has passed, and reports or hands over those that nothing followed.
 
-Nothing is read before that: whether something followed is decided by the touchpoints that the customer has
-then, so recording and relaying them costs nothing. What is late is looked for at growing intervals.
+Nothing is read before that: the touchpoints that the customer has then decide, so recording and relaying
+them costs nothing. Further looks for what is late come at growing intervals.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 
 
 class _SeenAnnouncement(Struct, frozen=True):
-    """What one look at an announcement reads. `made` is None if its words are gone or say something else."""
+    """The result of reading a customer for an announcement. `made` is None if its words are gone or say something else."""
 
     customer: Customer
     made: Announced | None

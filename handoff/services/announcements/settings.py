@@ -19,7 +19,7 @@ WHO_SPEAKS: tuple[SpokenBy, ...] = ("person", "bot", "unknown")
 
 
 class AnnouncementRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What happens with announcements of one kind in a tenant.
+    """A rule for announcements of one kind in a tenant.
 
     `within_s` is how soon it must follow. `events` are names of events (`event.tracked`) that count as
     following, in addition to the built-in ones. With `on_unfulfilled = "handoff"`, a handoff to `whom` is
@@ -60,7 +60,7 @@ class AnnouncementSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class AnnouncementPolicies(Struct, kw_only=True):
-    """What happens with announcements, by tenant and kind. A reload changes it in place."""
+    """The rules of announcements, by tenant and kind. A reload changes it in place."""
 
     rules: Mapping[tuple[str, AnnouncedKind], AnnouncementRule] = field(default_factory=dict)
 

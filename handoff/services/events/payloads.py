@@ -123,7 +123,7 @@ class ClockJumped(Struct, frozen=True, kw_only=True):
 
 
 class AnnouncementAlarm(Struct, frozen=True, kw_only=True):
-    """What became of an announcement, for the current owner of the customer. It has no words of anybody.
+    """The outcome of an announcement, for the current owner of the customer. It has no words of anybody.
 
     `kind` is `transfer`, `callback`, or `mail`, `touchpoint` what announced it, `announced_by` a `person`, a
     `bot`, or `unknown`. `fulfilled_at` and `proof` are of the touchpoint that followed late.

@@ -38,7 +38,7 @@ def load_announcements(half: str) -> list[LabelledAnnouncement]:
 
 
 def measured_announcements(labels: Iterable[LabelledAnnouncement]) -> Counts:
-    """Counts of what is found, by ("announced", language). What customers write is never read."""
+    """Counts of what is found, by ("announced", language). Texts of customers are never read."""
     counts: Counts = defaultdict(Count)
     for label in labels:
         if label.speaker == "customer":

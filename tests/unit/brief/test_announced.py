@@ -1,4 +1,4 @@
-"""Announcements and what follows them: a transfer, a call back, a mail that is said must be done."""
+"""Announcements of transfers, call backs, and mails, and what follows them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MAIL = "I have sent you an e-mail with the form."
 START = NOW - 2 * HOUR
 
 
-def said(text: str, minute: float = 1, **changes: Any) -> TimelineItem:
+def ours(text: str, minute: float = 1, **changes: Any) -> TimelineItem:
     changes = {"by": "agent", "name": "Max", "occurred_at": START + round(minute * MINUTE)} | changes
-    return item("message.sent", text=text, id=f"said/{minute}", **changes)
+    return item("message.sent", text=text, id=f"ours/{minute}", **changes)
 
 
 def at(type_: str, minute: float, **changes: Any) -> TimelineItem:
@@ -64,7 +64,7 @@ ASSIGNED = {"data": {"name": "conversation.assigned", "assignee": {"name": "Anna
         (TRANSFER, [at("call.ended", 3, data={"duration_s": 300}, **CALL)], None),
         (TRANSFER, [at("message.received", 2, text="Never mind, it works again")], "void"),
         (TRANSFER, [at("message.received", 2, text="ok thanks")], None),
-        (TRANSFER, [at("announcement.dismissed", 90, data={"announcement": "said/1.transfer"})], "void"),
+        (TRANSFER, [at("announcement.dismissed", 90, data={"announcement": "ours/1.transfer"})], "void"),
         (TRANSFER, [at("email.sent", 2, channel="email", by="bot")], None),
         (CALLBACK, [], None),
         (CALLBACK, [at("callback.scheduled", 5, **CALL)], "in time"),
@@ -77,7 +77,7 @@ ASSIGNED = {"data": {"name": "conversation.assigned", "assignee": {"name": "Anna
         (CALLBACK, [at("handoff.requested", 3, data={"to": {"channel": "phone"}})], "in time"),
         (CALLBACK, [at("handoff.requested", 3, data={"to": {"channel": "chat"}})], None),
         (CALLBACK, [at("promise.made", 2, data={"act": "call", "touchpoint": "other"})], "in time"),
-        (CALLBACK, [at("promise.made", 2, data={"act": "call", "touchpoint": "said/1"})], None),
+        (CALLBACK, [at("promise.made", 2, data={"act": "call", "touchpoint": "ours/1"})], None),
         (MAIL, [], None),
         (MAIL, [at("email.sent", 20, channel="email", conversation="m")], "in time"),
         (MAIL, [at("email.sent", 0.2, channel="email", conversation="m")], "in time"),
@@ -88,25 +88,25 @@ ASSIGNED = {"data": {"name": "conversation.assigned", "assignee": {"name": "Anna
     ],
 )
 def test_what_follows_an_announcement(text: str, then: list[TimelineItem], expected: str | None) -> None:
-    assert follow_up(said(text), *then) == expected
+    assert follow_up(ours(text), *then) == expected
 
 
 def test_a_promise_with_a_time_of_its_own_takes_the_place_of_an_announcement() -> None:
-    data = {"act": "call", "touchpoint": "said/1", "due": format_time(NOW)}
-    assert follow_up(said(CALLBACK), at("promise.made", 2, data=data)) == "void"
+    data = {"act": "call", "touchpoint": "ours/1", "due": format_time(NOW)}
+    assert follow_up(ours(CALLBACK), at("promise.made", 2, data=data)) == "void"
 
 
 def test_a_handoff_that_is_pending_already_is_what_is_announced() -> None:
     """Bots request the handoff first, and say so then; one that was accepted before is not announced."""
-    bot = said("One moment, connecting you with an agent…", 5, by="bot", name="Robo")
+    bot = ours("One moment, connecting you with an agent…", 5, by="bot", name="Robo")
     requested = at("handoff.requested", 2, data={"handoff": "h"})
     assert follow_up(requested, bot) == "in time"
     accepted = at("handoff.accepted", 3, data={"handoff": "h", "owner": "Max"})
-    assert follow_up(requested, accepted, said(TRANSFER, 5)) is None
+    assert follow_up(requested, accepted, ours(TRANSFER, 5)) is None
     called = at("callback.requested", 2, data={"callback": "c"}, **CALL)
-    assert follow_up(called, said(CALLBACK, 30)) == "in time"
+    assert follow_up(called, ours(CALLBACK, 30)) == "in time"
     missed = [called, at("callback.completed", 9, data={"callback": "c", "duration_s": 40}, **CALL)]
-    assert follow_up(*missed, said(CALLBACK, 30)) is None
+    assert follow_up(*missed, ours(CALLBACK, 30)) is None
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,8 @@ def test_a_handoff_that_is_pending_already_is_what_is_announced() -> None:
         ("We'll email you the form.", "mail", "a mail"),
     ],
 )
-def test_why_now_says_what_did_not_follow(text: str, kind: str, noun: str) -> None:
-    made = said(text)
+def test_why_now_has_a_line_for_what_did_not_follow(text: str, kind: str, noun: str) -> None:
+    made = ours(text)
     (line,) = [it for it in brief_of([ASKED, made]).why_now if it.code.endswith("_not_followed")]
     assert line.code == f"{kind}_not_followed"
     assert (line.touchpoints, line.params["announcement"]) == ((made.id,), f"{made.id}.{kind}")
@@ -128,19 +128,19 @@ def test_why_now_says_what_did_not_follow(text: str, kind: str, noun: str) -> No
 
 
 def test_the_handoff_of_a_policy_does_not_hide_the_line() -> None:
-    """It is not what was announced: whoever takes it must know."""
+    """It is not what was announced, and the agent who takes it must know."""
 
     def lines(by: str) -> list[str]:
         pending = Pending(id="h", reason="r", sender="Max", to="desk", requested_at=START + 5 * MINUTE, by=by)
-        brief = brief_of([ASKED, said(TRANSFER)], pending=pending)
+        brief = brief_of([ASKED, ours(TRANSFER)], pending=pending)
         return [it.code for it in brief.why_now if it.code == "transfer_not_followed"]
 
-    assert lines("announcement:said/1.transfer") == ["transfer_not_followed"]
+    assert lines("announcement:ours/1.transfer") == ["transfer_not_followed"]
     assert lines("desk") == []
 
 
 def test_only_the_newest_announcement_of_a_kind_counts() -> None:
-    items = [ASKED, said(TRANSFER, 1), said("I am connecting you to the workshop.", 20)]
+    items = [ASKED, ours(TRANSFER, 1), ours("I am connecting you to the workshop.", 20)]
     followed = [*items, at("handoff.accepted", 21)]
     assert not [it for it in brief_of(followed).why_now if it.code == "transfer_not_followed"]
     (line,) = [it for it in brief_of(items).why_now if it.code == "transfer_not_followed"]
@@ -156,7 +156,7 @@ def test_notes_announce_to_colleagues_only() -> None:
 
 
 def test_automatic_mail_and_the_customers_own_words_announce_nothing() -> None:
-    automatic = said(CALLBACK, data={"auto_submitted": "auto-replied"})
+    automatic = ours(CALLBACK, data={"auto_submitted": "auto-replied"})
     own = at("message.received", 2, text="I'll transfer you the money and email you the receipt")
     rules = BriefRules(packs=RULES.packs)
     assert [announced_in(it, rules, "default") for it in (automatic, own)] == [(), ()]

@@ -1,4 +1,4 @@
-"""Said, not done: transfers, call backs, and mails that our side announced, and whether they followed."""
+"""Transfers, call backs, and mails that our side announced, and whether they followed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NOUNS = {"transfer": "a transfer", "callback": "a call back", "mail": "a mail"}
 
 
 class Announced(Struct, frozen=True, kw_only=True):
-    """An announcement in a touchpoint of ours. `done` if it says that the mail was sent already."""
+    """An announcement in a touchpoint of ours. `done`: it states that the mail was sent already."""
 
     item: TimelineItem
     kind: AnnouncedKind
@@ -57,7 +57,7 @@ class Announced(Struct, frozen=True, kw_only=True):
 
 
 class FollowUp(Struct, frozen=True, kw_only=True):
-    """What became of an announcement: it was `followed` by a touchpoint, or is `void` because of one."""
+    """The end of an announcement: it was `followed` by a touchpoint, or is `void` because of one."""
 
     state: Literal["followed", "void"]
     by: TimelineItem
@@ -65,7 +65,7 @@ class FollowUp(Struct, frozen=True, kw_only=True):
 
 
 def announced_in(item: TimelineItem, rules: BriefRules, tenant: str) -> Sequence[Announced]:
-    """What a touchpoint announces."""
+    """The announcements in a touchpoint."""
     if not item.text or item.deleted or item.type not in ANNOUNCING:
         return ()
     if item.direction == "inbound" or automatic(item.data):
@@ -231,7 +231,7 @@ def _talks(story: Story, item: TimelineItem, made: Announced) -> bool:
 
 
 def _another_person(story: Story, item: TimelineItem, made: Announced) -> bool:
-    """A message of a person of ours, other than the one who announced it as far as names tell."""
+    """A message of a person of ours, other than the one who announced it, by their names."""
     signal = story.signals.get(item.id)
     if signal is None or signal.speaker is not Speaker.PERSON or item.occurred_at <= made.item.occurred_at:
         return False
