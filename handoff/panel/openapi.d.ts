@@ -1044,7 +1044,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of a queue
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`, and `announcement.unfulfilled` and `announcement.fulfilled`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -1066,7 +1066,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of an agent
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`, and `announcement.unfulfilled` and `announcement.fulfilled`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */

@@ -32,8 +32,8 @@ _UNITS: Mapping[str, Micros] = {"minute": MINUTE, "hour": HOUR}
 
 
 class Announcement(Struct, frozen=True, kw_only=True):
-    """One announcement. `within` is the time that it names, None for none; `done`: it states that the mail was
-    sent already."""
+    """One announcement. `within` is the time that it names, None for none; `done`: it states that the mail
+    was sent already."""
 
     kind: AnnouncedKind
     sentence: str

@@ -43,8 +43,8 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     joins: list[str] = field(default_factory=list)
     """Words that begin a new part where one of `{subjects}` follows: "and"."""
     announcements: dict[AnnouncedAs, list[str]] = field(default_factory=dict)
-    """Sentences about what happens at once: a transfer, a callback beside those of `promises.call`, a mail; `sent`: a mail
-    that was sent just now, which nothing in `blocks` blocks."""
+    """Sentences about what happens at once: a transfer, a callback beside those of `promises.call`, a mail;
+    `sent`: a mail that was sent just now, which nothing in `blocks` blocks."""
     unannounced: list[str] = field(default_factory=list)
     """In the same part of the sentence: it announces nothing ("yesterday", "transfer the money")."""
     complaints: list[str] = field(default_factory=list)

@@ -45,7 +45,8 @@ log = structlog.get_logger(__name__)
 
 
 class _SeenAnnouncement(Struct, frozen=True):
-    """The result of reading a customer for an announcement. `made` is None if its words are gone or say something else."""
+    """The result of reading a customer for an announcement. `made` is None if its words are gone or
+    changed."""
 
     customer: Customer
     made: Announced | None
