@@ -3111,9 +3111,10 @@ export interface components {
          * QuarantinedContent
          * @description An item with its content as it is stored: card numbers and the like are masked.
          *
-         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `text` is
-         *         null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a delivery above
-         *         1 MiB, of which only the beginning is kept.
+         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `headers` are
+         *         those that the source's adapter needs to read it again. `text` is null if the content is not UTF-8;
+         *         `base64` has it in any case. `complete` is false for a delivery above 1 MiB, of which only the beginning
+         *         is kept.
          */
         QuarantinedContent: {
             id: string;
@@ -3130,6 +3131,10 @@ export interface components {
                 string
             ][];
             content_type: string;
+            headers: [
+                string,
+                string
+            ][];
             complete: boolean;
             text: string | null;
             base64: string;

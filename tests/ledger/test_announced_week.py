@@ -33,7 +33,7 @@ from tests.samples import record_all, touchpoint
 
 from .test_month import SimulatedClocks, events_of
 
-COUNT = int(os.environ.get("HANDOFF_ANNOUNCEMENTS", "60"))
+COUNT = int(os.environ.get("HANDOFF_ANNOUNCEMENTS", "36"))
 WORKERS = 3
 WORDS: dict[AnnouncedKind, tuple[str, ...]] = {
     "transfer": ("I'll transfer you to a colleague now.", "Ich verbinde Sie jetzt mit einer Kollegin."),

@@ -109,7 +109,7 @@ async def test_what_follows_in_time_is_no_event(ledger: Ledger) -> None:
     entries = await ledger.server.store.of(ledger.tenant).outbox.after("0-0", 100)
     assert entries is None or not [it for it in entries.entries if b"announcement." in it.payload]
     assert await announcements(ledger, state="unfulfilled") == []
-    assert (await ledger.get("/v1/announcements", params={"state": "overdue"})).status == 400
+    assert (await ledger.get("/v1/announcements", params={"state": "overdue"})).status == 422
 
 
 async def test_imported_history_and_old_messages_raise_no_alarm(ledger: Ledger) -> None:

@@ -31,6 +31,7 @@ def list_announcements(options: argparse.Namespace) -> int:
 
 def dismiss_announcement(options: argparse.Namespace) -> int:
     """Dismiss an announcement."""
+    options.candidate = options.announcement
     return _decide(options, "announcements", "dismiss", {})
 
 

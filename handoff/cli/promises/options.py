@@ -62,7 +62,7 @@ def add_promises(commands: Any) -> None:
     _add_list(actions, "announcements", "in this state: open, unfulfilled, fulfilled, dismissed")
     dismiss = add_command(actions, "dismiss", "dismiss an announcement")
     dismiss.add_argument("identity", help="type:value, or a customer id")
-    dismiss.add_argument("candidate", metavar="announcement", help="its id, from the brief or a list")
+    dismiss.add_argument("announcement", help="its id, from the brief or a list")
     dismiss.add_argument("--reason", help="recorded with the dismissal")
     add_admin_options(dismiss, f"{_RUN}:dismiss_announcement")
 

@@ -40,7 +40,10 @@ class AnnouncementRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.within_s is not None and not 10 <= self.within_s <= LONGEST_S:
             raise ValueError(f"{name}: within_s must be between 10 and {LONGEST_S}")
         if self.on_unfulfilled == "handoff" and not (whom and (whom.queue or whom.agent or whom.channel)):
-            raise ValueError(f"{name}: whom must name a queue, an agent or a channel")
+            raise ValueError(
+                "announcements.rules: for on_unfulfilled = handoff, "
+                "whom must name a queue, an agent or a channel"
+            )
         if self.on_unfulfilled != "handoff" and whom is not None:
             raise ValueError(f'{name}: whom needs on_unfulfilled = "handoff"')
         if not self.speakers:

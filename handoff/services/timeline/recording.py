@@ -248,11 +248,7 @@ def prepare(
     if conversation is not None and len(conversation) == SIZE:
         pointers = (*pointers, _thread_pointer(keys, conversation, home))
     content_digest, type_ = digest(touchpoint), touchpoint.type
-    flags = (
-        (FLAG_PARTICIPANTS if touchpoint.participants else 0)
-        | (FLAG_QUIET if quiet else 0)
-        | (FLAG_ANNOUNCES if announces else 0)
-    )
+    flags = _flags(participants=bool(touchpoint.participants), quiet=quiet, announces=announces)
     return Item(
         home=home,
         timeline=timeline,
@@ -299,6 +295,14 @@ def _with_storable_identities(touchpoint: Touchpoint, hashes: KeyedHash) -> Touc
         touchpoint,
         identities=tuple(Handle(one, it.assurance) for one, it in handles),
         participants=tuple(Participant(one, it.role) for one, it in others),
+    )
+
+
+def _flags(*, participants: bool, quiet: bool, announces: bool) -> int:
+    return (
+        (FLAG_PARTICIPANTS if participants else 0)
+        | (FLAG_QUIET if quiet else 0)
+        | (FLAG_ANNOUNCES if announces else 0)
     )
 
 

@@ -126,7 +126,11 @@ def _line(made: Announced) -> BriefLine:
         "announcement": made.id,
     }
     text = f"{who} announced {_NOUNS[made.kind]} at {clock(at)}, none followed"
-    return line(f"{made.kind}_not_followed", params, [item], text)
+    if made.kind == "transfer":
+        return line("transfer_not_followed", params, [item], text)
+    if made.kind == "callback":
+        return line("callback_not_followed", params, [item], text)
+    return line("mail_not_followed", params, [item], text)
 
 
 # --- What follows ---

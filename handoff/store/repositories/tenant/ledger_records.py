@@ -54,8 +54,9 @@ class LedgerRecords:
     def timers_of(self, kind: str) -> RecordList:
         """The entries of a kind that are due to be looked at, by the time. Announcements have a list of their
         own: earlier releases do not know them."""
-        name = "announcement-timers" if kind == ANNOUNCEMENT else "ledger-timers"
-        return RecordList(self._control, self._keys.set(name))
+        if kind == ANNOUNCEMENT:
+            return RecordList(self._control, self._keys.set("announcement-timers"))
+        return RecordList(self._control, self._keys.set("ledger-timers"))
 
     @property
     def watched(self) -> RecordList:
