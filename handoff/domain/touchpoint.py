@@ -80,6 +80,7 @@ TYPES: tuple[str, ...] = (
     "promise.dismissed",
     "complaint.dismissed",
     DERIVED,
+    "announcement.dismissed",
 )
 """Every touchpoint type. The position in this tuple is stored: only append."""
 

@@ -891,6 +891,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/announcements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List announced transfers, call backs, and mails
+         * @description By the time of the words. `open`: its time has not passed. `fulfilled`: something followed; see `late`. `unfulfilled`: nothing has followed.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["listAnnouncements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/announcements/{announcement}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dismiss an announcement
+         * @description Records `announcement.dismissed`. It is no longer shown, and raises no alarms.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        post: operations["dismissAnnouncement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhooks": {
         parameters: {
             query?: never;
@@ -1050,7 +1094,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of a queue
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`, and `announcement.unfulfilled` and `announcement.fulfilled`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -1072,7 +1116,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of an agent
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`, and `announcement.unfulfilled` and `announcement.fulfilled`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -1922,6 +1966,47 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Announcement
+         * @description An announcement. `kind` is `transfer`, `callback`, or `mail`; `text` is null if its words may not be
+         *         shown.
+         *
+         *         `state`: `open` until its time has passed, then `fulfilled` if something followed (`late`: after its
+         *         time), else `unfulfilled`. `requested_handoff` is what a policy requested because of it.
+         */
+        Announcement: {
+            id: string;
+            kind: string;
+            customer_id: string;
+            conversation_id: string;
+            touchpoint: string;
+            channel: string;
+            state: string;
+            text: string | null;
+            announced_by: string;
+            /** Format: date-time */
+            announced_at: string;
+            /** Format: date-time */
+            due: string;
+            ended_at: string | null;
+            late: boolean;
+            proof: string | null;
+            requested_handoff: string | null;
+            owner: components["schemas"]["LedgerOwner"];
+        };
+        /**
+         * AnnouncementsAnswer
+         * @description A page of announcements, newest first unless `order` is `asc`.
+         *
+         *         `total` is null for filtered lists; `scanned_to` is then how far they were searched.
+         */
+        AnnouncementsAnswer: {
+            announcements: components["schemas"]["Announcement"][];
+            total: number | null;
+            returned: number;
+            next: string | null;
+            scanned_to: string | null;
+        };
+        /**
          * AssignInput
          * @description The body of `POST /v1/touchpoints/{id}/assign`: the touchpoint is from the person with `identity`.
          */
@@ -2439,11 +2524,12 @@ export interface components {
         };
         /**
          * ContinuityUse
-         * @description A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their
-         *         own.
+         * @description A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their own.
+         *
+         *         `touchpoint` is null after the erasure of the person who used it.
          */
         ContinuityUse: {
-            touchpoint: string;
+            touchpoint: string | null;
             conversation_id: string;
             channel: string;
             way: string;
@@ -2629,6 +2715,21 @@ export interface components {
         DismissInput: {
             /** @default null */
             reason?: string | null;
+        };
+        /**
+         * Dismissal
+         * @description A dismissed announcement. `touchpoint` records the dismissal.
+         */
+        Dismissal: {
+            id: string;
+            kind: string;
+            state: string;
+            customer_id: string;
+            touchpoint: string;
+            /** Format: date-time */
+            decided_at: string;
+            decided_by: string | null;
+            reason: string | null;
         };
         /**
          * Effort
@@ -3843,7 +3944,7 @@ export interface components {
             /** @description web, chat, phone, email, or one that the configuration declares. */
             channel: string;
             /** @enum {string} */
-            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed" | "text.derived";
+            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed" | "text.derived" | "announcement.dismissed";
             /**
              * Format: date-time
              * @description When the event happened, with a zone.
@@ -4389,6 +4490,13 @@ export interface components {
                 at: string;
                 conversation: string;
                 by: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The newest touchpoint carries a continuity code that joined nothing. In `why_now`. Template: Continuity code {outcome} at {at}: it may be somebody else */
@@ -4404,6 +4512,13 @@ export interface components {
                 channel: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer missed our callback. `at` is the last attempt. In `why_now`. Template: Our callback was missed ({attempts} attempts) */
@@ -4509,7 +4624,7 @@ export interface components {
                 };
             };
         };
-        /** @description An agent announced a transfer, and none happened. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
+        /** @description A transfer was announced, and none happened in its time. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
         BriefLineTransferNotFollowed: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4521,6 +4636,51 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 words: string;
+                announcement: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+            };
+        };
+        /** @description A call back was announced, and none was made or registered in its time. In `why_now`. Template: {who} announced a call back at {at}, none followed */
+        BriefLineCallbackNotFollowed: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "callback_not_followed";
+            params: {
+                who: string;
+                /** Format: date-time */
+                at: string;
+                words: string;
+                announcement: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+            };
+        };
+        /** @description A mail was announced, and none was sent in its time. In `why_now`. Template: {who} announced a mail at {at}, none followed */
+        BriefLineMailNotFollowed: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "mail_not_followed";
+            params: {
+                who: string;
+                /** Format: date-time */
+                at: string;
+                words: string;
+                announcement: string;
                 /** @description The words in this line were not typed: a machine transcribed or read them. */
                 transcribed?: {
                     by: string;
@@ -5262,7 +5422,7 @@ export interface components {
             };
         };
         /** @description A brief line by its `code`, version 2 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */
-        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineContinues"] | components["schemas"]["BriefLineCodeRefused"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineConsentWithdrawn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
+        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineContinues"] | components["schemas"]["BriefLineCodeRefused"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineCallbackNotFollowed"] | components["schemas"]["BriefLineMailNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineConsentWithdrawn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
     };
     responses: {
         /** @description The server cannot read the body. */
@@ -7637,6 +7797,107 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listAnnouncements: {
+        parameters: {
+            query?: {
+                /** @description Only announcements in this state. */
+                state?: "open" | "unfulfilled" | "fulfilled" | "dismissed";
+                /** @description Only those whose customer is owned by this agent, or waits in this queue, now. */
+                owner?: string;
+                /** @description Maximum number of items. */
+                limit?: number;
+                /** @description `next` of the previous page, unchanged. */
+                cursor?: string;
+                /** @description Newest first unless `asc`. */
+                order?: "asc" | "desc";
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnouncementsAnswer"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    dismissAnnouncement: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+                /** @description The param `announcement` of a line of the brief, or the id of an announcement from `/v1/announcements`. */
+                announcement: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "The customer hung up"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DismissInput"];
+            };
+        };
+        responses: {
+            /** @description The dismissal, also if it was made before. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dismissal"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The customer id is a former one (`customer_merged`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];

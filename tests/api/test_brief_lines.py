@@ -207,6 +207,8 @@ STORIES: dict[str, tuple[list[TimelineItem], dict[str, Any]]] = {
     "solved": ([WANTED, sent(5, "It is on its way."), RESOLVED], {}),
     "sent_files": ([item("message.received", 1, attachments=({"name": "receipt.pdf"},))], {}),
     "spoke": ([WANTED, TALK], {}),
+    "callback_not_followed": ([WANTED, sent(3, "You will be called back shortly")], {}),
+    "mail_not_followed": ([WANTED, sent(3, "I have sent you an e-mail with the form")], {}),
     "transfer_not_followed": ([WANTED, sent(3, "I will transfer you to a colleague")], {}),
     "unclear": (
         [WANTED, asked(2, "The invoice for B-22 is wrong", conversation="other"), TALK],

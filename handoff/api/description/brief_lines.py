@@ -158,9 +158,21 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "transfer_not_followed": BriefCode(
         section="why_now",
-        meaning="An agent announced a transfer, and none happened.",
+        meaning="A transfer was announced, and none happened in its time.",
         template="{who} announced a transfer at {at}, none followed",
-        params={"who": TEXT, "at": TIME, "words": TEXT},
+        params={"who": TEXT, "at": TIME, "words": TEXT, "announcement": TEXT},
+    ),
+    "callback_not_followed": BriefCode(
+        section="why_now",
+        meaning="A call back was announced, and none was made or registered in its time.",
+        template="{who} announced a call back at {at}, none followed",
+        params={"who": TEXT, "at": TIME, "words": TEXT, "announcement": TEXT},
+    ),
+    "mail_not_followed": BriefCode(
+        section="why_now",
+        meaning="A mail was announced, and none was sent in its time.",
+        template="{who} announced a mail at {at}, none followed",
+        params={"who": TEXT, "at": TIME, "words": TEXT, "announcement": TEXT},
     ),
     "unclear": BriefCode(
         section="why_now",

@@ -12,6 +12,7 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import TOUCHPOINT
+from handoff.domain.brief.sections.announced import DISMISSED_TYPE
 from handoff.domain.clock import format_time
 from handoff.domain.errors import Conflict, NotFound, Restricted
 from handoff.domain.evidence import MAX_STRONG_NEIGHBOURS
@@ -19,6 +20,8 @@ from handoff.domain.handoff import Handoff, Party
 from handoff.domain.identities.sharing import by_code
 from handoff.domain.identity import ANONYMOUS, Assurance
 from handoff.domain.policies import Policy, unresolved
+from handoff.services.announcements.noticing import AnnouncementFollower
+from handoff.services.announcements.settings import AnnouncementPolicies
 from handoff.services.context.history import conversations_of
 from handoff.services.customers.customer import Customer, by_id, by_key
 from handoff.services.customers.lookup import find
@@ -52,6 +55,8 @@ class StoredTouchpoint(Struct, frozen=True, kw_only=True):
     type: str
     participants: bool
     quiet: bool = False
+    announces: bool = False
+    """Whether its words may announce what has to follow."""
 
 
 class Followers:
@@ -63,8 +68,10 @@ class Followers:
         handoffs: Handoffs,
         policies: Sequence[Policy],
         ledger: LedgerRules | None = None,
+        announcements: AnnouncementPolicies | None = None,
     ) -> None:
         self._store = store
+        self._announcements = AnnouncementFollower(store, announcements or AnnouncementPolicies())
         self._ledger = LedgerFollower(store, ledger or LedgerRules())
         self._handoffs = handoffs
         self._policies: list[Policy] = []
@@ -88,7 +95,7 @@ class Followers:
 
     def concerns(self, touchpoint: StoredTouchpoint) -> bool:
         """Whether a touchpoint may trigger reactions, as of the last `look`. No round trip."""
-        if touchpoint.participants or self._in_ledger(touchpoint):
+        if touchpoint.participants or self._in_ledger(touchpoint) or _announces(touchpoint):
             return True
         if touchpoint.quiet or touchpoint.type.startswith(OURS):
             return False
@@ -110,6 +117,8 @@ class Followers:
             await refer(self._store, touchpoint.tenant, touchpoint.home, touchpoint.id)
         place = (touchpoint.home, touchpoint.id)
         await self._ledger.follow(touchpoint.tenant, place, touchpoint.type, quiet=touchpoint.quiet)
+        if _announces(touchpoint):
+            await self._announcements.follow(touchpoint.tenant, place, touchpoint.type)
         if touchpoint.quiet or touchpoint.type.startswith(OURS):
             return
         detecting = any(policy.tenant == touchpoint.tenant for policy in self._policies)
@@ -245,6 +254,10 @@ class Followers:
                 log.info("policy_had_no_effect", policy=policy.name, code=error.problem_code)
                 continue
             return
+
+
+def _announces(touchpoint: StoredTouchpoint) -> bool:
+    return (touchpoint.announces and not touchpoint.quiet) or touchpoint.type == DISMISSED_TYPE
 
 
 def _pinned(handoff: Handoff) -> str:
