@@ -32,7 +32,7 @@ SOUND = b"OggS my zebra invoice is wrong"
 
 
 class StandIn:
-    """Answers what it is told to, and remembers what it got."""
+    """Gives its answers one after the other, and remembers what it got."""
 
     def __init__(self, *answers: Any) -> None:
         self.got: list[Media] = []

@@ -191,15 +191,13 @@ def _lines(result: dict[str, Any]) -> list[str]:
 
 def _touchpoint_lines(touchpoint: dict[str, Any], what: str) -> list[str]:
     note = " (filed under the first call's customer, if known)" if what == "legs" else ""
-    lines = [
-        f"{touchpoint['type']}  {touchpoint['occurred_at']}  {touchpoint['channel']}  {touchpoint['direction']}{note}"
-    ]
+    head = "  ".join(touchpoint[name] for name in ("type", "occurred_at", "channel", "direction"))
+    lines = [head + note]
     lines.append(f"  id: {touchpoint['id_space']} {touchpoint['event_id']}")
     lines += [f"  customer: {one}" for one in touchpoint["identities"]]
     lines += [f"  {one}" for one in touchpoint["participants"]]
-    lines += [
-        f"  {name}: {str(touchpoint[name])[:MAX_TEXT]}" for name in _SHOWN if touchpoint[name] is not None
-    ]
+    stated = {name: touchpoint[name] for name in _SHOWN if touchpoint[name] is not None}
+    lines += [f"  {name}: {str(value)[:MAX_TEXT]}" for name, value in stated.items()]
     for name in ("attachments", "actor", "traits", "data"):
         if touchpoint[name]:
             lines.append(f"  {name}: {msgspec.json.encode(touchpoint[name]).decode()[:MAX_TEXT]}")

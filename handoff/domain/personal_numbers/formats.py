@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 
 from . import checks
-from .iban import disguised_ibans, ibans
+from .iban import disguised_ibans, ibans, starts_iban
 
 IBAN, NATIONAL_ID = "iban", "national_id"
 KINDS = (IBAN, NATIONAL_ID)
@@ -23,11 +23,11 @@ _DASHES = r"\-\u2010-\u2015\u2043\u2212\ufe63\uff0d"
 _OTHERS = r"._/|>\u00b7\u2022\u2024\u30fb\uff0e\uff0f\\"
 _ANY = rf"[{_SPACES}\r\n{_DASHES}{_OTHERS}]"
 _GAPS = {
-    "<gap>": (f"{_ANY}{{0,4}}", " ?"),
-    "<sep>": (f"{_ANY}{{1,4}}", " "),
-    "<tight>": (rf"[\u00a0\u2000-\u200a\u202f{_DASHES}{_OTHERS}]{{0,2}}", " ?"),  # no plain space
-    "<sign>": (rf"[{_SPACES}]?[+{_DASHES}][{_SPACES}]?", " "),
-    "<apart>": (rf"(?:[{_SPACES}]?[{_DASHES}][{_SPACES}]?|[{_SPACES}]{{1,2}})", " "),
+    "<gap>": (f"{_ANY}{{0,4}}", " *"),
+    "<sep>": (f"{_ANY}{{1,4}}", " +"),
+    "<tight>": (rf"[\u00a0\u2000-\u200a\u202f{_DASHES}{_OTHERS}]{{0,2}}", " *"),  # no plain space
+    "<sign>": (rf"[{_SPACES}]?[+{_DASHES}][{_SPACES}]?", " +"),
+    "<apart>": (rf"(?:[{_SPACES}]?[{_DASHES}][{_SPACES}]?|[{_SPACES}]{{1,2}})", " +"),
 }
 """What may be between the groups of a number: in a text, and in a condensed one."""
 _DATE = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01])"
@@ -122,6 +122,11 @@ _COMPILED = tuple(
     )
     for it in FORMATS
 )
+_CONDENSED = tuple(
+    (it, re.compile(f"(?<![0-9A-Za-z])(?:{shape_of(it, 1)})(?![0-9A-Za-z])", _FLAGS))
+    for it in FORMATS
+    if not it.names
+)
 _NAMED = re.compile(NAMES, _FLAGS)
 _SIGNS = re.compile(r"[^0-9A-Za-z]+")
 
@@ -142,6 +147,16 @@ def numbers(text: str, kinds: Sequence[str] = KINDS) -> Iterator[tuple[str, int,
                 and (names is None or names.search(text, max(0, match.start() - NEAR), match.start()))
             ):
                 yield NATIONAL_ID, *match.span()
+
+
+def starts_number(plain: str, at: int, kinds: Sequence[str] = KINDS) -> bool:
+    """Whether a number that counts without its name begins at a place of a condensed text."""
+    if IBAN in kinds and starts_iban(plain, at):
+        return True
+    return NATIONAL_ID in kinds and any(
+        match is not None and it.check(_plain(it, match.group()))
+        for it, match in ((it, shape.match(plain, at)) for it, shape in _CONDENSED)
+    )
 
 
 def naming(member: str) -> str:

@@ -24,9 +24,10 @@ _GAP = " .-\u2010\u2011\u2013\u00a0\u202f\r\n\t"
 MAX_GAP = 2  # characters between two of an IBAN: a line break of a mail
 WIDE_GAP = 6  # the same in a disguise: " - ", a line break with a quote mark, as of a card number
 _BETWEEN = rf'(?:[^\w"]|_){{0,{WIDE_GAP}}}'
+_COUNTRY = rf"([A-Z]){_BETWEEN}([A-Z])(?:{_BETWEEN}[0-9]){{2}}"
+_COUNTRY_FIRST = re.compile(_COUNTRY, re.IGNORECASE)
 _WIDE_HEAD = re.compile(
-    rf"(?<![0-9A-Za-z])(?=([A-Z]){_BETWEEN}([A-Z])(?:{_BETWEEN}[0-9]){{2}}(?:{_BETWEEN}[A-Z]){{0,4}}{_BETWEEN}[0-9])",
-    re.IGNORECASE,
+    rf"(?<![0-9A-Za-z])(?={_COUNTRY}(?:{_BETWEEN}[A-Z]){{0,4}}(?:{_BETWEEN}[0-9]){{3}})", re.IGNORECASE
 )
 """A bank's code has four letters at most, and digits come next."""
 
@@ -59,6 +60,14 @@ def disguised_ibans(text: str) -> Iterator[tuple[int, int]]:
         plain = "".join([text[at] for at in places])
         if 2 * sum(map(str.isdigit, plain[4:])) >= len(plain) - 4 and is_iban(plain):
             yield places[0], places[-1] + 1
+
+
+def starts_iban(text: str, at: int) -> bool:
+    """Whether the letters and digits from a place on are an IBAN, whatever is between them."""
+    match = _COUNTRY_FIRST.match(text, at)
+    length = LENGTHS.get((match.group(1) + match.group(2)).upper()) if match else None
+    places = _places(text, at, length, wide=True) if length else []
+    return bool(places) and is_iban("".join([text[it] for it in places]))
 
 
 def is_iban(plain: str) -> bool:

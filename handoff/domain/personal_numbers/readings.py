@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from handoff.domain.redaction.quick import is_disguised
+from handoff.domain.redaction.quick import has_any, is_disguised
 from handoff.domain.redaction.view import View, views
 
 _LETTER_RANGES = ((0xFF21, 0xFF3A), (0xFF41, 0xFF5A), (0x24B6, 0x24E9), (0x1D400, 0x1D6A3))
@@ -25,15 +25,15 @@ _SPELLED = re.compile(
 _ITEMS = {None: re.compile(r"[0-9A-Za-z+-]"), "dashed": re.compile(r"[0-9A-Za-z]")}
 
 
-def needs_readings(text: str) -> bool:
-    """Whether a text may show more than the characters in it. False for nearly all."""
-    return is_disguised(text) or (not text.isascii() and _LETTERS.search(text) is not None)
+def needs_readings(raw: bytes) -> bool:
+    """Whether a text in UTF-8, or a JSON document, may show more than is in it. False for nearly all."""
+    return is_disguised(raw) or has_any(raw, _LETTERS)
 
 
 def readings(text: str) -> Iterator[View]:
     """The text as it is, and as a person reads it, with the place of each character."""
     plain = View(text, range(len(text)), range(1, len(text) + 1))
-    for view in views(text) if needs_readings(text) else (plain,):
+    for view in views(text) if needs_readings(text.encode(errors="replace")) else (plain,):
         shown = View(_in_latin(view.text), view.starts, view.ends)
         yield shown
         spelled = _together(shown)

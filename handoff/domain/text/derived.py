@@ -29,7 +29,7 @@ class DerivedKind(StrEnum):
 
 
 class DerivedSpeaker(StrEnum):
-    """Whose words a transcript has. `business`: somebody on our side, a person or a bot."""
+    """The speaker of the words in a transcript. `business`: somebody on our side, a person or a bot."""
 
     CUSTOMER = "customer"
     AGENT = "agent"
