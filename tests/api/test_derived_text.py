@@ -131,6 +131,7 @@ async def test_it_opens_nothing_and_is_no_contact(api: Api) -> None:
     await api.record("m2", channel="phone", type="conversation.resolved", text=None, thread="c1")
     before = await api.context()
     await derive(api, "d1", "c1", "Thank you, all is well", channel="phone", thread="c1", speaker="customer")
+    await derive(api, "d2", "c2", "Nobody knows this call", channel="phone", thread="c2", speaker="customer")
     after = await api.context()
     assert after["conversations"] == before["conversations"]
     assert after["brief"]["effort"]["contacts"] == before["brief"]["effort"]["contacts"]
