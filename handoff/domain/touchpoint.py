@@ -80,6 +80,7 @@ TYPES: tuple[str, ...] = (
     "promise.dismissed",
     "complaint.dismissed",
     DERIVED,
+    "announcement.dismissed",
 )
 """Every touchpoint type. The position in this tuple is stored: only append."""
 
@@ -165,6 +166,21 @@ class Participant(Struct, frozen=True):
     role: str
 
 
+class Continuation(Struct, frozen=True, kw_only=True):
+    """The use of a continuity code by a touchpoint: its `conversation` continues one of the customer at
+    `home`.
+
+    `assurance` is that of the touchpoint's handle; `by` gave the code to the customer.
+    """
+
+    code: bytes
+    home: bytes
+    conversation: bytes
+    assurance: Assurance
+    by: str
+    why: str
+
+
 class Touchpoint(Struct, frozen=True, kw_only=True):
     """One fact that happened on a channel.
 
@@ -202,6 +218,8 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
     envelope: tuple[str, ...] = ()
     redacted: dict[str, int] = msgspec.field(default_factory=dict)
     """Masked places by kind, such as `card_number`. Set at the border, never by senders."""
+    continuation: Continuation | None = None
+    """Set when it is recorded, never by senders."""
 
     def __post_init__(self) -> None:
         problem = _problem(self)

@@ -30,6 +30,7 @@ from handoff.services.access.access import Token, hash_secret
 from handoff.services.access.oidc import ALGORITHMS
 from handoff.services.access.principal import SCOPES, Audience
 from handoff.services.audit.settings import AuditSettings
+from handoff.services.privacy.settings import PrivacySettings
 from handoff.services.sources.inbound import Source
 from handoff.store.settings import StoreSettings
 
@@ -158,6 +159,8 @@ class _ConfigurationCheck:
             ("privacy", "masking", "*", "tenant"): tenants,
             ("promises", "agents_confirm", "*"): tenants,
             ("promises", "proofs", "*", "tenant"): tenants,
+            ("announcements", "rules", "*", "tenant"): tenants,
+            ("announcements", "rules", "*", "whom", "channel"): channels,
             ("retention", "*", "tenant"): tenants,
             ("retention", "*", "channels", "*"): channels,
             ("retention", "*", "types", "*"): frozenset(CLASSES),
@@ -180,6 +183,8 @@ class _ConfigurationCheck:
             machine.check_store(faults, store)
         if audit is not None:
             machine.check_audit(faults, audit)
+        if (privacy := self._section("privacy", PrivacySettings)) is not None:
+            meaning.check_rotation(faults, privacy)
         self._check_lists()
         self._check_connected_sources(sources.values())
         return list(sources.values())

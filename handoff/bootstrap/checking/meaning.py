@@ -14,6 +14,7 @@ from handoff.domain.errors import ConfigurationError
 from handoff.domain.policies import Policy
 from handoff.domain.retention.rules import RetentionRule, check_rules
 from handoff.services.access.access import Token, check_tokens
+from handoff.services.privacy.settings import PrivacySettings
 from handoff.services.webhooks.spec import useless_types
 
 from .faults import FaultList
@@ -110,6 +111,19 @@ def check_retention(
             faults.add(("retention", at), re.sub(r"retention: rule \d+ ", "this rule ", error.detail))
         else:
             accepted.append(rule)
+
+
+def check_rotation(faults: FaultList, privacy: PrivacySettings) -> None:
+    """A schedule of rotations that has no effect, or comes too late to be of use."""
+    path, days = ("privacy", "sealing", "rotate_every_days"), privacy.sealing.rotate_every_days
+    if days and not privacy.sealing.on:
+        faults.add(path, "has no effect: privacy.sealing.keys is not set", severity="warning")
+    elif privacy.backup_days and days > privacy.backup_days:
+        problem = (
+            f"backups are deleted after {privacy.backup_days} days (privacy.backup_days): epochs that are "
+            "replaced less often make no backup unreadable before its end"
+        )
+        faults.add(path, problem, severity="warning")
 
 
 def check_patterns(faults: FaultList, patterns: Mapping[int, PatternSettings]) -> None:

@@ -167,3 +167,5 @@ class Pending(Struct, frozen=True, kw_only=True):
     to: str
     requested_at: Micros
     hops: tuple[Hop, ...] = ()
+    by: str = ""
+    """The name of the one who requested it."""

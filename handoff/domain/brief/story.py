@@ -51,6 +51,7 @@ class Story(Struct, kw_only=True):
     """Conversations that were resolved and not reopened."""
     candidates: Sequence[CandidateWords] = ()
     """Messages from unverified senders about the same matters."""
+    tenant: str = "default"
     zone: ZoneInfo | None = None
     """The customer's time zone, once somebody asked for it."""
 
@@ -148,6 +149,7 @@ def read_story(
     pending: Pending | None,
     handoffs: Sequence[EarlierHandoff],
     internal: bool,
+    tenant: str = "default",
     state: StoryState | None = None,
 ) -> tuple[Story, StoryState]:
     """The story of these touchpoints, given oldest first, and its state."""
@@ -159,6 +161,7 @@ def read_story(
             pending=pending,
             handoffs=handoffs,
             internal=internal,
+            tenant=tenant,
             state=state,
         )
     )
@@ -172,6 +175,7 @@ def reading_story(
     pending: Pending | None,
     handoffs: Sequence[EarlierHandoff],
     internal: bool,
+    tenant: str = "default",
     state: StoryState | None = None,
 ) -> Steps[tuple[Story, StoryState]]:
     """`read_story` in steps.
@@ -193,6 +197,7 @@ def reading_story(
         pending=pending,
         handoffs=handoffs,
         internal=internal,
+        tenant=tenant,
         resolved=state.resolved,
     )
     for matter in state.folded.matters:

@@ -4,6 +4,7 @@
 import { badge, button, h, handle, userText } from "../dom/dom.js";
 import { derivation, unsure } from "./brief.js";
 import { isGenerated } from "./names.js";
+import { revealPart } from "./reveal.js";
 
 /** @typedef {import("../data/types.js").Touchpoint} Touchpoint */
 /** @typedef {import("../dom/element.js").Locale} Locale */
@@ -31,9 +32,10 @@ function iconOf(it) {
 /**
  * @param {Touchpoint} it
  * @param {Locale} locale
- * @param {{who: string, fresh: boolean, opened: Set<string>}} state `opened` has the ids of long texts shown whole
+ * @param {{who: string, fresh: boolean, opened: Set<string>, reveal: import("./reveal.js").Reveal | null}} state `opened` has the ids of
+ *   long texts shown whole; `reveal` is null if the agent may not see masked numbers
  */
-export function entryNode(it, locale, { who, fresh, opened }) {
+export function entryNode(it, locale, { who, fresh, opened, reveal }) {
   const { words, times } = locale;
   const note = it.type === "note.added";
   const kind = `entry ${it.direction}${isMinor(it) ? " minor" : ""}${it.visibility === "internal" ? " private" : ""}${note ? " note" : ""}`;
@@ -54,6 +56,7 @@ export function entryNode(it, locale, { who, fresh, opened }) {
         times.element(it.occurred_at, "clock"),
       ),
       content(it, locale, opened),
+      it.masked && reveal ? revealPart(it, reveal, locale) : null,
     ),
   );
 }
@@ -71,6 +74,7 @@ function marks(it, fresh, { words, times }) {
     it.deleted ? h("span", { class: "mark" }, words.text("mark.deleted")) : null,
     it.amended_by && !it.deleted ? h("span", { class: "mark" }, words.text("mark.edited")) : null,
     it.participant_of ? h("span", { class: "mark" }, words.text("mark.participant")) : null,
+    it.masked ? h("span", { class: "mark", title: words.text("mark.masked.why") }, words.text("mark.masked")) : null,
   ];
 }
 

@@ -13,7 +13,7 @@ import { ActorNames } from "./names.js";
 const KINDS = Object.freeze({
   talk: ["message", "email", "call", "callback", "complaint", "survey"],
   visits: ["page", "article", "search", "form", "event", "identified"],
-  notes: ["note", "promise"],
+  notes: ["note", "promise", "announcement"],
   moves: ["handoff", "context", "identity", "conversation"],
 });
 
@@ -88,6 +88,7 @@ export class TimelineView {
   /** @type {HTMLElement | null} rebuilt while it had the focus */ #refocus = null;
   /** @type {Set<string>} */ #fresh = new Set();
   /** @type {Set<string> | undefined} ids already shown, to mark new touchpoints */ seen = undefined;
+  /** @type {import("./reveal.js").Reveal | null} */ reveal = null;
 
   /** @param {Locale} locale */
   constructor(locale) {
@@ -261,12 +262,12 @@ export class TimelineView {
     const who = names.of(it);
     if (this.seen && !this.seen.has(it.id)) this.#fresh.add(it.id);
     const fresh = this.#fresh.has(it.id);
-    const signature = JSON.stringify([who, this.#opened.has(it.id), fresh]);
+    const signature = JSON.stringify([who, this.#opened.has(it.id), fresh, Boolean(this.reveal)]);
     if (known?.signature === signature && (known.touchpoint === it || JSON.stringify(known.touchpoint) === JSON.stringify(it))) {
       known.touchpoint = it;
       return known.node;
     }
-    const node = entryNode(it, this.locale, { who, fresh, opened: this.#opened });
+    const node = entryNode(it, this.locale, { who, fresh, opened: this.#opened, reveal: this.reveal });
     if (known && this.#found === known.node) {
       node.setAttribute("aria-current", "true");
       this.#found = node;

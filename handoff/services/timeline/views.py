@@ -108,6 +108,9 @@ class TouchpointView(Struct, frozen=True):
     the name of a tenant's pattern."""
     assigned: AssignedView | UnsetType = UNSET
     """Set if the touchpoint is on a shared identity and an agent assigned it."""
+    masked: bool | UnsetType = UNSET
+    """True if bank account or national numbers in it are masked: `POST /v1/touchpoints/{id}/reveal`
+    shows them."""
     derived: list[DerivedView] | UnsetType = UNSET
     """Set if texts were derived from the touchpoint: those that count, then superseded ones."""
     derived_left_out: int | UnsetType = UNSET

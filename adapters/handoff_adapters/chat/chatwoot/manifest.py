@@ -49,6 +49,7 @@ MANIFEST = Manifest(
         VendorEvent("message_updated", "survey.answered"),
         VendorEvent("message_updated", "form.submitted"),
         VendorEvent("message_updated", "call.ended", "in a voice inbox"),
+        VendorEvent("message_updated", "ignored: nothing that a customer would see changed"),
         VendorEvent("conversation_created", "conversation.opened"),
         VendorEvent("conversation_status_changed", "conversation.resolved"),
         VendorEvent("conversation_status_changed", "conversation.reopened"),

@@ -13,6 +13,7 @@ from ..matters import Matter
 from ..shapes import BriefLine, Pending, TimelineItem
 from ..signals import Acts
 from ..story import Story
+from .continued import by_code
 from .ownership import who_has_it
 
 PING_PONG = 3  # handoffs for one reason, this one included, from which on the line is shown
@@ -35,6 +36,7 @@ def why_now(story: Story) -> list[BriefLine]:
     if missed:
         params: dict[str, Any] = {"at": format_time(missed[-1].occurred_at), "attempts": len(missed)}
         lines.append(line("callback_missed", params, missed, f"Our call back was missed{times(len(missed))}"))
+    lines += by_code(story)
     lines += _waiting(story)
     lines += who_has_it(story)
     lines += [_unclear(story.by_id[it.id]) for it in story.folded.unclear[-2:]]

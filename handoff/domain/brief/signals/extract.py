@@ -286,7 +286,7 @@ def _ours(
     if len(tokens) <= 2 * MAX_TOKENS and not packs.first_words["transfer"].isdisjoint(tokens):
         for pack in _read_with(packs, item.language or language, tokens):
             if _announces(tokens, pack):
-                return Acts.HOLD if "?" in item.text else Acts.HOLD | Acts.TRANSFER
+                return Acts.HOLD
     if packs.first_words["hold"].isdisjoint(tokens):
         return Acts.ANSWER
     if len(tokens) <= MAX_TOKENS and "?" not in item.text and not has_digit(item.text):
