@@ -2439,11 +2439,12 @@ export interface components {
         };
         /**
          * ContinuityUse
-         * @description A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their
-         *         own.
+         * @description A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their own.
+         *
+         *         `touchpoint` is null after the erasure of the person who used it.
          */
         ContinuityUse: {
-            touchpoint: string;
+            touchpoint: string | null;
             conversation_id: string;
             channel: string;
             way: string;
@@ -4389,6 +4390,13 @@ export interface components {
                 at: string;
                 conversation: string;
                 by: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The newest touchpoint carries a continuity code that joined nothing. In `why_now`. Template: Continuity code {outcome} at {at}: it may be somebody else */
@@ -4404,6 +4412,13 @@ export interface components {
                 channel: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer missed our callback. `at` is the last attempt. In `why_now`. Template: Our callback was missed ({attempts} attempts) */
