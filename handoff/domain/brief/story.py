@@ -39,6 +39,8 @@ class Story(Struct, kw_only=True):
     folded: Folded
     languages: Mapping[str, str]
     """Conversation -> the language it is held in, where that is known."""
+    names: Set[str] = frozenset()
+    """Words of the names of the people in it."""
     rules: BriefRules
     now: Micros
     pending: Pending | None = None
@@ -125,7 +127,7 @@ class Story(Struct, kw_only=True):
 
     def words(self, item: TimelineItem) -> str:
         """The words of a message for a line."""
-        return excerpt(item, self.rules.packs, self.languages.get(item.conversation))
+        return excerpt(item, self.rules.packs, self.languages.get(item.conversation), self.names)
 
     def answered_after(self, at: Micros) -> bool:
         """Whether a person of ours was in touch with them after a time."""
@@ -188,6 +190,7 @@ def reading_story(
         signals=state.signals,
         folded=state.folded,
         languages=state.languages,
+        names=state.name_words,
         rules=rules,
         now=now,
         pending=pending,

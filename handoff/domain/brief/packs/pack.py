@@ -19,6 +19,7 @@ MAX_GUESSED = 60  # tokens that a guess of the language looks at
 ACTS = (
     *("close", "nudge", "hold", "withdraw", "correct", "request", "commit", "uncommit", "transfer"),
     *("machine", "complaint", "deny", "contrast", "apology", "another", "follow"),
+    *("greeting", "signoff", "wish"),
 )
 """Acts that phrases may express."""
 
