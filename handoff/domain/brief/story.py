@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, field
 
 from handoff.domain.clock import HOUR, Micros
+from handoff.domain.said import Candidate
 
 from .excerpts import excerpt
 from .lines import word
@@ -55,6 +56,8 @@ class Story(Struct, kw_only=True):
     """Messages from unverified senders about the same matters."""
     zone: ZoneInfo | None = None
     """The customer's time zone, once somebody asked for it."""
+    offered: Sequence[tuple[Candidate, TimelineItem]] | None = None
+    """Promises that are shown as candidates, once somebody asked for them."""
 
     def of(self, types: Set[str]) -> Sequence[TimelineItem]:
         """The standing touchpoints of these types, oldest first."""
