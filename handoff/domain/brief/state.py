@@ -15,7 +15,7 @@ from handoff.domain.clock import Micros
 
 from .lines import word
 from .matters import Folded, taking_all
-from .matters.joining import content_words
+from .matters.joining import amounts, content_words
 from .packs import tokens_of
 from .rules import BriefRules
 from .shapes import TimelineItem
@@ -90,7 +90,9 @@ def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules)
     by_id, names = state.by_id, state.own_names
     known_words: dict[str, set[str]] = {}
 
-    def words(signal: Signal) -> set[str]:
+    def words(signal: Signal, *, plain: bool = False) -> set[str]:
+        if plain:
+            return content_words(by_id[signal.id].text or "", frozenset()) - names
         found = known_words.get(signal.id)
         if found is None:
             found = known_words[signal.id] = _about(by_id[signal.id], rules) - names
@@ -167,4 +169,5 @@ def _about(item: TimelineItem, rules: BriefRules) -> set[str]:
         fields = item.data.get("fields")
         parts += [word(item.data.get("form")) or word(item.data.get("name"))]
         parts += [word(it) for it in fields.values()] if isinstance(fields, dict) else []
-    return content_words(" ".join(parts), rules.packs.common)
+    text = " ".join(parts)
+    return content_words(text, rules.packs.common).union(amounts(text))

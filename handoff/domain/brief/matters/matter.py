@@ -94,8 +94,11 @@ class Matter(Struct, kw_only=True, eq=False):
         return reference.value in self.references
 
     def knows(self, reference: NamedReference) -> bool:
-        """Whether the customer or one of our answers named the reference."""
-        return self.named(reference) or reference.value in self.given
+        """Whether the customer named the reference, or one of our answers, and the customer no other like it."""
+        return self.named(reference) or (
+            reference.value in self.given
+            and not any(it.shape == reference.shape for it in self.references.values())
+        )
 
     def take_ask(self, signal: Signal, *, adds: bool = False) -> None:
         """The customer asks: the matter is open, and a wait runs. `adds`: it only adds a fact

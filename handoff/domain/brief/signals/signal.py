@@ -51,6 +51,8 @@ class Acts:
     """It accepts an answer and adds a fact: "great, the hotel is Casa Balthazar"."""
     TRIED = 1048576
     """An ask without words: a form that failed, a call in vain."""
+    CASED = 2097152
+    """It names a number of a case of ours: "ticket T-12"."""
     PENDING = 524288
     """A colleague's note that something is still to be done."""
 
