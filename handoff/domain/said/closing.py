@@ -40,6 +40,17 @@ def closing_of(text: str, grammars: Mapping[str, Grammar], language: str | None 
     return None
 
 
+def reopens(text: str, grammars: Mapping[str, Grammar], language: str | None = None) -> bool:
+    """Whether a short message has words that want something, or complain of something."""
+    words = quick_words(own_words(text[:MAX_CLOSING]))
+    for grammar in likely(grammars, words, language):
+        compiled, count = grammar.compiled, len(words)
+        places = compiled.vocabulary.places(words)
+        if compiled.reopens.match(places, count) or compiled.complaints.match(places, count):
+            return True
+    return False
+
+
 def _read(text: str, grammar: Grammar) -> Closing | None:
     compiled = grammar.compiled
     stated: list[str] = []

@@ -139,10 +139,13 @@ def _ask(folded: Folded, recorded: Signal, words: Words) -> None:
 
 
 def _adds(matter: Matter, signal: Signal, words: Words) -> bool:
-    """Whether an ask only accepts the last answer, in words of that: "great, Wednesday is fine"."""
+    """Whether an ask only accepts the last answer, in words of that or in few ("great, Wednesday is fine"),
+    or is a form sent soon after it."""
+    if signal.acts & Acts.FORM:
+        return bool(matter.answers)
     if not signal.acts & Acts.INFORM or not matter.answers:
         return False
-    return bool(words(matter.answers[-1], plain=True) & words(signal, plain=True))
+    return bool(signal.acts & Acts.ACCEPTS) or bool(words(matter.answers[-1], plain=True) & words(signal, plain=True))
 
 
 def _joined(folded: Folded, signal: Signal, segment: Sequence[Matter], words: Words) -> Matter | None:

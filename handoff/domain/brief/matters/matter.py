@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import DAY, HOUR, Micros
 
-from ..signals.signal import NamedReference, Signal
+from ..signals.signal import Acts, NamedReference, Signal
 
 DORMANT_AFTER: Micros = 30 * DAY  # without an act nobody takes it for the reason of today's contact
 ACCEPTED_WITHIN: Micros = 2 * HOUR  # after an answer, a fact that the customer adds belongs to it
@@ -105,7 +105,7 @@ class Matter(Struct, kw_only=True, eq=False):
         to a recent answer."""
         if signal.key:
             self.keys.add(signal.key)
-        if adds and self._just_answered(signal):
+        if adds and self._accepted(signal):
             self.asks.append(Ask(signal))
             self.touch(signal)
             return
@@ -117,12 +117,10 @@ class Matter(Struct, kw_only=True, eq=False):
         self.waits.append((signal.at, signal.arrival))
         self.touch(signal)
 
-    def _just_answered(self, signal: Signal) -> bool:
-        return (
-            self.state is MatterState.ANSWERED
-            and not self.waits
-            and signal.at - self.answers[-1].at <= ACCEPTED_WITHIN
-        )
+    def _accepted(self, signal: Signal) -> bool:
+        within = DAY if signal.acts & Acts.FORM else ACCEPTED_WITHIN
+        answered = self.state is MatterState.ANSWERED and not self.waits
+        return answered and signal.at - self.answers[-1].at <= within
 
     def touch(self, signal: Signal) -> None:
         """An act of the customer."""

@@ -49,7 +49,6 @@ def effort(story: Story) -> Effort:
         _counted(transfers, "transfer") if transfers else "",
         f"said the same again {_counted(repeated, 'time')}" if repeated else "",
         _talked(len(story.folded.talks), talked) if len(story.folded.talks) > MAX_TALKS else "",
-        f"waiting {duration(waited)}" if waited is not None else "",
     )
     return Effort(
         contacts=len(contacts),

@@ -21,7 +21,7 @@ from ..matters import Matter
 from ..shapes import BriefLine, EarlierHandoff, TimelineItem
 from ..story import Story
 from .languages import written_in
-from .wants import quoted_items
+from .wants import quoted_items, words_of
 
 MAX_BEFORE = 3  # older values shown beside the newest
 MAX_PASSED_ON = 10  # facts from earlier handoffs, the newest
@@ -130,7 +130,7 @@ def _unquoted(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
         if not named:
             continue
         quoted = "\n".join(
-            [same(story.words(it)) + same(it.subject or "") for it in quoted_items(story, matter)]
+            [same(words_of(story, matter, it)) + same(it.subject or "") for it in quoted_items(story, matter)]
         )
         named = [it for it in named if it.value not in quoted]
         proofs = _proofs(story, matter) if named else {}

@@ -123,7 +123,7 @@ def _acts(
         return Acts.STEP
     if type_ in _FORMS:
         form = same(word(item.data.get("form")) or word(item.data.get("name")))
-        return Acts.STEP if form in source.no_answer_forms else Acts.ASK
+        return Acts.STEP if form in source.no_answer_forms else Acts.ASK | Acts.FORM
     if type_ in _ASKS and item.direction == "inbound" and item.visibility == "public":
         return Acts.ASK | Acts.TRIED if type_ == "form.failed" else Acts.ASK
     if type_ == "call.ended":
