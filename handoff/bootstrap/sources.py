@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -87,12 +87,17 @@ def source_rules(sources: Mapping[str, Source]) -> dict[str, SourceRules]:
     """The properties that sources declare and the rules of the brief need."""
     return {
         it.name: SourceRules(
-            outbound=it.options.outbound,
+            outbound=outbound_of(it),
             no_answer_forms=frozenset(same(name) for name in it.options.no_answer_forms),
         )
         for it in sources.values()
-        if it.options.outbound or it.options.no_answer_forms
+        if outbound_of(it) or it.options.no_answer_forms
     }
+
+
+def outbound_of(source: Source) -> Literal["bot", "person"] | None:
+    """Who writes the business's messages there: the source's option, else what its adapter declares."""
+    return source.options.outbound or source.adapter.manifest.outbound
 
 
 def spaces(sources: Mapping[str, Source]) -> dict[str, tuple[tuple[str, str], ...]]:

@@ -12,6 +12,7 @@ from handoff import __version__
 
 from . import options
 from .access.options import add_access
+from .adapters.options import add_adapters
 from .audit.options import add_audit
 from .customers.options import add_customer, add_reports
 from .importing.options import add_import
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     add_webhooks(commands)
     add_operating(commands)
     add_setup(commands)
+    add_adapters(commands)
     options.add_store(commands)
     add_keys(commands)
     add_retention(commands)

@@ -49,7 +49,7 @@ async def settle(store: Store, tenant: str, parsed: Parsed) -> Parsed:
             ignored[settled] += 1
         else:
             touchpoints.append(settled)
-    return Parsed(touchpoints=tuple(touchpoints), malformed=parsed.malformed, ignored=dict(ignored))
+    return msgspec.structs.replace(parsed, touchpoints=tuple(touchpoints), legs=(), ignored=dict(ignored))
 
 
 async def _settled(store: Store, tenant: str, leg: CallLeg) -> Touchpoint | str:
