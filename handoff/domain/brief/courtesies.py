@@ -1,4 +1,4 @@
-"""Greetings and sign-offs: parts of a message that say nothing about its matter."""
+"""The parts of a message: greeting and sign-off, which say nothing about its matter, and what it forwards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .packs import tokens_of
 from .packs.pack import Packs, covered
 from .packs.tokens import has_digit
 
-SHORTEST = 12  # characters: less is not worth a look
+SHORTEST = 40  # characters: less is not worth a look
 MAX_GREETING = 60  # characters
 MAX_ADDRESSED = 3  # capitalised words after a greeting: "Hello Mr Okafor"
 MAX_LINES = 6  # of a sign-off
@@ -18,6 +18,14 @@ MAX_TAIL = 5  # tokens of a name after the last sentence: "It is still broken. J
 _CLAUSE = re.compile(rf"\s*([^\n,!?:;]{{1,{MAX_GREETING}}}?)\s*(?:[,!:;]+\s*|\n+\s*)")
 _ABBREVIATED = re.compile(r"\b\w{1,3}\.")  # "Mr."
 _TAIL = re.compile(r"(?:(?<=[.!?…])\s+|\s+(?=/))(?:/\s?)?[^.!?\n]{1,40}\.?$")
+_RULE = re.compile(r"^[ \t]*(?:-{3,}|_{5,}|={5,})[^\n]*\n|^[^\n]{0,80}-{3,}[ \t]*\n", re.MULTILINE)
+_HEADERS = re.compile(r"(?:[ \t>*]*[^\W\d][\w\- ]{1,20}\*?[ \t]?:[^\n]*\n){2,}")
+_BARE_HEADERS = re.compile(
+    r"^[ \t>*]*(?:from|von|från|fra|de|lähettäjä|expéditeur)\*?[ \t]?:[^\n]*\n"
+    r"(?:[ \t>*]*(?:to|an|till|para|à|vastaanottaja|date|datum|fecha|pvm|päivämäärä|sent|gesendet|"
+    r"skickat|enviado|envoyé|lähetetty|cc|kopia|subject|betreff|ämne|asunto|objet|aihe)\*?[ \t]?:[^\n]*\n)+",
+    re.IGNORECASE | re.MULTILINE,
+)
 _WORD = re.compile(r"[^\W\d_][\w'’\-]*")
 
 
@@ -79,3 +87,13 @@ def _names(tail: str, packs: Packs, names: Set[str]) -> bool:
 
 def _covered(tokens: Sequence[str], act: str, packs: Packs) -> set[int]:
     return set[int]().union(*(covered(tokens, it.phrases.get(act, {})) for it in packs.every))
+
+
+def parted(text: str) -> tuple[str, str]:
+    """Their own words, and those of a message that they forward, without its headers."""
+    for rule in _RULE.finditer(text):
+        headers = _HEADERS.match(text, rule.end())
+        if headers is not None:
+            return text[: rule.start()], text[headers.end() :]
+    bare = _BARE_HEADERS.search(text)
+    return (text[: bare.start()], text[bare.end() :]) if bare else (text, "")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Set
 
 from handoff.domain.said.sentences import sentences
 
-from .courtesies import SHORTEST, body
+from .courtesies import SHORTEST, body, parted
 from .lines import MAX_QUOTE, quote
 from .matters.joining import content_words
 from .packs import tokens_of
@@ -18,14 +17,6 @@ READ = 12_000  # characters of a message that are looked at
 FURTHER = 4  # tokens at the beginning of a sentence in which "also" announces a further wish
 LAST = 3  # sentences at the end, where the wish often is
 GAP = " … "
-_RULE = re.compile(r"^[ \t]*(?:-{3,}|_{5,}|={5,})[^\n]*\n|^[^\n]{0,80}-{3,}[ \t]*\n", re.MULTILINE)
-_HEADERS = re.compile(r"(?:[ \t>*]*[^\W\d][\w\- ]{1,20}\*?[ \t]?:[^\n]*\n){2,}")
-_BARE_HEADERS = re.compile(
-    r"^[ \t>*]*(?:from|von|från|fra|de|lähettäjä|expéditeur)\*?[ \t]?:[^\n]*\n"
-    r"(?:[ \t>*]*(?:to|an|till|para|à|vastaanottaja|date|datum|fecha|pvm|päivämäärä|sent|gesendet|"
-    r"skickat|enviado|envoyé|lähetetty|cc|kopia|subject|betreff|ämne|asunto|objet|aihe)\*?[ \t]?:[^\n]*\n)+",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 def excerpt(item: TimelineItem, packs: Packs, language: str | None, names: Set[str] = frozenset()) -> str:
@@ -43,13 +34,13 @@ def excerpt(item: TimelineItem, packs: Packs, language: str | None, names: Set[s
 def _excerpt(item: TimelineItem, packs: Packs, language: str | None, names: Set[str]) -> str:
     text = (item.text or "")[:READ]
     cut = len(item.text or "") > READ
-    own, forwarded = _parts(text)
+    own, forwarded = parted(text)
     begin, end = body(own, packs, names)
     more = cut or bool(forwarded.strip()) or end < len(own.rstrip())
     own = own[begin:end]
     whole = f"{own}{GAP if own.strip() else ''}{forwarded}" if forwarded.strip() else own
     if len(" ".join(whole.split())) <= MAX_QUOTE - 2:
-        return quote(whole + " …" if end < len(_parts(text)[0].rstrip()) and not forwarded.strip() else whole)
+        return quote(whole + " …" if end < len(parted(text)[0].rstrip()) and not forwarded.strip() else whole)
     ours, theirs = _sentences(own), _sentences(forwarded)
     if len(ours) + len(theirs) < 3:
         return quote(whole)
@@ -61,16 +52,6 @@ def _excerpt(item: TimelineItem, packs: Packs, language: str | None, names: Set[
     for place in range(max(len(ours) - LAST, 0), len(ours)):
         scores[place] += 1 + (place == len(ours) - 1)  # the wish is often at the end
     return _joined(ours + theirs, scores, cut=more and not theirs)
-
-
-def _parts(text: str) -> tuple[str, str]:
-    """Their own words, and those of a message that they forward, without its headers."""
-    for rule in _RULE.finditer(text):
-        headers = _HEADERS.match(text, rule.end())
-        if headers is not None:
-            return text[: rule.start()], text[headers.end() :]
-    bare = _BARE_HEADERS.search(text)
-    return (text[: bare.start()], text[bare.end() :]) if bare else (text, "")
 
 
 def _sentences(text: str) -> list[str]:
@@ -91,9 +72,7 @@ def _score(sentence: str, about: set[str], packs: tuple[Pack, ...]) -> int:
     score = 2 * ("?" in sentence) + any(map(str.isdigit, sentence))
     score += any(any(map(str.isdigit, it)) and not it.isdigit() for it in tokens)  # a number of something
     score += 2 * bool(about and about & content_words(sentence, frozenset()))
-    score += any(
-        mentions(tokens, pack.phrases.get(act, {})) for pack in packs for act in ("request", "wish")
-    )
+    score += any(mentions(tokens, pack.phrases.get(act, {})) for pack in packs for act in ("request", "wish"))
     score += 6 * any(mentions(tokens[:FURTHER], pack.phrases.get("another", {})) for pack in packs)
     return score
 

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import Micros
 
+from .courtesies import parted
 from .lines import word
 from .matters import Folded, taking_all
 from .matters.joining import amounts, content_words
@@ -24,6 +25,7 @@ from .steps import Steps
 
 GUESSED = 200  # characters of a text that its language is guessed from
 MIN_GUESSED = 15
+READ = 1_000  # characters of a message that are compared with others
 _FORMS = frozenset({"form.submitted", "form.failed"})
 _ENDINGS = frozenset({"conversation.resolved", "conversation.reopened"})
 MAX_NAMES, MAX_NAME = 100, 100  # people in one story whose names are known, characters of one name
@@ -164,7 +166,7 @@ def _own_names(item: TimelineItem) -> set[str]:
 
 def _about(item: TimelineItem, rules: BriefRules) -> set[str]:
     """The content words of a message or a form."""
-    parts = [item.subject or "", item.text or ""]
+    parts = [item.subject or "", parted((item.text or "")[:READ])[0]]
     if item.type in _FORMS:
         fields = item.data.get("fields")
         parts += [word(item.data.get("form")) or word(item.data.get("name"))]

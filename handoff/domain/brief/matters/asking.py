@@ -63,7 +63,7 @@ def _current(folded: Folded, signal: Signal) -> Matter | None:
 
 
 def _withdrawn(folded: Folded, signal: Signal, words: Words) -> Matter | None:
-    """The matter that a withdrawal names, where several could be meant: "please ignore my mail about the SIM"."""
+    """The matter that a withdrawal names, where several could be meant: "ignore my mail about the SIM"."""
     whose = signal.whose if signal.claimed else ""
     since = signal.at - DORMANT_AFTER
     alive = [
@@ -145,7 +145,9 @@ def _adds(matter: Matter, signal: Signal, words: Words) -> bool:
         return bool(matter.answers)
     if not signal.acts & Acts.INFORM or not matter.answers:
         return False
-    return bool(signal.acts & Acts.ACCEPTS) or bool(words(matter.answers[-1], plain=True) & words(signal, plain=True))
+    if signal.acts & Acts.ACCEPTS:
+        return True
+    return not words(matter.answers[-1], plain=True).isdisjoint(words(signal, plain=True))
 
 
 def _joined(folded: Folded, signal: Signal, segment: Sequence[Matter], words: Words) -> Matter | None:

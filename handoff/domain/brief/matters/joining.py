@@ -34,7 +34,6 @@ class Words(Protocol):
     def __call__(self, signal: Signal, *, plain: bool = False) -> set[str]: ...
 
 
-
 def joining(references: Collection[NamedReference]) -> list[NamedReference]:
     return [it for it in references if it.kind == "joining"] if references else []
 

@@ -94,7 +94,8 @@ class Matter(Struct, kw_only=True, eq=False):
         return reference.value in self.references
 
     def knows(self, reference: NamedReference) -> bool:
-        """Whether the customer named the reference, or one of our answers, and the customer no other like it."""
+        """Whether the customer named the reference, or one of our answers did and the customer named no
+        other like it."""
         return self.named(reference) or (
             reference.value in self.given
             and not any(it.shape == reference.shape for it in self.references.values())

@@ -29,8 +29,8 @@ PhraseTable = dict[str, tuple[tuple[str, ...], ...]]
 
 class References(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Words before a number. `joining` kinds name a matter, `separating` ones a contract or an account,
-    `attribute` ones a thing inside a matter; `number` words come between a kind and its value. `cases` are the
-    joining words for what we have on file ourselves: a ticket, not an order."""
+    `attribute` ones a thing inside a matter; `number` words come between a kind and its value. `cases` are
+    the joining words for what we have on file ourselves: a ticket, not an order."""
 
     joining: list[str] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)

@@ -15,6 +15,7 @@ from .candidates import words_beside
 
 MAX_ANSWERS, MAX_NOTES, MAX_TALKS, MAX_ENDS = 8, 4, 3, 3  # of each kind, the newest
 RECENT: Micros = 30 * DAY
+MAX_ASKED = 80  # characters of a question that tells nothing
 
 _NOTES = frozenset({"note.added"})
 _ENDS = {"handoff.completed": "completed", "handoff.released": "given back"}
@@ -71,7 +72,7 @@ def _answer(story: Story, item: TimelineItem) -> BriefLine:
 def only_asks(text: str) -> bool:
     """Whether an answer only asks back, which is of no use to the next agent."""
     plain = text.strip()
-    return plain.endswith("?") and not any(mark in plain for mark in ".!\n:") and len(plain) < 160
+    return plain.endswith("?") and not any(mark in plain for mark in ".!\n:") and len(plain) < MAX_ASKED
 
 
 def _notes(story: Story) -> list[Dated]:

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -127,8 +128,8 @@ def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[
         story.left_out["wants"] += len(messages) - FIRST - LAST
     messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
     asked = [questions.get(it.items[-1].id, "") for it in messages]
-    for one, before in zip(messages[1:], messages, strict=False):
-        one.same_subject = _topic(one.items[-1]) == _topic(before.items[-1])
+    for before, quoted in pairwise(messages):
+        quoted.same_subject = _topic(quoted.items[-1]) == _topic(before.items[-1])
     named = [_references(matter) if at == 0 else [] for at in range(len(messages))]
     lines = [partial(_line, story, matter, *it) for it in zip(messages, asked, named, strict=True)]
     return [(it.items[-1].occurred_at, made) for it, made in zip(messages, lines, strict=True)]

@@ -17,6 +17,7 @@ from .ownership import who_has_it
 
 PING_PONG = 3  # handoffs for one reason, this one included, from which on the line is shown
 MAX_HOPS = 8  # named in it, the newest; `transfers` counts them all
+MAX_ENDED = 200  # characters of the answer that settled a matter
 MAX_NAMED = 4  # numbers of a settled matter that its quotes do not show
 MAX_SOLVED = 3  # settled matters, the newest; the others are counted
 _REQUESTS = frozenset({"handoff.requested"})
@@ -180,7 +181,7 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
     spoken = next((it for it in asks if it.text), asks[0])
     words = quote(story.words(spoken) or spoken.subject or word(spoken.data.get("form")), SHORT)
     last, who = _last_words(story, matter, ended)
-    answer = quote(last, SHORT)
+    answer = quote(last, MAX_ENDED)
     if not words and not answer:
         return None
     plain = same(f"{words} {answer}")
