@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Set
 
 from .packs import tokens_of
 from .packs.pack import Packs, covered
@@ -49,7 +49,7 @@ def _after_greeting(text: str, packs: Packs) -> int:
     if "." in _ABBREVIATED.sub("", clause):
         return 0
     tokens = tokens_of(clause)
-    greeting = _covered(tokens, "greeting", packs)
+    greeting = covered(tokens, packs.courtesies["greeting"])
     if 0 not in greeting:
         return 0
     others = [token for at, token in enumerate(tokens) if at not in greeting]
@@ -75,7 +75,7 @@ def _signs(line: str, packs: Packs, names: Set[str]) -> bool:
     tokens = tokens_of(line)
     if len(tokens) > MAX_SIGNED or has_digit(line) or "?" in line:
         return False
-    known = _covered(tokens, "signoff", packs)
+    known = covered(tokens, packs.courtesies["signoff"])
     return all(at in known or token in names or len(token) == 1 for at, token in enumerate(tokens))
 
 
@@ -85,15 +85,14 @@ def _names(tail: str, packs: Packs, names: Set[str]) -> bool:
     return len(tokens) <= MAX_TAIL and not names.isdisjoint(tokens) and _signs(tail, packs, names)
 
 
-def _covered(tokens: Sequence[str], act: str, packs: Packs) -> set[int]:
-    return set[int]().union(*(covered(tokens, it.phrases.get(act, {})) for it in packs.every))
-
-
 def parted(text: str) -> tuple[str, str]:
     """Their own words, and those of a message that they forward, without its headers."""
-    for rule in _RULE.finditer(text):
+    if "\n" not in text:
+        return text, ""
+    ruled = "---" in text or "___" in text or "===" in text
+    for rule in _RULE.finditer(text) if ruled else ():
         headers = _HEADERS.match(text, rule.end())
         if headers is not None:
             return text[: rule.start()], text[headers.end() :]
-    bare = _BARE_HEADERS.search(text)
+    bare = _BARE_HEADERS.search(text) if ":" in text else None
     return (text[: bare.start()], text[bare.end() :]) if bare else (text, "")

@@ -90,6 +90,8 @@ class Packs(Struct, frozen=True, kw_only=True):
     """First tokens of the phrases without content: a goodbye, a nudge, "one moment"."""
     common: frozenset[str]
     """Those of all packs."""
+    courtesies: Mapping[str, PhraseTable]
+    """`greeting` and `signoff` -> the phrases of all packs."""
     languages_of: Mapping[str, tuple[str, ...]]
     """Function word -> languages that have it."""
     grammars: Mapping[str, Grammar]
@@ -148,6 +150,10 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
         | first_words["close"]
         | first_words["nudge"]
         | first_words["hold"],
+        courtesies={
+            act: _table(phrase for it in stated for phrase in it.phrases.get(act, ()))
+            for act in ("greeting", "signoff")
+        },
         number_words=frozenset(label for it in stated for label in it.references.number),
         case_words=frozenset(label for it in stated for label in it.references.cases),
         languages_of={token: tuple(names) for token, names in languages.items()},
