@@ -40,10 +40,11 @@ def closing_of(text: str, grammars: Mapping[str, Grammar], language: str | None 
     return None
 
 
-def reopens(text: str, grammars: Mapping[str, Grammar], language: str | None = None) -> bool:
-    """Whether a short message has words that want something, or complain of something."""
+def reopens(text: str, grammars: Mapping[str, Grammar]) -> bool:
+    """Whether a short message has words that want something, or complain of something. Its language is hard
+    to guess, so it is read in all."""
     words = quick_words(own_words(text[:MAX_CLOSING]))
-    for grammar in likely(grammars, words, language):
+    for grammar in grammars.values():
         compiled, count = grammar.compiled, len(words)
         places = compiled.vocabulary.places(words)
         if compiled.reopens.match(places, count) or compiled.complaints.match(places, count):

@@ -34,7 +34,7 @@ def manner_of(text: str, packs: Packs, language: str | None) -> int:
         acts |= Acts.APOLOGY
     if not acts and _may_accept(text, tokens, packs) and _only_adds(tokens, read_with):
         acts |= Acts.INFORM
-        if len(tokens) <= MAX_ACCEPTED and not reopens(text, packs.grammars, language):
+        if len(tokens) <= MAX_ACCEPTED and not reopens(text, packs.grammars):
             acts |= Acts.ACCEPTS
     return acts
 

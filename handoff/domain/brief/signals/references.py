@@ -25,6 +25,7 @@ _PREFIXED = re.compile(
     r"(?![\w@]|[.,]\d)"
 )
 _ALONE = re.compile(r"#?\d[\d \-/]{5,24}\d|[A-Z]{1,6}[ \-]?\d[\dA-Z \-/]{4,24}")
+_CAPITALS = re.compile(r"[A-Z]+")
 _DATE = re.compile(r"(?:19|20)\d\d[\-/ ]\d\d?[\-/ ]\d\d?|\d\d?[\-/ ]\d\d?[\-/ ](?:19|20)?\d\d")
 _GAP = re.compile(r"\d \d|[A-Z] \d")
 _SPACED_DIGITS = range(6, 13)  # fewer are an amount, more may be the number of a card
@@ -156,8 +157,9 @@ def _prefixed(text: str, packs: Packs) -> Iterator[NamedReference]:
     """Capitals and groups of digits, typed as people do: `INV 55 20871`, `SUP 30918`."""
     for match in _PREFIXED.finditer(text):
         shown = match[1].strip()
-        capitals = shown[: next(at for at, it in enumerate(shown) if not it.isupper())]
-        if " " not in shown or capitals in _NO_PREFIX or capitals.casefold() in packs.reference_words:
+        capitals = _CAPITALS.match(shown)
+        name = capitals[0] if capitals else ""
+        if " " not in shown or name in _NO_PREFIX or name.casefold() in packs.reference_words:
             continue
         if sum(map(str.isdigit, shown)) in _PREFIXED_DIGITS:
             label, kind = _label(text[max(match.start() - _LABEL, 0) : match.start()], packs)
@@ -171,7 +173,8 @@ def _alone(text: str) -> Iterator[NamedReference]:
     if len(shown) > MAX_ALONE or not _ALONE.fullmatch(shown):
         return
     digits = [int(it) for it in shown if it.isdigit()]
-    if _DATE.fullmatch(shown) or shown.startswith("0"):
+    capitals = _CAPITALS.match(shown)
+    if _DATE.fullmatch(shown) or digits[0] == 0 or (capitals and capitals[0] in _NO_PREFIX):
         return  # the day, or the phone number, that they were asked for
     if len(digits) >= LEAST_ALONE and not _is_card(digits):
         yield NamedReference("joining", "", same(shown), shown)
