@@ -220,8 +220,8 @@ def test_a_form_that_follows_an_answer_starts_no_wait() -> None:
 
 
 def test_an_answer_ends_the_wait_of_a_call_in_vain() -> None:
-    call = item("call.ended", 1, channel="phone", conversation="p", data={"status": "busy"})
-    call = type(call)(**{it: getattr(call, it) for it in call.__struct_fields__} | {"direction": "inbound"})
+    caller = {"assurance": "claimed", "identity": "phone:+358401234567", "direction": "inbound"}
+    call = item("call.ended", 1, channel="phone", conversation="p", data={"status": "busy"}, **caller)
     assert waits(brief_of([call])) == 1
     assert waits(brief_of([call, ask(3, "It is dead"), agent(9, "We fix it today")])) is None
 
