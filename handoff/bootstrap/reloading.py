@@ -18,6 +18,7 @@ from handoff.delivery.settings import subscriptions_of
 from handoff.domain.errors import ConfigurationError, HandoffError, Unprocessable
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
+from handoff.services.announcements.settings import announcement_policies, check_announcements
 from handoff.services.events.reactions import Followers
 from handoff.services.ledger.settings import check_promises, ledger_rules
 from handoff.services.privacy.settings import check_masking
@@ -99,6 +100,7 @@ class Reloader:
         check_masking(new.privacy.masking, names)
         check_promises(new.promises, names)
         subscriptions = subscriptions_of(new.webhooks, new.connectors, self._transcribers)
+        check_announcements(new.announcements, names)
         try:
             for subscription in subscriptions:
                 check(subscription.wishes)
@@ -130,6 +132,7 @@ class Reloader:
         site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
         site.ledger.replace(ledger_rules(new.promises))
+        site.announcements.replace(announcement_policies(new.announcements))
         parts.retention.replace(new.retention, names, new.channel_names)
         site.monitor.replace(facts(sources))
         parts.store.use_rules(brief_rules(new, sources, parts.store.brief_rules.packs))

@@ -28,6 +28,8 @@ from handoff.services.access.credentials import Credentials
 from handoff.services.access.oidc import Issuers
 from handoff.services.access.watch import CHECK_S, CredentialWatch
 from handoff.services.admission.rates import RateLimits
+from handoff.services.announcements.looking import AnnouncementLooks
+from handoff.services.announcements.settings import announcement_policies, check_announcements
 from handoff.services.audit.trail import ANCHOR_S, RETENTION_S, SYNC_S
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import load_summariser
@@ -53,7 +55,7 @@ from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
-from .auditing import keeping, open_trail
+from .auditing import keeping, open_trail, watch_codes
 from .background.erasure_jobs import NOTICE_S, Erasures
 from .background.key_epochs import keys_open, rotating
 from .background.sweeps import TURN_S, Retention
@@ -75,6 +77,8 @@ ACTIVITY_S = 2.0  # of counts and refusals, which a worker that is killed loses
 COUNT_S = 5.0
 TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
+
+StoreTimers = tuple[Timers, PromiseAlarms, AnnouncementLooks]
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +120,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, credentials, url, health)
         stack.callback(site.inbound.close)
-        followers = Followers(store, site.handoffs, settings.policies, site.ledger)
+        followers = Followers(store, site.handoffs, settings.policies, site.ledger, site.announcements)
         retention = RetentionPolicy(settings.retention, names, settings.channel_names)
         parts = RunningParts(
             site=site,
@@ -156,6 +160,7 @@ def _check(settings: Settings, tenants: Sequence[str]) -> None:
     check_rules(settings.retention, tenants, settings.channel_names)
     check_masking(settings.privacy.masking, tenants)
     check_promises(settings.promises, tenants)
+    check_announcements(settings.announcements, tenants)
 
 
 def _delivery(
@@ -180,23 +185,28 @@ def _delivery(
     )
 
 
-def _timing(site: AppContext, tenants: list[str]) -> tuple[Timers, PromiseAlarms]:
-    """The timers that go by the store's clock. Both hear of the same jumps."""
-    timers = Timers(site.store, site.handoffs, tenants)
-    return timers, PromiseAlarms(site.store, tenants, site.handoffs.clock_guard, site.ledger)
+def _timing(site: AppContext, tenants: list[str]) -> StoreTimers:
+    """The timers that go by the store's clock. All hear of the same jumps."""
+    store, guard = site.store, site.handoffs.clock_guard
+    return (
+        Timers(store, site.handoffs, tenants),
+        PromiseAlarms(store, tenants, guard, site.ledger),
+        AnnouncementLooks(store, tenants, guard, site.announcements, site.handoffs),
+    )
 
 
 @asynccontextmanager
 async def _background(
-    site: AppContext, timing: tuple[Timers, PromiseAlarms], delivery: DeliveryService, erasures: Erasures
+    site: AppContext, timing: StoreTimers, delivery: DeliveryService, erasures: Erasures
 ) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
-    store, (timers, alarms) = site.store, timing
+    store, (timers, alarms, looks) = site.store, timing
     async with (
         in_background("live", site.hub.run()),
         delivery.running(),
         repeating("timers", TICK_S, timers.fire_due),
         repeating("promises", ALARM_TICK_S, alarms.send_due),
+        repeating("announcements", ALARM_TICK_S, looks.send_due),
         in_background("health", store.health.watch()),
         repeating("credentials", CHECK_S, site.watch.check),
         repeating("worker", BEAT_S, store.workers.beat),
@@ -265,6 +275,8 @@ def _site(
     if store.sealing is not None:
         store.sealing.counted = lambda what: measures.unreadable.labels(what).inc()
     store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
+    audit = open_trail(settings, measures)
+    watch_codes(store.codes, measures, audit, frozenset(sources))
     monitor = Monitor(store, facts(sources))
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
@@ -285,6 +297,7 @@ def _site(
         handoffs=Handoffs(store, monitor, measures, consent=settings.privacy.consent_policy),
         hub=Hub(store),
         ledger=ledger_rules(settings.promises),
+        announcements=announcement_policies(settings.announcements),
         rates=rates,
         journal=Journal(Path(settings.store.data_dir)),
         privacy=settings.privacy,
@@ -293,7 +306,7 @@ def _site(
         allowed_origins=frozenset(settings.panel.allowed_origins),
         sign_in_url=settings.panel.sign_in_url,
         summariser=load_summariser(),
-        audit=open_trail(settings, measures),
+        audit=audit,
     )
 
 

@@ -29,6 +29,7 @@ from handoff.services.access.principal import SCOPES, Audience, Role
 from handoff.services.access.reader import ACCESS_AFTER_S
 from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
+from handoff.services.announcements.settings import AnnouncementSettings
 from handoff.services.audit.settings import AuditSettings
 from handoff.services.ledger.settings import PromiseSettings
 from handoff.services.privacy.settings import PrivacySettings
@@ -196,6 +197,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audit: AuditSettings = field(default_factory=AuditSettings)
     retention: list[RetentionRule] = field(default_factory=list)
     promises: PromiseSettings = field(default_factory=PromiseSettings)
+    announcements: AnnouncementSettings = field(default_factory=AnnouncementSettings)
     business: BusinessSettings = field(default_factory=BusinessSettings)
 
     def __post_init__(self) -> None:

@@ -41,6 +41,7 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "audit": frozenset({"dir", "fsync", "on_failure", "journal_dir", "also_read"}),
     "retention": _NAMES,
     "promises": frozenset({"agents_confirm", "proofs"}),
+    "announcements": frozenset({"rules"}),
 }
 """By section: the keys whose texts are shown."""
 URLS = frozenset({"url", "public_url", "issuer", "jwks_url", "ship_url", "sign_in_url"})

@@ -80,6 +80,7 @@ TYPES: tuple[str, ...] = (
     "promise.dismissed",
     "complaint.dismissed",
     DERIVED,
+    "announcement.dismissed",
 )
 """Every touchpoint type. The position in this tuple is stored: only append."""
 
@@ -165,6 +166,21 @@ class Participant(Struct, frozen=True):
     role: str
 
 
+class Continuation(Struct, frozen=True, kw_only=True):
+    """The use of a continuity code by a touchpoint: its `conversation` continues one of the customer at
+    `home`.
+
+    `assurance` is that of the touchpoint's handle; `by` gave the code to the customer.
+    """
+
+    code: bytes
+    home: bytes
+    conversation: bytes
+    assurance: Assurance
+    by: str
+    why: str
+
+
 class Touchpoint(Struct, frozen=True, kw_only=True):
     """One fact that happened on a channel.
 
@@ -195,13 +211,15 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
     conversation: bytes | None = None
     """The conversation that a system entry belongs to. It takes precedence over `thread`."""
     amends: str | None = None
-    """What it edits or deletes; of a derived text, the original that `data.of` names."""
+    """The touchpoint that it edits or deletes; of a derived text, the original that `data.of` names."""
     actor: dict[str, Any] | None = None
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
     data: dict[str, Any] = msgspec.field(default_factory=dict)
     envelope: tuple[str, ...] = ()
     redacted: dict[str, int] = msgspec.field(default_factory=dict)
     """Masked places by kind, such as `card_number`. Set at the border, never by senders."""
+    continuation: Continuation | None = None
+    """Set when it is recorded, never by senders."""
 
     def __post_init__(self) -> None:
         problem = _problem(self)

@@ -110,7 +110,22 @@ class Measures:
             registry=registry,
         )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
+        self._add_continuity()
         self._add_privacy()
+
+    def _add_continuity(self) -> None:
+        self.continuity = Counter(
+            "handoff_continuity_codes",
+            "Touchpoints that carried a continuity code, by its outcome",
+            ["state", "source"],
+            registry=self.registry,
+        )
+        self.continuity_limited = Counter(
+            "handoff_continuity_limits",
+            "Limits that wrong digits of continuity codes reached: somebody guesses",
+            ["limit", "source"],
+            registry=self.registry,
+        )
 
     def _add_privacy(self) -> None:
         """Metrics of masking, sealing, retention, and the audit trail."""

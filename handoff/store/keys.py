@@ -151,7 +151,8 @@ class ControlKeys:
         return self._tag + name + rest
 
     def record(self, kind: str, id_: bytes) -> bytes:
-        """One versioned record: `h` handoff, `r` chain, `b` callback, `w` subscription, …"""
+        """One versioned record: `h` handoff, `r` chain, `b` callback, `w` subscription, `n` continuity
+        code, …"""
         return self._key(kind.encode(), id_)
 
     def set(self, name: str, member: bytes = b"") -> bytes:

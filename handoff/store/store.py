@@ -15,6 +15,7 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.records import digest_of
 from handoff.codec.sealing import Seal
 from handoff.domain.brief import BriefRules
+from handoff.domain.continuity.watch import CodeWatch
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.personal_numbers.masking import NumberMasking
@@ -81,7 +82,7 @@ class Store:
         self.use_rules(brief_rules)
         self._digested = (self.brief_rules, digest_of(self.brief_rules))
         self.decoded, self.histories = RecentBodies(), RecentHistories()
-        self.behind, self.pace = WorkBehind(), Pace()
+        self.behind, self.pace, self.codes = WorkBehind(), Pace(), CodeWatch()
         self.connection, self.functions = connection, functions
         self.keys = Keys(settings.partitions, sealing)
         self.graves = Graves(connection, functions, self.keys)

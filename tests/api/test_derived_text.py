@@ -8,6 +8,9 @@ import pytest
 
 from handoff.codec.member import read_member
 from handoff.domain.identity import parse_identity
+from handoff.services.sources.settling import settle
+from tests.adapters.phone.twilio.test_transcriptions import LIVE
+from tests.adapters.phone.twilio.test_twilio import build, posted
 from tests.api.conftest import Api
 
 VOICE: dict[str, Any] = {
@@ -16,10 +19,10 @@ VOICE: dict[str, Any] = {
         {"name": "voice.ogg", "content_type": "audio/ogg", "url": "https://files.example/voice.ogg"}
     ],
 }
-SAID = "My zebra invoice is wrong"
+WORDS = "My zebra invoice is wrong"
 
 
-async def derive(api: Api, event: str, of: str, text: str = SAID, **more: Any) -> Any:
+async def derive(api: Api, event: str, of: str, text: str = WORDS, **more: Any) -> Any:
     stated = {
         name: more.pop(name) for name in ("channel", "identities", "thread", "language") if name in more
     }
@@ -65,7 +68,7 @@ async def test_a_wrong_one_is_refused(api: Api, change: dict[str, Any], code: st
         "type": "text.derived",
         "occurred_at": "2026-11-21T10:05:00Z",
         "identities": ["user:anna"],
-        "text": SAID,
+        "text": WORDS,
         "data": {"of": "m1", "kind": "transcript", "by": "whisper"},
         **change,
     }
@@ -89,7 +92,7 @@ async def test_it_is_shown_with_its_original(api: Api, first: str, named: str) -
             "id": derived,
             "kind": "transcript",
             "by": "whisper",
-            "text": SAID,
+            "text": WORDS,
             "confidence": 0.82,
             "language": "en",
             "occurred_at": "2026-11-21T10:05:00.000000Z",
@@ -116,9 +119,9 @@ async def test_a_late_surer_transcript_changes_the_next_context(api: Api) -> Non
     await derive(api, "d2", "m1", confidence=0.9)
     after = await api.ok("GET", path)
     wants = [it["params"]["words"] for it in after["brief"]["wants"] if it["code"] == "said"]
-    assert wants == [SAID]
+    assert wants == [WORDS]
     shown = (await touchpoint(api, original))["derived"]
-    assert [(it["text"], it["superseded"]) for it in shown] == [(SAID, False), ("My zebra in voice", True)]
+    assert [(it["text"], it["superseded"]) for it in shown] == [(WORDS, False), ("My zebra in voice", True)]
 
 
 async def test_it_opens_nothing_and_is_no_contact(api: Api) -> None:
@@ -128,6 +131,7 @@ async def test_it_opens_nothing_and_is_no_contact(api: Api) -> None:
     await api.record("m2", channel="phone", type="conversation.resolved", text=None, thread="c1")
     before = await api.context()
     await derive(api, "d1", "c1", "Thank you, all is well", channel="phone", thread="c1", speaker="customer")
+    await derive(api, "d2", "c2", "Nobody knows this call", channel="phone", thread="c2", speaker="customer")
     after = await api.context()
     assert after["conversations"] == before["conversations"]
     assert after["brief"]["effort"]["contacts"] == before["brief"]["effort"]["contacts"]
@@ -140,7 +144,7 @@ async def test_what_was_derived_goes_with_its_original(api: Api, first: str) -> 
         await api.record("x1", type="message.deleted", amends="m1", text=None)
     (derived,) = (await derive(api, "d1", "m1"))["ids"]
     if first == "derived":
-        assert SAID in await stored_texts(api)
+        assert WORDS in await stored_texts(api)
         await api.record("x1", type="message.deleted", amends="m1", text=None)
     shown = await touchpoint(api, derived)
     assert (shown["deleted"], shown["text"]) == (True, None)
@@ -158,10 +162,32 @@ async def test_customers_do_not_read_it(api: Api) -> None:
     assert (await api.get(f"/v1/touchpoints/{derived}", token="bot")).status == 404
 
 
+async def test_customers_do_not_read_it_in_a_pinned_context(api: Api) -> None:
+    await api.record("m1", **VOICE)
+    await api.record("m2", text="Please answer me", occurred_at="2026-11-21T10:10:00Z")
+    await derive(api, "d1", "m1")
+    wanted = {"from": {"channel": "chat"}, "to": {"channel": "chat", "queue": "desk"}, "reason": "help"}
+    handoff = await api.ok("POST", "/v1/handoffs", {"identity": "user:anna", **wanted})
+    path = f"/v1/handoffs/{handoff['id']}/snapshot"
+    whole = await api.ok("GET", path)
+    assert WORDS in str(whole["brief"])
+    shown = await api.ok("GET", path, token="bot")
+    assert "zebra" not in str(shown)
+    assert "derived" not in str(shown["timeline"])
+    assert "Please answer me" in str(shown["timeline"])
+
+
+async def test_a_sentence_of_an_unknown_call_waits_in_quarantine(api: Api) -> None:
+    parsed = build().parse(posted(list(LIVE.items())))
+    settled = await settle(api.server.store, api.tenant, parsed)
+    assert settled.touchpoints == ()
+    assert [it.code for it in settled.malformed] == ["unknown_call"]
+
+
 async def test_a_card_number_between_two_sentences_is_masked(api: Api) -> None:
     common: dict[str, Any] = {"channel": "phone", "thread": "c1", "part_of": "t1"}
     await derive(api, "d1", "c1", "The card is 4111 1111", speaker="customer", part=1, **common)
-    await derive(api, "d2", "c1", "Thanks, go on, 12", speaker="agent", part=2, **common)
+    await derive(api, "d2", "c1", "Thanks, next please, 12", speaker="agent", part=2, **common)
     (last,) = (await derive(api, "d3", "c1", "1111 1111 that is it", speaker="customer", part=3, **common))[
         "ids"
     ]
@@ -185,7 +211,7 @@ async def test_a_whole_call_is_named_by_its_thread(api: Api) -> None:
     timeline = (await api.context())["timeline"]["touchpoints"]
     by_id = {it["id"]: it for it in timeline}
     assert "derived" not in by_id[started]
-    assert [it["text"] for it in by_id[end]["derived"]] == [SAID, "It has the wrong address"]
+    assert [it["text"] for it in by_id[end]["derived"]] == [WORDS, "It has the wrong address"]
     assert (
         by_id[end]["conversation_id"]
         == next(it for it in timeline if it["type"] == "text.derived")["data"]["of"]

@@ -193,7 +193,7 @@ class Player:
             await self._send(wire.twilio(self._url, fields, query))
 
     async def transcript(self, number: int, step: Step) -> None:
-        """What the caller of the call in step `of` left on the machine, as Twilio transcribes it later."""
+        """Twilio's transcript of the message that the caller of step `of` left on the machine."""
         fields = {
             "CallSid": f"CA{self.user}-{step['of']}",
             "CallStatus": "completed",
@@ -223,7 +223,7 @@ class Player:
         await self._send(wire.twilio(self._url, fields))
 
     async def derived(self, number: int, step: Step) -> None:
-        """What a program of ours made of the customer's newest message with a file."""
+        """A transcript of the customer's newest message with a file, by a program of ours."""
         context = await self._send(wire.api("/v1/context", {"identities": [f"user:{self.user}"]}))
         touchpoints = context["timeline"]["touchpoints"]
         original = next(it["id"] for it in touchpoints if it["attachments"])

@@ -17,6 +17,7 @@ TOKEN = '[[tokens]]\nname = "desk"\nscopes = ["operate"]\nsecret = "0d9f83c1a7b2
     "0d9f83c1a7b2", "0d9f83c1a7b24e56"
 )
 HOOK = '[[webhooks]]\nurl = "https://hooks.example.com/a"\n'
+RULE = '[[announcements.rules]]\nkind = "transfer"\n'
 POLICY = '[[policies]]\nname = "p"\nfrom = "web"\nto = "phone"\nwhom = { queue = "billing" }\n'
 SEGMENT = '[[sources]]\nname = "site"\nadapter = "web.segment"\nsecrets = ["8c5f1e90d2"]\n'
 MAIL = '[[sources]]\nname = "post"\nadapter = "email.smtp"\nrecipients = ["@shop.example"]\n'
@@ -110,6 +111,18 @@ def only(found: CheckedConfiguration) -> tuple[str, int | None, str]:
         ("[privacy.sealing]\nrotate_every_days = 4000\n", "privacy.sealing.rotate_every_days", 2, "3650"),
         ('[[privacy.masking]]\ntenant = "shp"\n', "privacy.masking[0].tenant", 2, "allowed: default"),
         ('[[redaction]]\nname = "x"\npattern = "(a"\n', "redaction[0].pattern", 3, "missing )"),
+        (RULE.replace("transfer", "transfr"), "announcements.rules[0].kind", 2, "did you mean 'transfer'"),
+        (RULE + "within_s = 5\n", "announcements.rules[0].within_s", 3, "between 10 and 86400"),
+        (
+            RULE + 'on_unfulfilled = "handoff"\n',
+            "announcements.rules[0].on_unfulfilled",
+            3,
+            "whom must name a queue",
+        ),
+        (RULE + 'whom = { queue = "q" }\n', "announcements.rules[0].whom", 3, 'on_unfulfilled = "handoff"'),
+        (RULE + "speakers = []\n", "announcements.rules[0].speakers", 3, "must not be empty"),
+        (RULE + 'tenant = "shp"\n', "announcements.rules[0].tenant", 3, "allowed: default"),
+        (RULE + RULE, "announcements.rules", 1, "two rules for 'transfer'"),
         ('[business]\ntime_zone = "Mars/Sea"\n', "business.time_zone", 2, "IANA name"),
         ('[business]\ntime_zone = "../etc/passwd"\n', "business.time_zone", 2, "IANA name"),
         ('[business]\nday_ends = "5 pm"\n', "business.day_ends", 2, "must be a time, e.g. 17:00"),

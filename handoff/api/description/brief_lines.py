@@ -109,6 +109,23 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         template="Closed {times} times, same words again: “{words}”",
         params={"times": COUNT, "words": TEXT, "matter": COUNT},
     ),
+    "continues": BriefCode(
+        section="why_now",
+        meaning="The customer used a continuity code: this continues an earlier conversation, perhaps of "
+        "another identity. `conversation` is its id.",
+        template="Continues the {from} of {since}, by code",
+        params={"from": TEXT, "since": TIME, "channel": TEXT, "at": TIME, "conversation": TEXT, "by": TEXT},
+    ),
+    "code_refused": BriefCode(
+        section="why_now",
+        meaning="The newest touchpoint carries a continuity code that joined nothing.",
+        template="Continuity code {outcome} at {at}: it may be somebody else",
+        params={
+            "outcome": values("used", "expired", "revoked", "unknown", "limited"),
+            "channel": TEXT,
+            "at": TIME,
+        },
+    ),
     "callback_missed": BriefCode(
         section="why_now",
         meaning="The customer missed our callback. `at` is the last attempt.",
@@ -118,7 +135,7 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     "waiting": BriefCode(
         section="why_now",
         meaning="The customer is waiting for an answer.",
-        template="Waiting since {since} ({minutes} min)",
+        template="Waiting {minutes} min, since {since}",
         params={"since": TIME, "minutes": COUNT},
     ),
     "given_back": BriefCode(
@@ -141,9 +158,21 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "transfer_not_followed": BriefCode(
         section="why_now",
-        meaning="An agent announced a transfer, and none happened.",
+        meaning="A transfer was announced, and none happened in its time.",
         template="{who} announced a transfer at {at}, none followed",
-        params={"who": TEXT, "at": TIME, "words": TEXT},
+        params={"who": TEXT, "at": TIME, "words": TEXT, "announcement": TEXT},
+    ),
+    "callback_not_followed": BriefCode(
+        section="why_now",
+        meaning="A call back was announced, and none was made or registered in its time.",
+        template="{who} announced a call back at {at}, none followed",
+        params={"who": TEXT, "at": TIME, "words": TEXT, "announcement": TEXT},
+    ),
+    "mail_not_followed": BriefCode(
+        section="why_now",
+        meaning="A mail was announced, and none was sent in its time.",
+        template="{who} announced a mail at {at}, none followed",
+        params={"who": TEXT, "at": TIME, "words": TEXT, "announcement": TEXT},
     ),
     "unclear": BriefCode(
         section="why_now",
@@ -221,7 +250,7 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     "bot_answered": BriefCode(
         section="tried",
         meaning="A bot answered. `words` may be empty. `automatic` marks an automatic reply.",
-        template="A bot answered on {channel}: “{words}”",
+        template="Bot on {channel}: “{words}”",
         params={"channel": TEXT, "words": TEXT},
         optional={"automatic": {"type": "boolean"}},
     ),

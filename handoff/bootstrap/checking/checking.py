@@ -159,6 +159,8 @@ class _ConfigurationCheck:
             ("privacy", "masking", "*", "tenant"): tenants,
             ("promises", "agents_confirm", "*"): tenants,
             ("promises", "proofs", "*", "tenant"): tenants,
+            ("announcements", "rules", "*", "tenant"): tenants,
+            ("announcements", "rules", "*", "whom", "channel"): channels,
             ("retention", "*", "tenant"): tenants,
             ("retention", "*", "channels", "*"): channels,
             ("retention", "*", "types", "*"): frozenset(CLASSES),

@@ -1,8 +1,8 @@
 """Transcripts and OCR as the rules read them: as the words of the speaker of the original, marked.
 
-A derived text is no act of its own. The rules get an utterance instead: at the time of the words, in the
-conversation of the original, with its speaker. A text whose original is not there waits; of a deleted one
-nothing is left.
+A derived text is an addition to its original. The rules get an utterance in its place: at the time of the
+words, in the conversation of the original, with its speaker. A text whose original is missing waits. Deleted
+texts, and texts of deleted originals, are skipped.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _is_voicemail(call: TimelineItem) -> bool:
 
 
 def _add_words(replaced: dict[str, TimelineItem], call: TimelineItem, text: DerivedText) -> None:
-    """Words of a call whose speaker nobody states are shown with the call, and are nobody's."""
+    """Show words of a call with the call if their speaker is not stated."""
     known = replaced.get(call.id)
     if known is None and call.text:
         return  # it has words of its own, such as an agent's summary
@@ -116,7 +116,7 @@ def _mark(text: DerivedText) -> Transcribed:
 
 
 def _utterance(source: TimelineItem, text: DerivedText, original: TimelineItem | None) -> TimelineItem | None:
-    """The words as their speaker's. None if they are no one's that the rules know."""
+    """The words as their speaker's. None if the rules do not read this kind of original."""
     found = _spoken_as(source, text, original)
     if found is None:
         return None

@@ -19,7 +19,7 @@ from .signals import NamedReference, Signal, Speaker, signal_of
 from .state import StoryState, filed
 from .steps import Steps
 
-VERSION = 2
+VERSION = 3
 """Raised when columns, or the state they stand for, change without a new version of the rules."""
 
 _SPEAKERS = tuple(Speaker)
@@ -94,7 +94,7 @@ class KeptStory(Struct, frozen=True, array_like=True):
     last_at: Micros | None
     matters: list[KeptMatter]
     loose: list[list[int]]
-    """Of the fold: unclear, steps, transfers, talks, nudges."""
+    """Of the fold: unclear, steps, none, talks, nudges. The third were announced transfers."""
     by_conversation: dict[str, list[int]]
     segments: list[tuple[Segment, list[int]]]
     last_in: list[tuple[Segment, Micros]]
@@ -104,7 +104,7 @@ def keeping_story(state: StoryState) -> Steps[KeptStory]:
     """The columns of a state, which must not change meanwhile."""
     folded = state.folded
     numbers = {id_: number for number, id_ in enumerate(state.signals)}
-    loose = (folded.unclear, folded.steps, folded.transfers, folded.talks, folded.loose_nudges)
+    loose = (folded.unclear, folded.steps, (), folded.talks, folded.loose_nudges)
     items = yield from keeping_items(state.items)
     signals = _signals(state)
     yield
@@ -231,12 +231,11 @@ def _restoring_folded(kept: KeptStory, signals: Sequence[Signal]) -> Steps[Folde
     for number, one in enumerate(kept.matters, start=1):
         matters.append(_restored_matter(one, number, signals))
         yield
-    unclear, steps, transfers, talks, nudges = ([signals[at] for at in it] for it in kept.loose)
+    unclear, steps, _former, talks, nudges = ([signals[at] for at in it] for it in kept.loose)
     folded = Folded(
         matters=matters,
         unclear=unclear,
         steps=steps,
-        transfers=transfers,
         talks=talks,
         loose_nudges=nudges,
         by_conversation={name: [matters[at - 1] for at in it] for name, it in kept.by_conversation.items()},

@@ -12,7 +12,7 @@ from handoff.domain.handoff import Hop
 
 
 class Transcribed(Struct, frozen=True, kw_only=True):
-    """The mark of words that were derived from something else: `by` what, and how sure it is, if it says so.
+    """The mark of words that were derived from something else: by what, and its confidence if stated.
 
     `kind` is `transcript` or `ocr`.
     """
@@ -167,3 +167,5 @@ class Pending(Struct, frozen=True, kw_only=True):
     to: str
     requested_at: Micros
     hops: tuple[Hop, ...] = ()
+    by: str = ""
+    """The name of the one who requested it."""

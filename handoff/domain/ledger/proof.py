@@ -78,7 +78,7 @@ def _proves(story: Story, item: TimelineItem, made: TimelineItem, made_at: Micro
     if signal is None or not signal.acts & rule.acts:
         return False
     if item.transcribed is not None and signal.acts & Acts.ANSWER:
-        return False  # what a machine heard proves nothing; the call in which it was said may
+        return False  # a transcript proves nothing; the call that it is of may
     if item.conversation == made.conversation:
         return item.occurred_at >= made_at + rule.pause
     return not rule.near or _in_matter(story, item, made)

@@ -113,10 +113,10 @@ def may_continue(touchpoint: Touchpoint) -> bool:
 
 
 def _conversation(tenant: str, touchpoint: Touchpoint) -> tuple[Any, ...]:
-    """Whose words follow one another. Those of a transcript follow the words of the same speaker."""
+    """The key of messages that follow one another. Parts of a transcript follow those of the same speaker."""
     speaker = touchpoint.data.get("speaker") if touchpoint.type == DERIVED else None
-    said_by = speaker if isinstance(speaker, str) else None
-    return (tenant, touchpoint.home.identity, touchpoint.thread, touchpoint.direction, said_by)
+    by = speaker if isinstance(speaker, str) else None
+    return (tenant, touchpoint.home.identity, touchpoint.thread, touchpoint.direction, by)
 
 
 def _uncounted(kind: str, way: str, count: int) -> None:

@@ -30,6 +30,7 @@ _CLASS_OF_FAMILY = {
     "survey": "surveys",
     "promise": "promises",
     "complaint": "complaints",
+    "announcement": "promises",
     "consent": "consents",
     "text": "messages",
 }

@@ -29,7 +29,7 @@ class DerivedKind(StrEnum):
 
 
 class DerivedSpeaker(StrEnum):
-    """Whose words a transcript has. `business`: somebody on our side, a person or a bot."""
+    """The speaker of the words in a transcript. `business`: somebody on our side, a person or a bot."""
 
     CUSTOMER = "customer"
     AGENT = "agent"
@@ -211,5 +211,5 @@ def _surest_parts(parts: list[DerivedText]) -> list[DerivedText]:
 
 
 def _reading_order(one: DerivedText) -> tuple[Any, ...]:
-    whole = one.part_of or one.id
-    return one.at or 0, whole, -1 if one.part is None else one.part, one.order
+    part = -1 if one.part is None else one.part
+    return one.at or 0, one.where, one.part_of or "", part, one.order

@@ -7,6 +7,7 @@
  * @typedef {Schemas["Brief"]} Brief
  * @typedef {Schemas["Candidate"]} Candidate
  * @typedef {Schemas["Context"]} Context
+ * @typedef {Schemas["ContinuityCode"]} ContinuityCode
  * @typedef {Schemas["ConversationSummary"]} Conversation
  * @typedef {Schemas["Customer"]} Customer
  * @typedef {Schemas["Effort"]} Effort

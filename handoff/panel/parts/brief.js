@@ -126,6 +126,8 @@ export function sentence(line, locale) {
   const values = { ...line.params };
   values.count = COUNTED.map((name) => line.params[name]).find((it) => it !== undefined) ?? 0;
   if (line.params.channel) values.channel = h("span", {}, words.name("channel", line.params.channel));
+  if (line.code === "continues") values.from = words.name("channel", line.params.from);
+  if (line.code === "code_refused") values.outcome = words.name("code", line.params.outcome);
   if (line.code === "waiting") {
     values.since = times.element(line.params.since, "short");
     values.length = times.element(line.params.since, "since");

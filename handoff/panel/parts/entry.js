@@ -94,7 +94,7 @@ function content(it, locale, opened) {
   ];
 }
 
-/** What was derived from it, such as a transcript: what counts, then what was replaced.
+/** Derived texts, such as a transcript: first those that count, then those that were replaced.
  * @param {Touchpoint} it @param {import("../text/words.js").Words} words */
 function derivedNodes(it, words) {
   const texts = it.derived ?? [];

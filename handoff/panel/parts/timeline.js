@@ -13,7 +13,7 @@ import { ActorNames } from "./names.js";
 const KINDS = Object.freeze({
   talk: ["message", "email", "call", "callback", "complaint", "survey"],
   visits: ["page", "article", "search", "form", "event", "identified"],
-  notes: ["note", "promise"],
+  notes: ["note", "promise", "announcement"],
   moves: ["handoff", "context", "identity", "conversation"],
 });
 

@@ -17,7 +17,7 @@
 -- A sealed plain identity is 1 (a byte) ‖ '=' a key that must be the home's, '+' one to set where there is none ‖
 -- the key (64) ‖ the sealed value.
 -- The outbox entry is home (16) ‖ place ‖ id ‖ flags (1) ‖ type (1) ‖ channel (1) ‖ tenant.
--- QUIET is for readers of the outbox: the entry has it, the timeline does not.
+-- QUIET and ANNOUNCES are for readers of the outbox: the entry has them, the timeline does not.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
 -- The amendment of a touchpoint that counts is in its index under 'a' ‖ id, as place ‖ id ‖ kind ‖ the id of
 -- the newest edit, even if it arrives before the touchpoint. Each edit's entry ends in the id of the edit before
@@ -25,7 +25,7 @@
 -- The texts derived from a touchpoint, or from the call in a conversation, are in the index under 't' ‖ id, as
 -- place ‖ id each. A deletion removes their content too, also of those that arrive after it.
 
-local LATE, BLANKED, AMENDED, QUIET = 1, 4, 16, 64
+local LATE, BLANKED, AMENDED, QUIET, ANNOUNCES = 1, 4, 16, 64, 128
 local STRIDE = 6
 local SEALED, KEY = 1, 64
 local DAY = 86400000000
@@ -182,6 +182,7 @@ local function store(keys, args, k, a, now)
   local packed = struct.pack('>I8', arrival)
   local flags, tail, order = string.byte(header, 1), '', nil
   if has(flags, QUIET) then flags = flags - QUIET end
+  if has(flags, ANNOUNCES) then flags = flags - ANNOUNCES end
   if #fixed % 16 == FIXED % 16 then
     order = '\128' .. string.sub(packed, 2)
   else

@@ -302,7 +302,7 @@ Original = tuple[bytes, bytes]
 async def read_derivations(
     connection: Connection, keys: Keys, originals: Sequence[Original]
 ) -> dict[Original, list[Member]]:
-    """What was derived from each original that has any, in the order of arrival. One round trip, two if any
+    """The texts derived from each original that has any, in the order of arrival. One round trip, two if any
     has one, none for none."""
     if not originals:
         return {}

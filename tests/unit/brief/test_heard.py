@@ -17,10 +17,10 @@ from handoff.domain.ledger.proof import PROOFS, proof_of
 from tests.briefs import NOW, RULES, SECTIONS, brief_of, item
 
 VOICE: dict[str, Any] = {"text": None, "attachments": ({"name": "voice.ogg", "content_type": "audio/ogg"},)}
-SAID = "My invoice 4711-22 is wrong, please correct it"
+WORDS = "My invoice 4711-22 is wrong, please correct it"
 
 
-def derived(minute: int, of: str, text: str = SAID, **stated: Any) -> TimelineItem:
+def derived(minute: int, of: str, text: str = WORDS, **stated: Any) -> TimelineItem:
     fields = {
         name: stated.pop(name) for name in ("id", "conversation", "deleted", "language") if name in stated
     }
@@ -33,7 +33,7 @@ def lines(items: list[TimelineItem], section: str = "wants") -> tuple[BriefLine,
     return found
 
 
-def said(items: list[TimelineItem]) -> str:
+def texts(items: list[TimelineItem]) -> str:
     brief = brief_of(items)
     return "\n".join(it.text for section in SECTIONS for it in getattr(brief, section))
 
@@ -41,7 +41,7 @@ def said(items: list[TimelineItem]) -> str:
 def test_a_transcript_is_the_customers_wish_and_is_marked() -> None:
     voice = item("message.received", 0, **VOICE)
     made = next(it for it in lines([voice, derived(5, voice.id)]) if it.code == "said")
-    assert made.params["words"] == SAID
+    assert made.params["words"] == WORDS
     assert made.params["at"] == format_time(voice.occurred_at)
     assert made.params["transcribed"] == {"by": "whisper", "kind": "transcript", "confidence": 0.82}
     assert made.text.startswith("(as transcribed by whisper, 82 % sure) ")
@@ -79,7 +79,7 @@ def test_a_surer_transcript_replaces_an_earlier_one() -> None:
     voice = item("message.received", 0, **VOICE)
     poor = derived(1, voice.id, "My in voice is wrong", confidence=0.4)
     good = derived(2, voice.id, "My invoice 4711-22 is wrong", by="human", confidence=1)
-    shown = said([voice, poor, good])
+    shown = texts([voice, poor, good])
     assert "in voice" not in shown
     assert "as transcribed by human, 100 % sure" in shown
 
@@ -105,19 +105,21 @@ def _written(story: Any) -> Any:
 
 
 def test_a_text_without_its_original_waits() -> None:
-    assert said([derived(1, "message.received/0"), item("page.viewed", 2)]) == said([item("page.viewed", 2)])
+    assert texts([derived(1, "message.received/0"), item("page.viewed", 2)]) == texts(
+        [item("page.viewed", 2)]
+    )
 
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_nothing_is_heard_of_what_was_deleted(which: int) -> None:
     items = [item("message.received", 0, **VOICE), derived(1, "message.received/0")]
     items[which] = msgspec.structs.replace(items[which], deleted=True, text=None)
-    assert "4711" not in said(items)
+    assert "4711" not in texts(items)
 
 
 def test_a_translation_is_never_quoted_as_the_customers_words() -> None:
     typed = item("message.received", 0, text="Laskuni on väärin", language="fi")
-    shown = said([typed, derived(1, typed.id, "My invoice is wrong", kind="translation", language="en")])
+    shown = texts([typed, derived(1, typed.id, "My invoice is wrong", kind="translation", language="en")])
     assert "Laskuni on väärin" in shown
     assert "My invoice" not in shown
 
@@ -154,10 +156,10 @@ def test_the_sentences_of_a_call_are_their_speakers() -> None:
 
 
 def test_the_sentences_of_a_call_that_lasts_are_heard_at_once() -> None:
-    assert "4711-22" in said([segment(1, "My invoice 4711-22 is wrong", "customer", 1)])
+    assert "4711-22" in texts([segment(1, "My invoice 4711-22 is wrong", "customer", 1)])
 
 
-def test_words_of_a_call_whose_speaker_nobody_states_are_nobodys() -> None:
+def test_words_of_a_call_without_a_stated_speaker_are_shown_with_the_call() -> None:
     brief = brief_of([call(5), derived(9, "c1", "My invoice is wrong. I will correct it by Friday.")])
     (spoke,) = [it for it in brief.answered if it.code == "spoke"]
     assert "My invoice is wrong" in spoke.text
@@ -168,8 +170,8 @@ def test_words_of_a_call_whose_speaker_nobody_states_are_nobodys() -> None:
 
 def test_a_message_on_an_answering_machine_is_the_customers() -> None:
     missed = item("call.ended", 5, channel="phone", data={"status": "no-answer"})
-    brief = brief_of([missed, derived(9, missed.id, SAID)])
-    assert [it.params["words"] for it in brief.wants if it.code == "said"] == [SAID]
+    brief = brief_of([missed, derived(9, missed.id, WORDS)])
+    assert [it.params["words"] for it in brief.wants if it.code == "said"] == [WORDS]
     assert brief.effort.waiting_since == format_time(missed.occurred_at)
 
 

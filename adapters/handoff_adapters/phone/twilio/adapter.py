@@ -15,7 +15,7 @@ from handoff_adapters.shared import fields
 from handoff_adapters.shared.fields import first_text, text
 from handoff_adapters.shared.handles import own_identities
 
-from . import calls, legs, messages, signature
+from . import calls, gathers, legs, messages, signature
 from .manifest import IGNORED_FIELDS, MANIFEST
 from .mentions import mentions
 from .numbers import own_ends
@@ -58,7 +58,7 @@ class TwilioAdapter(BaseAdapter):
             return Parsed(ignored={"json_event": 1})
         pairs = self._form(request)
         form = _first_values(pairs)
-        asks = _asks(form)
+        asks = (gathers.next_step(request) or EMPTY_TWIML) if _asks(form) else None
         try:
             made = self._read(form, request, pairs)
         except Unprocessable as error:
@@ -73,6 +73,8 @@ class TwilioAdapter(BaseAdapter):
         self, form: Mapping[str, str], request: InboundRequest, pairs: signature.Pairs
     ) -> Touchpoint | CallLeg | str:
         """The content of a webhook, or the name under which it is counted as ignored."""
+        if gathers.has_code(form, request):
+            return self._code(form, request)
         kind = _kind(form)
         if kind == CALL:
             return self._call(form, request)
@@ -90,7 +92,7 @@ class TwilioAdapter(BaseAdapter):
         if parsed is None:
             return super().reply(request, parsed, outcome)
         if parsed.context:
-            return Reply(status=200, body=EMPTY_TWIML, content_type="text/xml")
+            return Reply(status=200, body=parsed.context, content_type="text/xml")
         return Reply(status=204)
 
     def _call(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | CallLeg | str:
@@ -116,6 +118,17 @@ class TwilioAdapter(BaseAdapter):
             return far
         event = legs.transfer_event(call, request.received_at)
         return fields.checked(legs.passed_on(event, far, self.settings, space))
+
+    def _code(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | str:
+        """The digits of a continuity code that the caller entered or spoke."""
+        call = calls.read_call(form, None)
+        space = self.settings.event_space(_account(form))
+        far = calls.customer(call, self.settings, space, self._own)
+        if isinstance(far, str):
+            return far
+        return fields.checked(
+            gathers.code_entered(form, call, far, self.settings.name, space, request.received_at)
+        )
 
     def _transcription(
         self, form: Mapping[str, str], request: InboundRequest, pairs: signature.Pairs

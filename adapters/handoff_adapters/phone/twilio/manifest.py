@@ -1,4 +1,4 @@
-"""What `phone.twilio` reads. Twilio names no events: a webhook is recognised by its fields."""
+"""The manifest of `phone.twilio`. Twilio names no events: a webhook is recognised by its fields."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ MANIFEST = Manifest(
         VendorEvent("DialCallStatus, ReferTransferTarget", "event.tracked", "the result of a transfer"),
         VendorEvent("CallStatus, any other", "ignored: unknown status"),
         VendorEvent("CallStatus of an own number", "ignored: both ends are the business's"),
+        VendorEvent("Digits with gather=continuity", "event.tracked", "a continuity code"),
         VendorEvent("Message", "message.received"),
         VendorEvent("MessageStatus sent", "message.sent"),
         VendorEvent("MessageStatus delivered", "message.delivered"),
