@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from msgspec import Struct
 
 from handoff.domain.errors import ConfigurationError, Unprocessable
 from handoff.domain.text.memo import cached_if_short
-from handoff.domain.text.urls import split_url
 from handoff.domain.touchpoint import TYPE_SET
 from handoff_adapters.shared import fields
 from handoff_adapters.shared.fields import first_text, mapping, text
 
 from .event import TrackedEvent
+from .names import NameTable, comparable
+from .noise import path_of
 from .options import SegmentOptions
 
 TRACK_TYPES: Mapping[str, str] = {
@@ -62,7 +64,6 @@ DATA_KEYS: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 """Names in our data → senders' property names, by touchpoint type."""
 
 _PAGE_KEYS = ("url", "title", "path", "referrer")
-_APART = re.compile(r"[\s_\-]+")
 _LOCALE = r"(?:/[A-Za-z]{2}(?:[-_][A-Za-z]{2})?(?=/))?"  # also matches /en-us/help/…
 _MEDIUM_OF_CHANNEL = {"web": "browser", "browser": "browser", "mobile": "app", "server": "server"}
 _MEDIUM_OF_LIBRARY = (
@@ -81,12 +82,6 @@ class WebFact(Struct, frozen=True, kw_only=True):
     text: str | None = None
 
 
-@cached_if_short
-def comparable(name: str) -> str:
-    """An event's or category's name in the form used for comparison."""
-    return _APART.sub("", name).casefold()
-
-
 class Articles(Struct, frozen=True):
     """The categories (in comparable form) and paths of help articles."""
 
@@ -101,12 +96,14 @@ def articles(options: SegmentOptions) -> Articles:
     return Articles(categories, re.compile(f"{_LOCALE}(?:{prefixes}).", re.DOTALL))
 
 
-def track_types(extra: Mapping[str, str]) -> dict[str, str]:
+def track_types(extra: Mapping[str, str]) -> NameTable[str]:
     """The table of track events, with the source's own added. ConfigurationError for an unknown type."""
-    unknown = sorted(set(extra.values()) - TYPE_SET)
-    if unknown:
-        raise ConfigurationError(f"`events` names unknown touchpoint types: {', '.join(unknown)}")
-    return {comparable(name): type_ for name, type_ in {**TRACK_TYPES, **extra}.items()}
+    for name, type_ in extra.items():
+        if type_ not in TYPE_SET:
+            similar = get_close_matches(type_, sorted(TYPE_SET), n=1)
+            hint = f"did you mean {similar[0]!r}?" if similar else "docs/touchpoint-types.md lists the types"
+            raise ConfigurationError(f"`events` maps {name!r} to the unknown type {type_!r}; {hint}")
+    return NameTable({**TRACK_TYPES, **extra})
 
 
 def page_fact(event: TrackedEvent, articles: Articles) -> WebFact:
@@ -128,12 +125,12 @@ def screen_fact(event: TrackedEvent) -> WebFact:
     return WebFact(type="page.viewed", data=data, subject=first_text(data, "name", "title"))
 
 
-def track_fact(event: TrackedEvent, types: Mapping[str, str]) -> WebFact:
+def track_fact(event: TrackedEvent, types: NameTable[str]) -> WebFact:
     """A track event by its name. Unprocessable without one."""
     name = text(event.item.get("event"))
     if name is None:
         raise Unprocessable("A track call must name its event", code="missing_event")
-    type_ = types.get(comparable(name), "event.tracked")
+    type_ = types.get(name) or "event.tracked"
     data = _properties(event, name)
     for ours, theirs in DATA_KEYS.get(type_, ()):
         found = first_text(event.properties, *theirs)
@@ -205,12 +202,5 @@ def _with_page(event: TrackedEvent, data: dict[str, Any]) -> dict[str, Any]:
 def _is_article(category: str | None, data: Mapping[str, Any], articles: Articles) -> bool:
     if category and comparable(category) in articles.categories:
         return True
-    path = text(data.get("path")) or _path_of(text(data.get("url")))
+    path = text(data.get("path")) or path_of(text(data.get("url")))
     return path is not None and articles.path.match(path) is not None
-
-
-def _path_of(url: str | None) -> str | None:
-    if url is None:
-        return None
-    parts = split_url(url)
-    return parts.path or None if parts else None

@@ -23,9 +23,12 @@ MANIFEST = Manifest(
     events=(
         *(VendorEvent("track", it, _named(it)) for it in dict.fromkeys(TRACK_TYPES.values())),
         VendorEvent("track", "event.tracked", "any other name; `events` of the source maps more"),
+        VendorEvent("track", "ignored: noise", "a name in `ignore` of the source"),
         VendorEvent("page", "page.viewed"),
         VendorEvent("page", "article.viewed", "by the category or the path of a help article"),
+        VendorEvent("page", "ignored: noise", "a path in `ignore` of the source"),
         VendorEvent("screen", "page.viewed"),
+        VendorEvent("screen", "ignored: noise", "a path in `ignore` of the source"),
         VendorEvent("identify", "identified"),
         VendorEvent("alias", "identified"),
         VendorEvent("alias", "ignored: both ids are the same"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
 from handoff.adapter.contract import SourceOptions
 from handoff.domain.errors import ConfigurationError
+
+from .names import comparable, matches
 
 ARTICLE_CATEGORIES = ("help", "article", "support article", "faq", "kb")
 ARTICLE_PATHS = ("/help/", "/articles/", "/kb/", "/faq/", "/support/articles/")
@@ -25,7 +29,8 @@ class SegmentOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
     `allow_unsigned` accepts events without a write key. `allowed_origins` are the origins that
     browsers may call from; the default is any for a public source and none for a server.
     `article_categories` and `article_paths` distinguish help articles from other pages. `events`
-    maps further track events to touchpoint types. `own` lists the business's own addresses,
+    maps further track events to touchpoint types. `ignore` names track events and paths of pages that are
+    not recorded. `own` lists the business's own addresses,
     numbers and user ids.
     """
 
@@ -38,6 +43,7 @@ class SegmentOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
     article_categories: tuple[str, ...] = ARTICLE_CATEGORIES
     article_paths: tuple[str, ...] = ARTICLE_PATHS
     events: dict[str, str] = msgspec.field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
     id_space: str | None = None
     user_space: str = ""
     default_region: str | None = None
@@ -70,6 +76,8 @@ class SegmentOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
 
     def without_effect(self) -> list[str]:
         unknown = ", ".join(sorted(set(self.verified_traits) - set(VERIFIABLE_TRAITS)))
+        twice = ", ".join(_alike(self.events))
+        ignored = ", ".join(it for it in self.events if _is_ignored(it, self.ignore))
         checks = {
             "`allow_unsigned` of web.segment has no effect with `secrets`: every event needs a write key": (
                 self.secrets and self.allow_unsigned
@@ -79,7 +87,20 @@ class SegmentOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
                 self.verified_traits and not self.from_server
             ),
             f"`verified_traits` of web.segment takes email and phone, not {unknown}": unknown,
+            f"`events` of web.segment names {twice} more than once (case, spaces, _ and - do not matter), "
+            "and the first one has no effect": twice,
+            f"`events` of web.segment has no effect on {ignored}: `ignore` leaves it out": ignored,
             '`identity_proof_secret` of web.segment has no effect with trust = "server": '
             "its user ids are verified already": self.identity_proof_secret and self.from_server,
         }
         return [problem for problem, found in checks.items() if found]
+
+
+def _alike(names: Iterable[str]) -> list[str]:
+    """The names that are written in more than one way."""
+    counted = Counter(map(comparable, names))
+    return sorted(it for it in names if counted[comparable(it)] > 1)
+
+
+def _is_ignored(name: str, rules: Iterable[str]) -> bool:
+    return any(matches(comparable(it), comparable(name)) for it in rules if not it.startswith("/"))

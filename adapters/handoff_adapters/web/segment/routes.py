@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -81,15 +81,22 @@ def route(path: str) -> Route:
     return Route(call, pixel)
 
 
-def delivery(request: InboundRequest) -> EventBatch:
-    """The events of `request`. NotFound, InvalidPayload, PayloadTooLarge."""
+def content(request: InboundRequest) -> dict[str, Any]:
+    """The JSON object of a body, or the event of a pixel. NotFound, InvalidPayload."""
+    return pixel_event(request) if route(request.path).pixel else json_object(request.body)
+
+
+def delivery(
+    request: InboundRequest, read: Callable[[InboundRequest], dict[str, Any]] = content
+) -> EventBatch:
+    """The events of `request`, whose content `read` gives. NotFound, InvalidPayload, PayloadTooLarge."""
     where = route(request.path)
     if where.pixel:
-        return EventBatch(where, [pixel_event(request)])
+        return EventBatch(where, [read(request)])
     size = len(request.body)
     if size > PIECE and where.call != BATCH:
         raise InvalidPayload(TOO_LARGE, code="too_large")
-    body = json_object(request.body) if size <= PIECE else large_batch(request.body, MAX_ITEMS)
+    body = read(request) if size <= PIECE else large_batch(request.body, MAX_ITEMS)
     if where.call != BATCH:
         return EventBatch(where, [body], size=len(request.body))
     items = body.get("batch")
