@@ -13,6 +13,7 @@ from .words import SENTENCE_END, quick_words
 
 MAX_CLOSING = 500  # characters of a message: what is longer has content
 MAX_CLOSING_WORDS = 60
+MAX_BARE = 10  # words and ends of sentences of a message in which "solved" alone settles something
 LEAST_STATED = 6  # words of a clause that says something new
 _CLAUSE = re.compile(r"[.,;:!?\n–—]+")
 
@@ -61,6 +62,7 @@ def _read(text: str, grammar: Grammar) -> Closing | None:
     needless = compiled.needless.match(places, count)
     ignores = compiled.ignores.match(places, count)
     settled = needless or ignores or compiled.settled.match(places, count)
+    settled = settled or (count <= MAX_BARE and compiled.bare.match(places, count))
     ended = settled or compiled.ends.match(places, count)
     if not ended:
         ended = compiled.goodbyes.match(places, count) and compiled.thanks.match(places, count)
@@ -80,12 +82,13 @@ def _read(text: str, grammar: Grammar) -> Closing | None:
 
 def _goes_on(text: str, compiled: Compiled) -> bool:
     """Whether a message that takes an earlier one back says something in its place."""
-    ends = (compiled.ignores, compiled.settled, compiled.needless, compiled.ends, compiled.goodbyes)
+    settled = (compiled.ignores, compiled.settled, compiled.bare, compiled.needless)
+    ends = (*settled, compiled.ends, compiled.goodbyes, compiled.thanks)
     for clause in _CLAUSE.split(without_quotations(text)):
         words = quick_words(clause)
         if len(words) < LEAST_STATED:
             continue
         places = compiled.vocabulary.places(words)
-        if not any(it.match(places, len(words)) for it in (*ends, compiled.thanks)):
+        if not any(it.match(places, len(words)) for it in ends):
             return True
     return False
