@@ -13,7 +13,7 @@ from .words import SENTENCE_END, quick_words
 
 MAX_CLOSING = 500  # characters of a message: what is longer has content
 MAX_CLOSING_WORDS = 60
-MAX_BARE = 10  # words and ends of sentences of a message in which "solved" alone settles something
+MAX_BARE = 7  # words and ends of sentences of a message in which "solved" alone settles something
 LEAST_STATED = 6  # words of a clause that says something new
 _CLAUSE = re.compile(r"[.,;:!?\n–—]+")
 
