@@ -3011,9 +3011,10 @@ export interface components {
          * QuarantinedContent
          * @description An item with its content as it is stored: card numbers and the like are masked.
          *
-         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `text` is
-         *         null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a delivery above
-         *         1 MiB, of which only the beginning is kept.
+         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `headers` are
+         *         those that the source's adapter needs to read it again. `text` is null if the content is not UTF-8;
+         *         `base64` has it in any case. `complete` is false for a delivery above 1 MiB, of which only the beginning
+         *         is kept.
          */
         QuarantinedContent: {
             id: string;
@@ -3030,6 +3031,10 @@ export interface components {
                 string
             ][];
             content_type: string;
+            headers: [
+                string,
+                string
+            ][];
             complete: boolean;
             text: string | null;
             base64: string;
@@ -4162,7 +4167,7 @@ export interface components {
                 attempts: number;
             };
         };
-        /** @description The customer is waiting for an answer. In `why_now`. Template: Waiting since {since} ({minutes} min) */
+        /** @description The customer is waiting for an answer. In `why_now`. Template: Waiting {minutes} min, since {since} */
         BriefLineWaiting: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4244,7 +4249,7 @@ export interface components {
                 channel: string;
             };
         };
-        /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
+        /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. `references` are its numbers that neither has, `answered_by` is who gave the answer. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
         BriefLineSolved: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4258,9 +4263,14 @@ export interface components {
                 answer: string;
                 how: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
+                answered_by?: string;
             };
         };
-        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
+        /** @description The customer's words on a channel. `subject` is set for emails, once for several with the same.  `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
         BriefLineSaid: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4418,7 +4428,7 @@ export interface components {
                 form: string;
             };
         };
-        /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: A bot answered on {channel}: “{words}” */
+        /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: Bot on {channel}: “{words}” */
         BriefLineBotAnswered: {
             /**
              * @description discriminator enum property added by openapi-typescript
