@@ -1,4 +1,4 @@
-"""`python -m tests.fidelity [--write] [--screen | --blind | --more] [NAME …]`: play the journeys, measure, write."""
+"""`python -m tests.fidelity [--write] [--screen | --blind | --more] [NAME …]`: play and measure."""
 
 from __future__ import annotations
 

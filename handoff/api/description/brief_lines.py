@@ -149,10 +149,10 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "said": BriefCode(
         section="wants",
-        meaning="The customer's words on a channel. `subject` is set for emails, once for several with the same.  `nudges` counts reminders, "
-        "`late` marks words that arrived after the answer, `corrected` has numbers in them that the customer "
-        "corrected later. The first line of a matter has its numbers as `references`; the `name` of each is "
-        "the sender's, and may be empty.",
+        meaning="The customer's words on a channel. `subject` is set for emails, once for several with the "
+        "same. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has "
+        "numbers in them that the customer corrected later. The first line of a matter has its numbers as "
+        "`references`; the `name` of each is the sender's, and may be empty.",
         template="On {channel}: “{words}”",
         params=WISH,
         optional={**WISH_MORE, "subject": TEXT},

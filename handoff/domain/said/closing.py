@@ -14,7 +14,7 @@ from .words import SENTENCE_END, quick_words
 MAX_CLOSING = 500  # characters of a message: what is longer has content
 MAX_CLOSING_WORDS = 60
 MAX_BARE = 7  # words and ends of sentences of a message in which "solved" alone settles something
-LEAST_STATED = 6  # words of a clause that says something new
+LEAST_STATED = 6  # words of a clause with something new
 _CLAUSE = re.compile(r"[.,;:!?\n–—]+")
 
 Closing = Literal["settled", "goodbye", "open"]
@@ -81,7 +81,7 @@ def _read(text: str, grammar: Grammar) -> Closing | None:
 
 
 def _goes_on(text: str, compiled: Compiled) -> bool:
-    """Whether a message that takes an earlier one back says something in its place."""
+    """Whether a message that takes an earlier one back has a statement in its place."""
     settled = (compiled.ignores, compiled.settled, compiled.bare, compiled.needless)
     ends = (*settled, compiled.ends, compiled.goodbyes, compiled.thanks)
     for clause in _CLAUSE.split(without_quotations(text)):

@@ -48,9 +48,9 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     settled: list[str] = field(default_factory=list)
     """A customer's matter is settled: "it works now", "no need to call"."""
     bare: list[str] = field(default_factory=list)
-    """Settled, if the message says little else: "solved"."""
+    """Settled, if the message has little else: "solved"."""
     ignores: list[str] = field(default_factory=list)
-    """An earlier message is taken back: "please ignore my last mail". What follows may be the new wish."""
+    """An earlier message is taken back: "please ignore my last mail". A new wish may follow."""
     needless: list[str] = field(default_factory=list)
     """Settled too, with words that would reopen elsewhere: "no necesito", "jag behöver ingen"."""
     ends: list[str] = field(default_factory=list)

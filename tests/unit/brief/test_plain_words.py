@@ -39,7 +39,7 @@ def test_a_greeting_and_a_sign_off_are_not_quoted(text: str, words: str) -> None
     shown = quoted(text)
     assert shown.startswith(words)
     assert shown.rstrip(" …").endswith(("broken.", "two."))
-    assert shown.endswith("…")  # a quote that ends early says so
+    assert shown.endswith("…")  # a quote that ends early is marked
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_greeting_and_a_sign_off_are_not_quoted(text: str, words: str) -> None
         "hello, the lamp leaks",
     ],
 )
-def test_what_says_something_is_quoted(text: str) -> None:
+def test_words_with_content_are_quoted(text: str) -> None:
     assert quoted(text) == " ".join(text.split())
 
 
@@ -74,7 +74,7 @@ def test_a_long_mail_is_quoted_with_the_wish_at_its_end(filler: str, wish: str) 
     assert "2. …" not in shown  # an ordinal ends no sentence
 
 
-def test_a_promise_is_said_once() -> None:
+def test_a_promise_is_quoted_once() -> None:
     answer = "The lamp is out of stock until then. I will call you back tomorrow."
     brief = brief_of([ask(1, "Where is my lamp"), agent(5, answer)])
     assert "out of stock" in texts(brief, "answered")
