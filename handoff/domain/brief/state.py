@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from handoff.domain.clock import Micros
 
 from .courtesies import parted
+from .heard import has_derived, heard
 from .lines import word
 from .matters import Folded, taking_all
 from .matters.joining import amounts, content_words
@@ -37,6 +38,7 @@ class StoryState(Struct, kw_only=True, eq=False):
     items: list[TimelineItem] = field(default_factory=list)
     """Oldest first, with those that were deleted."""
     standing: list[TimelineItem] = field(default_factory=list)
+    """Those that were not deleted, with what was heard instead of derived texts."""
     by_id: dict[str, TimelineItem] = field(default_factory=dict)
     by_type: dict[str, list[TimelineItem]] = field(default_factory=dict)
     """Standing touchpoints by type, oldest first."""
@@ -63,17 +65,24 @@ def advancing(
     if state is not None:
         known = len(state.items)
         # Lists compare identical elements without looking into them.
-        if state.items == items[:known] and (yield from _taking(state, items[known:], rules)):
+        fits = state.items == items[:known] and not _changes_what_was_heard(state.items, items[known:])
+        if fits and (yield from _taking(state, items[known:], rules)):
             return state
     fresh = StoryState()
     yield from _taking(fresh, items, rules)
     return fresh
 
 
+def _changes_what_was_heard(known: Sequence[TimelineItem], items: Sequence[TimelineItem]) -> bool:
+    """Whether new touchpoints may change an earlier utterance: derived texts, or an original that one
+    waits for."""
+    return bool(items) and (has_derived(items) or has_derived(known))
+
+
 def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> Steps[bool]:
     """Add touchpoints. False where what is already folded would have come out differently."""
     state.items += items
-    standing = [it for it in items if not it.deleted]
+    standing = heard(items)
     known_in = {it.conversation: state.languages.get(it.conversation) for it in standing if state.standing}
     own_names = state.own_names
     signals = yield from _finding(state, standing, rules)

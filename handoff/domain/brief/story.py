@@ -54,6 +54,7 @@ class Story(Struct, kw_only=True):
     """Conversations that were resolved and not reopened."""
     candidates: Sequence[CandidateWords] = ()
     """Messages from unverified senders about the same matters."""
+    tenant: str = "default"
     zone: ZoneInfo | None = None
     """The customer's time zone, once somebody asked for it."""
     offered: Sequence[tuple[Candidate, TimelineItem]] | None = None
@@ -153,6 +154,7 @@ def read_story(
     pending: Pending | None,
     handoffs: Sequence[EarlierHandoff],
     internal: bool,
+    tenant: str = "default",
     state: StoryState | None = None,
 ) -> tuple[Story, StoryState]:
     """The story of these touchpoints, given oldest first, and its state."""
@@ -164,6 +166,7 @@ def read_story(
             pending=pending,
             handoffs=handoffs,
             internal=internal,
+            tenant=tenant,
             state=state,
         )
     )
@@ -177,6 +180,7 @@ def reading_story(
     pending: Pending | None,
     handoffs: Sequence[EarlierHandoff],
     internal: bool,
+    tenant: str = "default",
     state: StoryState | None = None,
 ) -> Steps[tuple[Story, StoryState]]:
     """`read_story` in steps.
@@ -199,6 +203,7 @@ def reading_story(
         pending=pending,
         handoffs=handoffs,
         internal=internal,
+        tenant=tenant,
         resolved=state.resolved,
     )
     for matter in state.folded.matters:

@@ -13,6 +13,7 @@ from ..matters import Matter
 from ..shapes import BriefLine, Pending, TimelineItem
 from ..signals import Acts
 from ..story import Story
+from .continued import by_code
 from .ownership import who_has_it
 
 PING_PONG = 3  # handoffs for one reason, this one included, from which on the line is shown
@@ -37,6 +38,7 @@ def why_now(story: Story) -> list[BriefLine]:
     if missed:
         params: dict[str, Any] = {"at": format_time(missed[-1].occurred_at), "attempts": len(missed)}
         lines.append(line("callback_missed", params, missed, f"Our call back was missed{times(len(missed))}"))
+    lines += by_code(story)
     lines += _waiting(story)
     lines += who_has_it(story)
     lines += [_unclear(story.by_id[it.id]) for it in story.folded.unclear[-2:]]
@@ -180,8 +182,10 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
         return None  # nothing but "hello?"
     spoken = next((it for it in asks if it.text), asks[0])
     words = quote(story.words(spoken) or spoken.subject or word(spoken.data.get("form")), SHORT)
-    last, who = _last_words(story, matter, ended)
-    answer = quote(last, MAX_ENDED)
+    last = _last_words(story, matter, ended)
+    is_reason = last is ended and matter.how == "handoff"
+    answer = quote(last.text if is_reason else story.words(last), MAX_ENDED) if last else None
+    who = quote(last.name, 60) if last and not is_reason else ""
     if not words and not answer:
         return None
     plain = same(f"{words} {answer}")
@@ -203,13 +207,12 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
     text += f" → {who + ': ' if who else ''}“{answer}”" if answer else ""
     if matter.how == "withdrawn":
         text += ", by the customer's own word"
-    return line("solved", params, [*asks, ended], text)
+    return line("solved", params, [*asks, ended], text, [last] if last else ())
 
 
-def _last_words(story: Story, matter: Matter, ended: TimelineItem) -> tuple[str | None, str]:
-    """How it was settled, in the words of the person who settled it, and that person's name."""
+def _last_words(story: Story, matter: Matter, ended: TimelineItem) -> TimelineItem | None:
+    """The touchpoint with the words of the person who settled it."""
     if matter.how == "handoff" and ended.text:
-        return ended.text, ""
+        return ended
     answers = [story.by_id[it.id] for it in matter.answers]
-    last = next((it for it in reversed(answers) if it.text), None)
-    return (story.words(last), quote(last.name, 60)) if last else (None, "")
+    return next((it for it in reversed(answers) if it.text), None)
