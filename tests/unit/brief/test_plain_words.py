@@ -48,7 +48,7 @@ def test_a_greeting_and_a_sign_off_are_not_quoted(text: str, words: str) -> None
         "Hello Anna here with a question about the lamp, is it safe?",
         "The lamp that I ordered is broken, please send another.\n\nRegards\nTom Baker, her son",
         "The lamp that I ordered is broken, please send another.\n\nAnna Smith, account 4410 882",
-        "Hi New phone the QR code was used already, it says",
+        "Hi New phone the QR code was used already, it reads",
         "hello, the lamp leaks",
     ],
 )
