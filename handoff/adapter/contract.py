@@ -103,6 +103,8 @@ class CallLeg(Struct, frozen=True, kw_only=True):
 
     passed_on: Touchpoint
     alone: Touchpoint | str
+    unfiled: Malformed | None = None
+    """Quarantined instead of `alone`, if it is set: an event that is lost without its call."""
 
 
 class Parsed(Struct, frozen=True, kw_only=True):

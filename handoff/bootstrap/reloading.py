@@ -32,7 +32,7 @@ from .redaction import build_patterns, masked_kinds
 from .settings import Settings
 from .sources import brief_rules, build_sources, facts, spaces, tenants
 
-_FIXED = ("server", "store", "identity", "panel", "audit", "limits")
+_FIXED = ("server", "store", "identity", "panel", "audit", "limits", "transcribers")
 """Sections that only a restart applies."""
 
 log = structlog.get_logger(__name__)
@@ -60,6 +60,7 @@ class Reloader:
         announce: Callable[[], None] | None = None,
     ) -> None:
         self._settings = settings
+        self._transcribers = settings.transcribers  # those whose plug-ins run, until a restart
         self._load = load
         self._parts = parts
         self._announce = announce
@@ -98,8 +99,8 @@ class Reloader:
         check_rules(new.retention, names, new.channel_names)
         check_masking(new.privacy.masking, names)
         check_promises(new.promises, names)
+        subscriptions = subscriptions_of(new.webhooks, new.connectors, self._transcribers)
         check_announcements(new.announcements, names)
-        subscriptions = subscriptions_of(new.webhooks, new.connectors)
         try:
             for subscription in subscriptions:
                 check(subscription.wishes)

@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 
 from handoff.adapter.contract import Listener
+from handoff.adapter.transcriber import TranscriberFactory
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
@@ -54,9 +55,9 @@ from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
-from .auditing import keeping, open_trail
+from .auditing import keeping, open_trail, watch_codes
 from .background.erasure_jobs import NOTICE_S, Erasures
-from .background.key_epochs import keys_open
+from .background.key_epochs import keys_open, rotating
 from .background.sweeps import TURN_S, Retention
 from .background.tasks import in_background, repeating
 from .doors import open_doors
@@ -130,13 +131,14 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             retention=retention,
         )
         reloader = _reloader(settings, options, parts)
-        delivery = _delivery(site, settings, names, followers)
+        delivery = _delivery(site, settings, names, followers, options.transcribers)
         health.append(delivery.ready)
         erasures = Erasures(site, names)
         health.append(erasures.ready)
         await erasures.repeat()
         await stack.enter_async_context(_background(site, _timing(site, names), delivery, erasures))
         await stack.enter_async_context(_deleting_old(site, retention, settings))
+        await stack.enter_async_context(rotating(store, settings.privacy.sealing, site.measures))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
@@ -162,7 +164,11 @@ def _check(settings: Settings, tenants: Sequence[str]) -> None:
 
 
 def _delivery(
-    site: AppContext, settings: Settings, tenants: Sequence[str], followers: Followers
+    site: AppContext,
+    settings: Settings,
+    tenants: Sequence[str],
+    followers: Followers,
+    plugins: Mapping[str, TranscriberFactory] | None,
 ) -> DeliveryService:
     return DeliveryService(
         site.store,
@@ -173,6 +179,8 @@ def _delivery(
         site.public_url,
         followers=followers,
         connectors=settings.connectors,
+        transcribers=settings.transcribers,
+        plugins=plugins,
         clock_guard=site.handoffs.clock_guard,
     )
 
@@ -267,6 +275,8 @@ def _site(
     if store.sealing is not None:
         store.sealing.counted = lambda what: measures.unreadable.labels(what).inc()
     store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
+    audit = open_trail(settings, measures)
+    watch_codes(store.codes, measures, audit, frozenset(sources))
     monitor = Monitor(store, facts(sources))
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
@@ -296,7 +306,7 @@ def _site(
         allowed_origins=frozenset(settings.panel.allowed_origins),
         sign_in_url=settings.panel.sign_in_url,
         summariser=load_summariser(),
-        audit=open_trail(settings, measures),
+        audit=audit,
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from handoff.api.http.cors import check_origin
-from handoff.delivery.settings import ConnectorSettings, WebhookSettings
+from handoff.delivery.settings import ConnectorSettings, TranscriberSettings, WebhookSettings
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
@@ -184,6 +184,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tokens: list[TokenSettings] = field(default_factory=list)
     webhooks: list[WebhookSettings] = field(default_factory=list)
     connectors: list[ConnectorSettings] = field(default_factory=list)
+    transcribers: list[TranscriberSettings] = field(default_factory=list)
     channels: list[ChannelSettings] = field(default_factory=list)
     identity: IdentityRules = field(default_factory=IdentityRules)
     policies: list[Policy] = field(default_factory=list)

@@ -98,7 +98,7 @@ def source_rules(sources: Mapping[str, Source]) -> dict[str, SourceRules]:
 
 
 def outbound_of(source: Source) -> Literal["bot", "person"] | None:
-    """Who writes the business's messages there: the source's option, else what its adapter declares."""
+    """The writer of the business's messages there: the source's option, else its adapter's default."""
     return source.options.outbound or source.adapter.manifest.outbound
 
 
@@ -126,5 +126,6 @@ def tenants(settings: Settings, sources: Mapping[str, Source]) -> list[str]:
     """All tenants in the configuration, and `default`."""
     named = ["default", *(it.tenant for it in sources.values())]
     named += [it.tenant for it in settings.tokens] + [it.tenant for it in settings.webhooks]
-    named += [it.tenant for it in settings.connectors] + [it.tenant for it in settings.oidc]
+    named += [it.tenant for it in settings.connectors] + [it.tenant for it in settings.transcribers]
+    named += [it.tenant for it in settings.oidc]
     return list(dict.fromkeys(named))

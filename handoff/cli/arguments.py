@@ -14,6 +14,7 @@ from . import options
 from .access.options import add_access
 from .adapters.options import add_adapters
 from .audit.options import add_audit
+from .continuity.options import add_continuity
 from .customers.options import add_customer, add_reports
 from .importing.options import add_import
 from .operating.options import add_operating, add_webhooks
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_servers(commands)
     add_reports(commands)
     add_customer(commands)
+    add_continuity(commands)
     add_promises(commands)
     add_erasures(commands)
     add_access(commands)

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from handoff.cli import main
+from handoff.cli.adapters import listing, starting, trying
+from handoff.cli.arguments import parser
+from handoff.domain.errors import HandoffError
 from handoff_adapters.registry import BUILT_IN, adapter_class
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +23,24 @@ CALL = (
     b"CallSid=CA1&AccountSid=AC1&From=%2B358401234567&To=%2B358931578000&Direction=inbound&CallStatus=ringing"
 )
 FORM = "content-type: application/x-www-form-urlencoded"
+
+
+RUN = {
+    "adapters.listing:list_all": listing.list_all,
+    "adapters.listing:show": listing.show,
+    "adapters.trying:try_delivery": trying.try_delivery,
+    "adapters.starting:start": starting.start,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """The command, without the logging and the garbage collection of a process of its own."""
+    options = parser().parse_args(arguments)
+    try:
+        return RUN[options.run](options)
+    except HandoffError as error:
+        print(error.detail, file=sys.stderr)
+        return 1
 
 
 def tried(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:

@@ -71,7 +71,7 @@ async def test_a_replayed_mail_has_its_envelope(api: Api) -> None:
     assert dict(item.headers) == {"mail-from": "", "rcpt-to": "support@shop.example"}
     _MendedSmtp.broken = False
     assert (await inbound.replay(source, item)).accepted == 1
-    (entry,) = (await api.context("email:anna@example.com"))["timeline"]["entries"]
+    (entry,) = (await api.context("email:anna@example.com"))["timeline"]["touchpoints"]
     assert entry["type"] == "email.auto_replied"  # the null sender of the envelope says so
 
 

@@ -32,6 +32,7 @@ _CLASS_OF_FAMILY = {
     "complaint": "complaints",
     "announcement": "promises",
     "consent": "consents",
+    "text": "messages",
 }
 """By the part of a type before the dot."""
 CLASSES = tuple(dict.fromkeys(_CLASS_OF_FAMILY.values()))

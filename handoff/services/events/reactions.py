@@ -17,6 +17,7 @@ from handoff.domain.clock import format_time
 from handoff.domain.errors import Conflict, NotFound, Restricted
 from handoff.domain.evidence import MAX_STRONG_NEIGHBOURS
 from handoff.domain.handoff import Handoff, Party
+from handoff.domain.identities.sharing import by_code
 from handoff.domain.identity import ANONYMOUS, Assurance
 from handoff.domain.policies import Policy, unresolved
 from handoff.services.announcements.noticing import AnnouncementFollower
@@ -26,7 +27,7 @@ from handoff.services.customers.customer import Customer, by_id, by_key
 from handoff.services.customers.lookup import find
 from handoff.services.handoffs.lifecycle import HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_of_homes
-from handoff.services.handoffs.targets import read_conversation_id
+from handoff.services.handoffs.targets import continued_by_code, read_conversation_id
 from handoff.services.ledger.following import LedgerFollower
 from handoff.services.ledger.settling import LedgerRules
 from handoff.services.timeline.pages import read_touchpoint
@@ -140,7 +141,11 @@ class Followers:
         late = view.late
         if not (late or view.direction == "inbound" or view.type.startswith("identity.")):
             return  # owners know what their own side did
-        concerned = [customer, *await self._people(tenant, customer, view)]
+        concerned = [
+            customer,
+            *await self._people(tenant, customer, view),
+            *await self._continued(tenant, customer, view),
+        ]
         for one in concerned:
             homes = [it.key for it in one.members]
             for handoff in await read_of_homes(self._store.of(tenant).handoffs, homes):
@@ -166,6 +171,22 @@ class Followers:
             for it in look_up.candidates
             if it.assurance is Assurance.VERIFIED and it.id != customer.id
         ]
+
+    async def _continued(self, tenant: str, customer: Customer, view: TouchpointView) -> list[Customer]:
+        """The customer whose conversation this one continues by a code, if it is another one."""
+        hashes = self._store.hashes(tenant)
+        home, _id = hashes.private(TOUCHPOINT, view.id, 2)
+        conversation = read_conversation_id(hashes, view.conversation_id)
+        if not any(map(by_code, customer.component.evidence)):
+            return []
+        now = await self._store.of(tenant).clock()
+        owner = continued_by_code(customer, home, conversation, now)
+        if owner is None or owner in customer.group.members:
+            return []
+        try:
+            return [await by_key(self._store, tenant, owner)]
+        except (NotFound, Restricted):
+            return []
 
     async def _publish_change(
         self, tenant: str, customer: Customer, handoff: Handoff, view: TouchpointView, *, shared: bool

@@ -32,19 +32,31 @@ from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import storable_identity
 from handoff.domain.said.announcing import AnnouncingLook, may_announce
+from handoff.domain.text.derived import DERIVED
 from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import Direction, Participant, Touchpoint
+from handoff.services.continuity.recognising import carrying, recognise
 from handoff.store.keys import Keys
 from handoff.store.pacing.pace import AT_ONCE
 from handoff.store.repositories.identities import pack_identity
-from handoff.store.repositories.recorder import DUPLICATE, ERASED, EXPIRED, REUSED, Item, Pointer, Recorded
+from handoff.store.repositories.recorder import (
+    CROWDED,
+    DUPLICATE,
+    ERASED,
+    EXPIRED,
+    REUSED,
+    Item,
+    Pointer,
+    Recorded,
+)
 from handoff.store.store import Store
 
 from .earlier import continuing, learn
-from .linking import links_of
+from .linking import NO_CODE, code_links, links_of
 
 PREPARED_AT_ONCE = 100  # touchpoints, between two looks for what they continue
-_DELETES = frozenset({"message.deleted"})
+_AMENDING = {"message.deleted": b"d", DERIVED: b"t"}
+"""How a type concerns the touchpoint that it names; any other edits it."""
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = (b"0", b"1", b"2")
 
@@ -90,6 +102,8 @@ async def record(
     prepared: list[Item | Result] = []
     for at in range(0, len(touchpoints), PREPARED_AT_ONCE):
         part = touchpoints[at : at + PREPARED_AT_ONCE]
+        if carrying(part):
+            part = await recognise(store, tenant, part, redeem=not quiet)
         if continued := continuing(part):
             await learn(store, tenant, continued)
         prepared += await store.pace.run(tenant, _preparing(store, tenant, part, quiet=quiet))
@@ -177,6 +191,9 @@ def result_of(hashes: KeyedHash, item: Item, status: int) -> Result:
         return Result(
             status="rejected", id=public, code="id_reused", detail="this id was used for other content"
         )
+    if status == CROWDED:
+        detail = "too many texts were derived from this original"
+        return Result(status="rejected", id=public, code="too_many_derived", detail=detail)
     return Result(status=_STATUSES.get(status, "accepted"), id=public)
 
 
@@ -247,6 +264,8 @@ def prepare(
     if conversation is not None and len(conversation) == SIZE:
         pointers = (*pointers, _thread_pointer(keys, conversation, home))
     content_digest, type_ = digest(touchpoint), touchpoint.type
+    used = touchpoint.continuation
+    code = code_links(used, (home, id_), hashes, keys) if used is not None and not moved else NO_CODE
     flags = _flags(participants=bool(touchpoint.participants), quiet=quiet, announces=announces)
     return Item(
         home=home,
@@ -259,7 +278,7 @@ def prepare(
                 id_,
                 _header(flags, type_, channel_code(touchpoint.channel), codec),
                 content_digest[:DIGEST_KEPT],
-                b"d" if type_ in _DELETES else b"e",
+                _AMENDING.get(type_, b"e"),
                 _DIGITS[_ASSURANCES.index(stated.assurance)],
                 touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
                 amends,
@@ -269,8 +288,8 @@ def prepare(
         plain=links.plain,
         tenant=hashes.tenant_bytes,
         resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
-        evidence=() if moved else links.evidence(id_, type_),
-        pointers=pointers,
+        evidence=() if moved else (*links.evidence(id_, type_), *code.evidence),
+        pointers=(*pointers, *code.pointers),
     )
 
 
@@ -316,8 +335,13 @@ def _ends_episode(touchpoint: Touchpoint) -> bool:
 
 
 def _original(touchpoint: Touchpoint, hashes: KeyedHash, home: bytes) -> tuple[bytes, bytes]:
-    """Home and id of the amended touchpoint, named by our id or by the sender's event id at the same home."""
+    """Home and id of the amended touchpoint, named by our id or by the sender's event id at the same home.
+
+    A text that was derived from a whole call names its thread: the id is then that of its conversation.
+    """
     amends = touchpoint.amends or ""
+    if touchpoint.type == DERIVED and amends == touchpoint.thread:
+        return home, hashes.thread(touchpoint.thread_space or touchpoint.id_space, amends)
     try:
         original_home, id_ = hashes.private(TOUCHPOINT, amends, 2)
     except NotFound:

@@ -15,15 +15,16 @@ from handoff_adapters.shared import fields
 from handoff_adapters.shared.fields import first_text, text
 from handoff_adapters.shared.handles import own_identities
 
-from . import calls, legs, messages, signature
+from . import calls, gathers, legs, messages, signature
 from .manifest import IGNORED_FIELDS, MANIFEST
 from .mentions import mentions
 from .numbers import own_ends
 from .options import TwilioOptions
+from .transcriptions import is_transcription, read_transcription
 
 EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
-CALL, MESSAGE, TRANSFER = "call", "message", "transfer"
+CALL, MESSAGE, TRANSFER, TRANSCRIPTION = "call", "message", "transfer", "transcription"
 
 
 class TwilioAdapter(BaseAdapter):
@@ -57,25 +58,30 @@ class TwilioAdapter(BaseAdapter):
             return Parsed(ignored={"json_event": 1})
         pairs = self._form(request)
         form = _first_values(pairs)
-        asks = _asks(form)
+        asks = (gathers.next_step(request) or EMPTY_TWIML) if _asks(form) else None
         try:
-            made = self._read(form, request)
+            made = self._read(form, request, pairs)
         except Unprocessable as error:
-            item = urlencode(pairs, errors="replace").encode("ascii")
-            return Parsed(malformed=(fields.malformed(error, item),), context=asks)
+            return Parsed(malformed=(fields.malformed(error, _encoded(pairs)),), context=asks)
         if isinstance(made, str):
             return Parsed(ignored={made: 1}, context=asks)
         if isinstance(made, CallLeg):
             return Parsed(legs=(made,), context=asks)
         return Parsed(touchpoints=(made,), context=asks)
 
-    def _read(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | CallLeg | str:
+    def _read(
+        self, form: Mapping[str, str], request: InboundRequest, pairs: signature.Pairs
+    ) -> Touchpoint | CallLeg | str:
         """The content of a webhook, or the name under which it is counted as ignored."""
+        if gathers.has_code(form, request):
+            return self._code(form, request)
         kind = _kind(form)
         if kind == CALL:
             return self._call(form, request)
         if kind == MESSAGE:
             return self._message(form, request)
+        if kind == TRANSCRIPTION and is_transcription(form):
+            return self._transcription(form, request, pairs)
         return self._transfer(form, request) if kind == TRANSFER else kind
 
     def mentions(self, request: InboundRequest) -> Mentions:
@@ -86,7 +92,7 @@ class TwilioAdapter(BaseAdapter):
         if parsed is None:
             return super().reply(request, parsed, outcome)
         if parsed.context:
-            return Reply(status=200, body=EMPTY_TWIML, content_type="text/xml")
+            return Reply(status=200, body=parsed.context, content_type="text/xml")
         return Reply(status=204)
 
     def _call(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | CallLeg | str:
@@ -112,6 +118,23 @@ class TwilioAdapter(BaseAdapter):
             return far
         event = legs.transfer_event(call, request.received_at)
         return fields.checked(legs.passed_on(event, far, self.settings, space))
+
+    def _code(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | str:
+        """The digits of a continuity code that the caller entered or spoke."""
+        call = calls.read_call(form, None)
+        space = self.settings.event_space(_account(form))
+        far = calls.customer(call, self.settings, space, self._own)
+        if isinstance(far, str):
+            return far
+        return fields.checked(
+            gathers.code_entered(form, call, far, self.settings.name, space, request.received_at)
+        )
+
+    def _transcription(
+        self, form: Mapping[str, str], request: InboundRequest, pairs: signature.Pairs
+    ) -> Touchpoint | CallLeg | str:
+        space = self.settings.event_space(_account(form))
+        return read_transcription(form, request.received_at, self.settings, space, self._own, _encoded(pairs))
 
     def _single(self, call: calls.TwilioCall, request: InboundRequest) -> Touchpoint | str:
         form = call.form
@@ -174,6 +197,10 @@ class TwilioAdapter(BaseAdapter):
 def _first_values(pairs: signature.Pairs) -> dict[str, str]:
     """The first value of each name, as UTF-8."""
     return {clean(name): clean(value) for name, value in reversed(pairs)}
+
+
+def _encoded(pairs: signature.Pairs) -> bytes:
+    return urlencode(pairs, errors="replace").encode("ascii")
 
 
 def _kind(form: Mapping[str, str]) -> str:

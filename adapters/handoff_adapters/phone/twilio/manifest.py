@@ -1,4 +1,4 @@
-"""What `phone.twilio` reads. Twilio names no events: a webhook is recognised by its fields."""
+"""The manifest of `phone.twilio`. Twilio names no events: a webhook is recognised by its fields."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ MANIFEST = Manifest(
         VendorEvent(OFFERED, "call.started", "inbound"),
         VendorEvent(OFFERED, "callback.attempted", "outbound"),
         VendorEvent("CallStatus in-progress", "call.started"),
+        VendorEvent("CallStatus in-progress", "ignored: recording", "with a RecordingUrl: a <Record> ended"),
         VendorEvent("CallStatus completed", "call.ended", "inbound, or outbound with a duration of 0"),
         VendorEvent("CallStatus completed", "callback.completed", "outbound, answered by a person"),
         VendorEvent("CallStatus completed", "callback.missed", "outbound, answered by a machine or fax"),
@@ -41,12 +42,15 @@ MANIFEST = Manifest(
         VendorEvent("DialCallStatus, ReferTransferTarget", "event.tracked", "the result of a transfer"),
         VendorEvent("CallStatus, any other", "ignored: unknown status"),
         VendorEvent("CallStatus of an own number", "ignored: both ends are the business's"),
+        VendorEvent("Digits with gather=continuity", "event.tracked", "a continuity code"),
         VendorEvent("Message", "message.received"),
         VendorEvent("MessageStatus sent", "message.sent"),
         VendorEvent("MessageStatus delivered", "message.delivered"),
         VendorEvent("MessageStatus read", "message.read"),
         VendorEvent("MessageStatus undelivered, failed", "message.failed"),
         VendorEvent("MessageStatus accepted, scheduled, queued, sending, canceled", "ignored: not sent yet"),
+        VendorEvent("TranscriptionText", "text.derived", "of a recording"),
+        VendorEvent("TranscriptionEvent transcription-content", "text.derived", "of a call that lasts"),
         *(VendorEvent(field, f"ignored: {kind}") for field, kind in IGNORED_FIELDS.items()),
         VendorEvent("Event Streams (JSON)", "ignored: use status callbacks"),
     ),
