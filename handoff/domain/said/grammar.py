@@ -17,7 +17,7 @@ AnnouncedAs = Literal["transfer", "callback", "mail", "sent"]
 PromisedAct = Literal["call", "write", "refund", "send", "visit", "other"]
 COMMON = frozenset({"will", "with", "get", "been", "back", "over", "take", "come", "give", "your", "send"})
 COMMON |= frozenset({"chat", "hand", "this", "right", "werden", "wird", "wir", "ich", "vous", "este", "esta"})
-"""Words that are in texts about anything: to look for them tells little."""
+"""Words that are in texts about anything, and so of no use to look for."""
 MAX_HARMLESS = 4  # phrases of one sentence
 ANNOUNCED: tuple[AnnouncedAs, ...] = ("transfer", "callback", "mail", "sent")
 ACTS: tuple[PromisedAct, ...] = ("call", "write", "refund", "send", "visit", "other")
