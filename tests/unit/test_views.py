@@ -152,12 +152,11 @@ def expected(came: Came, known: Mapping[bytes, IdentityRecord]) -> dict[str, Any
         "deleted": False,
         "participant_of": None,
         "redacted": sent.redacted,
-        "assigned": msgspec.UNSET,
     }
 
 
 def fields_of(view: TouchpointView) -> dict[str, Any]:
-    found = msgspec.structs.asdict(view)
+    found = {name: it for name, it in msgspec.structs.asdict(view).items() if it is not msgspec.UNSET}
     found["participants"] = [msgspec.structs.asdict(it) for it in view.participants]
     return found
 
