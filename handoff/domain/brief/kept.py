@@ -19,7 +19,7 @@ from .signals import NamedReference, Signal, Speaker, signal_of
 from .state import StoryState, filed
 from .steps import Steps
 
-VERSION = 2
+VERSION = 3
 """Raised when columns, or the state they stand for, change without a new version of the rules."""
 
 _SPEAKERS = tuple(Speaker)
