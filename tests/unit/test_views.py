@@ -48,7 +48,7 @@ sequences = st.none() | st.integers(0, 2**63 - 1)
 threads = st.none() | st.sampled_from(["t1", "t2"])
 
 
-NEEDS_DATA = {"brief.line_wrong", "consent.given", "consent.withdrawn"}
+NEEDS_DATA = {"brief.line_wrong", "consent.given", "consent.withdrawn", "text.derived"}
 
 
 class Came(Struct, frozen=True):
