@@ -4716,7 +4716,7 @@ export interface components {
                 };
             };
         };
-        /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
+        /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. `references` are its numbers that neither has, `answered_by` is who gave the answer. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
         BriefLineSolved: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4730,6 +4730,11 @@ export interface components {
                 answer: string;
                 how: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
+                answered_by?: string;
                 /** @description The words in this line were not typed: a machine transcribed or read them. */
                 transcribed?: {
                     by: string;
@@ -4739,7 +4744,7 @@ export interface components {
                 };
             };
         };
-        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
+        /** @description The customer's words on a channel. `subject` is set for emails, once for several with the same. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
         BriefLineSaid: {
             /**
              * @description discriminator enum property added by openapi-typescript
