@@ -11,9 +11,11 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, type_code, type_name
 from handoff.domain.brief.sections.decided import DECIDING
+from handoff.domain.brief.signals import SENT
 from handoff.domain.clock import parse_time
 from handoff.domain.errors import NotFound, Restricted
 from handoff.domain.handoff import Handoff
+from handoff.domain.ledger.proof import CHANGING
 from handoff.domain.touchpoint import TYPES
 from handoff.services.events.publishing import (
     Event,
@@ -33,12 +35,14 @@ from handoff.store.repositories.deliveries import NO_DEADLINE
 from handoff.store.repositories.deliveries import QueueEntry as QueueEntry
 from handoff.store.repositories.outbox import (
     CONTROL_ENTRY,
+    MIN_REFERENCE,
     TOUCHPOINT_ENTRY,
     Outbox,
     OutboxEntry,
     Reference,
     is_quiet,
     names_others,
+    read_home,
     read_reference,
     read_tenant,
     read_type,
@@ -77,7 +81,10 @@ class FanOut:
         self._subscriptions: dict[str, tuple[Subscription, ...]] = {}
         self._types: dict[str, tuple[Sequence[Subscription], frozenset[str]]] = {}
         self._quiet: frozenset[bytes] = frozenset()
-        """Tenants where only touchpoints with participants have effects, as of the last refresh."""
+        """Tenants where only the ledger and touchpoints with participants have effects, as of the last
+        refresh."""
+        self._watched: frozenset[bytes] = frozenset()
+        """Tenants whose ledger watches customers, as of the last refresh."""
 
     @property
     def follows(self) -> bool:
@@ -91,16 +98,31 @@ class FanOut:
                 return True
         return False
 
-    async def refresh(self, tenants: Collection[str]) -> None:
-        """Read the current subscriptions, for entries read before; one round trip per tenant."""
+    async def refresh(self, tenants: Collection[str], entries: Iterable[OutboxEntry] = ()) -> None:
+        """Read the current subscriptions, for entries read before; one round trip per tenant, and a few for
+        what the ledger knows about the touchpoints among them."""
         found = await asyncio.gather(*(self._directory.of(tenant) for tenant in tenants))
         self._subscriptions |= dict(zip(tenants, found, strict=True))
         if self._followers is not None:
             await self._followers.look(tenants)
         self._quiet = frozenset(it.encode() for it in tenants if self._is_quiet(it))
+        if self._followers is not None:
+            await self._look_ahead(self._followers, tenants, entries)
+
+    async def _look_ahead(
+        self, followers: Followers, tenants: Iterable[str], entries: Iterable[OutboxEntry]
+    ) -> None:
+        homes = {it.encode(): set[bytes]() for it in tenants if followers.watches(it)}
+        self._watched = frozenset(homes)
+        for entry in entries if homes else ():
+            payload = entry.payload
+            if entry.kind == TOUCHPOINT_ENTRY and len(payload) >= MIN_REFERENCE and self._may_change(payload):
+                homes[read_tenant(payload)].add(read_home(payload))
+        looks = (followers.look_ahead(it.decode(), found) for it, found in homes.items() if found)
+        await asyncio.gather(*looks)
 
     def _is_quiet(self, tenant: str) -> bool:
-        followed = self._followers is not None and self._followers.follow_all(tenant)
+        followed = self._followers is not None and self._followers.reacts(tenant)
         return not followed and not self._types_wanted(tenant, self._subscriptions[tenant])
 
     def _types_wanted(self, tenant: str, subscriptions: Sequence[Subscription]) -> frozenset[str]:
@@ -122,7 +144,7 @@ class FanOut:
             return None
         if outbox.tenant is None:
             asks_for_nothing = is_quiet(entry.payload) or read_tenant(entry.payload) in self._quiet
-            if asks_for_nothing and not (names_others(entry.payload) or self._decides(entry.payload)):
+            if asks_for_nothing and not (names_others(entry.payload) or self._in_ledger(entry.payload)):
                 return None
             return self._touchpoint(read_reference(entry.payload))
         content, recorded_at = decode_entry(entry.payload), _milliseconds(entry.id) * 1000
@@ -134,9 +156,23 @@ class FanOut:
             log.warning("outbox_family_unknown")
         return None
 
-    def _decides(self, payload: bytes) -> bool:
-        """Whether the entry's touchpoint is about a promise or a complaint: the ledger follows those."""
-        return self._followers is not None and read_type(payload) in _DECIDING
+    def _in_ledger(self, payload: bytes) -> bool:
+        """Whether the ledger may follow the entry's touchpoint: it is about a promise or a complaint, or may
+        change one of its customer's."""
+        followers, code = self._followers, read_type(payload)
+        if followers is None:
+            return False
+        return code in _DECIDING or (
+            self._may_change(payload) and (code in _SENT or not followers.passes_over(read_home(payload)))
+        )
+
+    def _may_change(self, payload: bytes) -> bool:
+        """Whether the entry's touchpoint may change promises and complaints of a watched customer."""
+        return (
+            read_type(payload) in _CHANGING
+            and not is_quiet(payload)
+            and read_tenant(payload) in self._watched
+        )
 
     def _touchpoint(self, reference: Reference) -> FanOutJob | None:
         """Most touchpoints need no job, which is decided here without a round trip."""
@@ -238,7 +274,7 @@ class FanOut:
             self._wake(tenant)
 
 
-_DECIDING = frozenset(map(type_code, DECIDING))
+_DECIDING, _CHANGING, _SENT = (frozenset(map(type_code, them)) for them in (DECIDING, CHANGING, SENT))
 
 # Handoff events are published from the control partition, with the handoff's full state.
 _PUBLISHED_TYPES = frozenset(type_ for type_ in TYPES if not type_.startswith("handoff."))

@@ -360,6 +360,27 @@ def _read_counts(raw: bytes) -> dict[tuple[str, int], int]:
     return counts
 
 
+def named_by_evidence(fields: Mapping[bytes, bytes]) -> set[bytes] | None:
+    """The identities that any evidence connects this record with, also claims and what was withdrawn; None
+    if a piece of it is not readable here. A quick look that decodes nothing."""
+    found: set[bytes] = set()
+    for name, raw in fields.items():
+        kind = name[:1]
+        if len(name) == 1:
+            continue
+        if kind == b"p":
+            found.add(raw[:SIZE])
+        elif kind == b"e":
+            if raw[8:9] not in _ARRAYS or raw[9:11] != _OTHER:
+                return None
+            found.add(raw[11 : 11 + SIZE])
+    return found
+
+
+_ARRAYS = frozenset(bytes((_ARRAY + length,)) for length in range(16))
+_OTHER = bytes((0xC4, SIZE))  # MessagePack: so many bytes, the first field of `_row`
+
+
 def as_mapping(reply: Any) -> dict[bytes, bytes]:
     """An HGETALL reply, whichever of its two shapes the protocol gave it."""
     if isinstance(reply, dict):
