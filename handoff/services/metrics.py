@@ -28,8 +28,9 @@ class Tally(Collector):
         self._touchpoints: dict[tuple[str, str], int] = {}
         self._lines: dict[str, int] = {}
 
-    def request(self, route: str, hundreds: int, seconds: float) -> None:
-        """Count a response of `route` with a status of this class (2 for 2xx), and its duration."""
+    def request(self, _method: str, route: str, status: int, seconds: float) -> None:
+        """Count a response of `route` by the class of its status, and its duration."""
+        hundreds = status // 100
         counted = self._requests.get((route, hundreds))
         if counted is None:  # the count per bucket, the last one for longer requests, and the sum of seconds
             counted = self._requests[route, hundreds] = [0.0] * (len(_LATENCY) + 2)
@@ -75,6 +76,7 @@ class Measures:
         self._tally = Tally()
         registry.register(self._tally)
         self.took = self._tally.request
+        self._touchpoint = self._tally.touchpoint
         self.lines = self._tally.lines
         self._lines_wrong = Counter(
             "handoff_brief_lines_wrong",
@@ -150,4 +152,8 @@ class Measures:
     def count(self, source: str, results: Sequence[Result]) -> None:
         """Count a source's touchpoints by their results."""
         for result in results:
-            self._tally.touchpoint(source, result.status)
+            self._touchpoint(source, result.status)
+
+    def count_one(self, source: str, result: Result) -> None:
+        """The same for one touchpoint."""
+        self._touchpoint(source, result.status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -19,6 +20,7 @@ from handoff.domain.identity import (
     identity,
     parse_identity,
 )
+from handoff.domain.text.memo import CACHE_SIZE, MAX_CACHED, personal
 from handoff.domain.touchpoint import (
     TYPE_SET,
     Direction,
@@ -121,7 +123,7 @@ def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
         channel=given.channel,
         type=given.type,
         occurred_at=_time(given.occurred_at),
-        identities=home_first(list(map(_handle, given.identities, count()))),
+        identities=_handles(given.identities),
         participants=tuple(map(_participant, given.participants, count())) if given.participants else (),
         direction=given.direction or default_direction(given.type),
         visibility=given.visibility or default_visibility(given.type),
@@ -149,11 +151,24 @@ def _pointed(error: HandoffError, pointer: str) -> Unprocessable:
     )
 
 
+def _handles(given: list[str | IdentityInput]) -> tuple[Handle, ...]:
+    if len(given) == 1:
+        return (_handle(given[0], 0),)
+    return home_first(list(map(_handle, given, count())))
+
+
+def _read_stated(text: str) -> Handle:
+    found = parse_identity(text)
+    return Handle(found, default_assurance(found.type))
+
+
+_stated = personal(lru_cache(CACHE_SIZE)(_read_stated))
+
+
 def _handle(given: str | IdentityInput, at: int) -> Handle:
     try:
         if isinstance(given, str):
-            found = parse_identity(given)
-            return Handle(found, default_assurance(found.type))
+            return _stated(given) if len(given) <= MAX_CACHED else _read_stated(given)
         found = identity(given.type, given.value, space=given.space)
     except HandoffError as error:
         raise _pointed(error, f"/identities/{at}") from error
@@ -170,8 +185,6 @@ def _participant(given: ParticipantInput, at: int) -> Participant:
 
 def home_first(handles: list[Handle]) -> tuple[Handle, ...]:
     """The handles with the home first: ordered by type, then by their position in the input."""
-    if len(handles) == 1:
-        return (handles[0],)
     distinct: dict[Identity, Handle] = {}
     for handle in handles:
         distinct.setdefault(handle.identity, handle)

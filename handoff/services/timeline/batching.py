@@ -29,6 +29,7 @@ from handoff.store.store import Store
 
 from .earlier import continuing, learn
 from .recording import Result, prepare_or_reject, redacted, result_of
+from .single import SingleRequest
 
 MAX_REQUESTS = 16  # per turn: they share an fsync, and the store works on them while the next ones are read
 SHARED_REQUESTS = 8  # of a tenant while several send: those of others wait behind them for the store
@@ -45,7 +46,7 @@ class Intake:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting = FairQueue[_BatchedRequest](Neighbours())
+        self._waiting = FairQueue[_Request](Neighbours())
         self._turn: asyncio.Handle | None = None
         self._learning: set[asyncio.Future[None]] = set()
 
@@ -55,7 +56,15 @@ class Intake:
         `done` is called once: with the results, in order, when all of them are durable, or with the error
         that `read` raised, or with StoreUnavailable or Overloaded as `recording.record` raises them.
         """
-        self._waiting.put(_BatchedRequest(self._store, tenant, read, size, done, self._settled))
+        self._put(_BatchedRequest(self._store, tenant, read, size, done, self._settled))
+
+    def submit_one(self, request: SingleRequest) -> None:
+        """The same for a request of one touchpoint, in fewer steps."""
+        request.settled = self._settled
+        self._put(request)
+
+    def _put(self, request: _Request) -> None:
+        self._waiting.put(request)
         if self._turn is None:
             self._schedule()
 
@@ -98,14 +107,14 @@ class Intake:
         if batch and self._turn is None and self._waiting:  # only now: the store works on this turn's items
             self._schedule()
 
-    async def _learn(self, requests: Sequence[_BatchedRequest]) -> None:
+    async def _learn(self, requests: Sequence[_Request]) -> None:
         try:
             await asyncio.gather(*(learn(it.store, it.tenant, it.continued) for it in requests))
         except Exception:  # no request may wait forever
             log.exception("learning_failed")
         self._record(requests)
 
-    def _record(self, requests: Sequence[_BatchedRequest]) -> None:
+    def _record(self, requests: Sequence[_Request]) -> None:
         readable = [request for request in requests if request.redact()]
         entries = [entry for request in readable for entry in request.prepare()]
         try:
@@ -298,6 +307,9 @@ class _BatchedRequest:
             self._done(outcome)
         except Exception:  # the recorder still has to settle other requests
             log.exception("telling_failed")
+
+
+_Request = _BatchedRequest | SingleRequest
 
 
 class _PendingItem:

@@ -17,7 +17,7 @@ from handoff.domain.identity import REFERENCE, Handle, weaker
 from handoff.domain.redaction.redaction import may_be_card, storable_identity
 from handoff.domain.text.memo import personal
 from handoff.domain.touchpoint import Touchpoint
-from handoff.services.timeline.mentions import mentioned
+from handoff.services.timeline.mentions import MENTIONING, mentioned
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import (
     EvidenceTemplate,
@@ -56,8 +56,8 @@ class Links(Struct, frozen=True):
 def links_of(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Links:
     """The links of a touchpoint's identities and of the references that it contains."""
     handles, data = touchpoint.identities, touchpoint.data
-    if len(handles) == 1:
-        handles = (*handles, *mentioned(touchpoint))
+    if len(handles) == 1 and touchpoint.type in MENTIONING and (more := mentioned(touchpoint)):
+        handles = (*handles, *more)
     if (touchpoint.traits or "fields" in data) and (alike := likeness(touchpoint.traits, data)):
         handles = (*handles, alike)
     prepare = _prepared if len(handles) <= MAX_PREPARED else _prepare

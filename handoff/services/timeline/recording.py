@@ -29,6 +29,7 @@ from handoff.store.keys import Keys
 from handoff.store.pacing.pace import AT_ONCE
 from handoff.store.repositories.identities import pack_identity
 from handoff.store.repositories.recorder import DUPLICATE, ERASED, EXPIRED, REUSED, Item, Pointer, Recorded
+from handoff.store.repositories.retention.horizons import TenantHorizons
 from handoff.store.store import Store
 
 from .earlier import continuing, learn
@@ -121,22 +122,28 @@ def prepare_or_reject(
     store: Store, tenant: str, touchpoints: Sequence[Touchpoint], *, quiet: bool = False
 ) -> list[Item | Result]:
     """The item to store for each touchpoint, or its rejection."""
-    hashes, keys, rules = store.hashes(tenant), store.keys, store.rules
-    horizons = store.horizons.of(tenant)
-    prepared: list[Item | Result] = []
-    for touchpoint in touchpoints:
-        try:
-            item = prepare(without_placeholders(touchpoint, rules), hashes, keys, quiet=quiet)
-        except Unprocessable as error:
-            prepared.append(rejected(error))
-            continue
-        if horizons is not None and horizons.excludes(
-            touchpoint.channel, touchpoint.type, touchpoint.occurred_at
-        ):
-            prepared.append(result_of(hashes, item, EXPIRED))
-        else:
-            prepared.append(item)
-    return prepared
+    hashes, horizons = store.hashes(tenant), store.horizons.of(tenant)
+    return [prepare_one(store, it, hashes, horizons, quiet=quiet) for it in touchpoints]
+
+
+def prepare_one(
+    store: Store,
+    touchpoint: Touchpoint,
+    hashes: KeyedHash,
+    horizons: TenantHorizons | None,
+    *,
+    quiet: bool = False,
+) -> Item | Result:
+    """The item to store for a touchpoint, or its rejection. Hashes and horizons are the tenant's."""
+    try:
+        item = prepare(without_placeholders(touchpoint, store.rules), hashes, store.keys, quiet=quiet)
+    except Unprocessable as error:
+        return rejected(error)
+    if horizons is not None and horizons.excludes(
+        touchpoint.channel, touchpoint.type, touchpoint.occurred_at
+    ):
+        return result_of(hashes, item, EXPIRED)
+    return item
 
 
 def rejected(error: Unprocessable) -> Result:

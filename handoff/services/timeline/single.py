@@ -1,0 +1,100 @@
+"""A request with one touchpoint on the hot path: half of the steps of one with many.
+
+To the intake it is a request, to the store's recorder the receiver of its only item's outcome.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from handoff.codec.keyed_hash import KeyedHash
+from handoff.domain.touchpoint import Touchpoint
+from handoff.store.repositories.recorder import Entry, Item, Recorded
+from handoff.store.store import Store
+
+from .earlier import continues
+from .recording import Result, prepare_one, result_of
+
+log = structlog.get_logger(__name__)
+
+
+class SingleRequest(ABC):
+    """One touchpoint of one request of `size` bytes. Subclasses read it and answer, once."""
+
+    __slots__ = ("_hashes", "_item", "_touchpoint", "continued", "settled", "size", "store", "tenant")
+
+    def __init__(self, store: Store, tenant: str, size: int) -> None:
+        self.store = store
+        self.tenant = tenant
+        self.size = size
+        self.continued: Sequence[Touchpoint] = ()
+        self.settled: Callable[[str], None] | None = None
+        """Takes the tenant as soon as the outcome is known; None before it is submitted, and afterwards."""
+        self._touchpoint: Touchpoint
+        self._hashes: KeyedHash
+        self._item: Item
+
+    @abstractmethod
+    def touchpoint(self) -> Touchpoint:
+        """Read the touchpoint. Any error becomes the request's."""
+
+    @abstractmethod
+    def respond(self, outcome: Result | Exception) -> None:
+        """Answer the request: the touchpoint is durable or rejected, or what happened is not known."""
+
+    def read(self) -> bool:
+        try:
+            touchpoint = self._touchpoint = self.touchpoint()
+            if continues(touchpoint):
+                self.continued = (touchpoint,)
+        except Exception as error:  # hostile bytes fail their own request only
+            self._report(error)
+            return False
+        return True
+
+    def redact(self) -> bool:
+        store = self.store
+        try:
+            hashes = self._hashes = store.hashes(self.tenant)
+            self._touchpoint = store.redaction.touchpoint(self.tenant, self._touchpoint, hashes.pseudonym)
+        except Exception as error:  # as above
+            self._report(error)
+            return False
+        return True
+
+    def prepare(self) -> Sequence[Entry]:
+        """The item for the recorder; none where the touchpoint is rejected, which is reported here."""
+        store = self.store
+        try:
+            horizons = store.horizons.of(self.tenant)
+            item = prepare_one(store, self._touchpoint, self._hashes, horizons)
+        except Exception as error:  # a touchpoint that cannot be prepared fails its own request only
+            self._report(error)
+            return ()
+        if isinstance(item, Result):
+            self._report(item)
+            return ()
+        self._item = item
+        return ((item, self),)
+
+    def done(self) -> bool:
+        return self.settled is None
+
+    def set_result(self, recorded: Recorded) -> None:
+        self._report(result_of(self._hashes, self._item, recorded.status))
+
+    def set_exception(self, error: Exception) -> None:
+        self._report(error)
+
+    def _report(self, outcome: Result | Exception) -> None:
+        settled, self.settled = self.settled, None
+        if settled is None:
+            return
+        try:
+            settled(self.tenant)
+            self.respond(outcome)
+        except Exception:  # the recorder still has to settle other requests
+            log.exception("telling_failed")
