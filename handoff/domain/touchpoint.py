@@ -127,18 +127,22 @@ _INTERNAL = _HIDDEN | {
 }
 
 
-_DIRECTIONS = dict.fromkeys(_INTERNAL, Direction.INTERNAL) | dict.fromkeys(_OUTBOUND, Direction.OUTBOUND)
-_VISIBILITIES = dict.fromkeys(_HIDDEN, Visibility.INTERNAL)
+DEFAULT_DIRECTIONS = dict.fromkeys(_INTERNAL, Direction.INTERNAL) | dict.fromkeys(
+    _OUTBOUND, Direction.OUTBOUND
+)
+"""Of types whose sender states none; all others are inbound."""
+DEFAULT_VISIBILITIES = dict.fromkeys(_HIDDEN, Visibility.INTERNAL)
+"""Likewise; all others are public."""
 
 
 def default_direction(type: str) -> Direction:
     """The direction of a type whose sender states none."""
-    return _DIRECTIONS.get(type, Direction.INBOUND)
+    return DEFAULT_DIRECTIONS.get(type, Direction.INBOUND)
 
 
 def default_visibility(type: str) -> Visibility:
     """The visibility of a type whose sender states none. Notes and system entries are internal."""
-    return _VISIBILITIES.get(type, Visibility.PUBLIC)
+    return DEFAULT_VISIBILITIES.get(type, Visibility.PUBLIC)
 
 
 # Limits, published in the API document. An event above a limit is refused, never truncated.
@@ -217,10 +221,12 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
 
 
 def _problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
-    if not touchpoint.event_id or len(touchpoint.event_id) > MAX_EVENT_ID:
+    type_, text, subject = touchpoint.type, touchpoint.text, touchpoint.subject
+    seq, thread = touchpoint.seq, touchpoint.thread
+    if not 0 < len(touchpoint.event_id) <= MAX_EVENT_ID:
         return "/id", f"Event ids have 1 to {MAX_EVENT_ID} characters"
-    if touchpoint.type not in TYPE_SET:
-        return "/type", f"Unknown touchpoint type {touchpoint.type[:60]!r}"
+    if type_ not in TYPE_SET:
+        return "/type", f"Unknown touchpoint type {type_[:60]!r}"
     if touchpoint.channel not in CHANNELS and not _CHANNEL.fullmatch(touchpoint.channel):
         return "/channel", "Channel names match [a-z][a-z0-9_-]*"
     if not EARLIEST <= touchpoint.occurred_at <= LATEST:
@@ -231,17 +237,17 @@ def _problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
         return "/participants", f"A touchpoint has at most {MAX_PARTICIPANTS} participants"
     if len(touchpoint.attachments) > MAX_ATTACHMENTS:
         return "/attachments", f"A touchpoint has at most {MAX_ATTACHMENTS} attachments"
-    if touchpoint.text is not None and len(touchpoint.text) > MAX_TEXT:
+    if text is not None and len(text) > MAX_TEXT:
         return "/text", f"The text may have at most {MAX_TEXT} characters"
-    if touchpoint.subject is not None and len(touchpoint.subject) > MAX_SUBJECT:
+    if subject is not None and len(subject) > MAX_SUBJECT:
         return "/subject", f"The subject may have at most {MAX_SUBJECT} characters"
-    if touchpoint.seq is not None and not 0 <= touchpoint.seq <= MAX_SEQ:
+    if seq is not None and not 0 <= seq <= MAX_SEQ:
         return "/seq", "The sequence must be an integer from 0 to 2^63-1"
-    if touchpoint.thread is not None and not 0 < len(touchpoint.thread) <= MAX_EVENT_ID:
+    if thread is not None and not 0 < len(thread) <= MAX_EVENT_ID:
         return "/thread", f"Thread ids have 1 to {MAX_EVENT_ID} characters"
-    if touchpoint.type == "brief.line_wrong" and (problem := _feedback_problem(touchpoint.data)):
+    if type_ == "brief.line_wrong" and (problem := _feedback_problem(touchpoint.data)):
         return problem
-    if touchpoint.type in CONSENT_TYPES and (problem := consent_problem(touchpoint.data)):
+    if type_ in CONSENT_TYPES and (problem := consent_problem(touchpoint.data)):
         return problem
     return _depth_problem(touchpoint)
 

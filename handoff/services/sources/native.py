@@ -22,13 +22,13 @@ from handoff.domain.identity import (
 )
 from handoff.domain.text.memo import CACHE_SIZE, MAX_CACHED, personal
 from handoff.domain.touchpoint import (
+    DEFAULT_DIRECTIONS,
+    DEFAULT_VISIBILITIES,
     TYPE_SET,
     Direction,
     Participant,
     Touchpoint,
     Visibility,
-    default_direction,
-    default_visibility,
 )
 
 ID_SPACE = "native"
@@ -85,6 +85,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     channels: frozenset[str]
 
 
+_direction_of, _visibility_of = DEFAULT_DIRECTIONS.get, DEFAULT_VISIBILITIES.get
 _DECODE = msgspec.json.Decoder(TouchpointInput).decode
 
 
@@ -125,8 +126,8 @@ def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
         occurred_at=_time(given.occurred_at),
         identities=_handles(given.identities),
         participants=tuple(map(_participant, given.participants, count())) if given.participants else (),
-        direction=given.direction or default_direction(given.type),
-        visibility=given.visibility or default_visibility(given.type),
+        direction=given.direction or _direction_of(given.type, Direction.INBOUND),
+        visibility=given.visibility or _visibility_of(given.type, Visibility.PUBLIC),
         medium=given.medium,
         subject=given.subject,
         text=given.text,
@@ -135,7 +136,7 @@ def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
         seq=given.seq,
         thread=given.thread,
         amends=given.amends,
-        actor=_actor(given.actor) if given.actor is not None else None,
+        actor=_actor(given.actor) if isinstance(given.actor, str) else given.actor,
         data=given.data,
         traits=_traits(given) if given.type == "identified" else {},
     )
@@ -201,10 +202,8 @@ def _time(text: str) -> Micros:
         ) from error
 
 
-def _actor(given: dict[str, Any] | str) -> dict[str, Any]:
+def _actor(given: str) -> dict[str, Any]:
     """The actor as an object. The text `type:id` is short for an object with both."""
-    if not isinstance(given, str):
-        return given
     type_, colon, id_ = given.partition(":")
     return {"type": type_, "id": id_} if colon else {"name": given}
 

@@ -115,8 +115,12 @@ class Intake:
         self._record(requests)
 
     def _record(self, requests: Sequence[_Request]) -> None:
+        # One step after the other for all of them: see above.
         readable = [request for request in requests if request.redact()]
-        entries = [entry for request in readable for entry in request.prepare()]
+        drafted = [request for request in readable if request.draft()]
+        for request in drafted:
+            request.compress()
+        entries = [entry for request in drafted for entry in request.prepare()]
         try:
             self._store.recorder.submit(entries, gathered=True)
         except HandoffError as error:
@@ -270,6 +274,12 @@ class _BatchedRequest:
             self._report(error)
             return False
         return True
+
+    def draft(self) -> bool:
+        return True
+
+    def compress(self) -> None:
+        pass
 
     def prepare(self) -> Sequence[Entry]:
         """The items for the recorder; none where every touchpoint is rejected, which is reported here."""

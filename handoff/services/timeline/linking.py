@@ -78,9 +78,12 @@ def _prepare(hashes: KeyedHash, keys: Keys, handles: tuple[Handle, ...], source:
         shown = storable_identity(handle.identity, hashes.pseudonym)
         fields = ((b"v", pack_identity(shown)), (b"f", b""), pack_pointer(piece))
         pointers.append(Pointer(other, keys.record(other), fields, hashes.tenant_bytes))
-    plain = pack_identity(storable_identity(first.identity, hashes.pseudonym))
-    storable = not any(may_be_card(it.identity) for it in handles)
-    return Links(home, keys.timeline(home), plain, storable, tuple(pieces), tuple(pointers))
+    one = first.identity
+    if may_be_card(one):
+        storable, one = False, storable_identity(one, hashes.pseudonym)
+    else:
+        storable = not others or not any(may_be_card(it.identity) for it in others)
+    return Links(home, keys.timeline(home), pack_identity(one), storable, tuple(pieces), tuple(pointers))
 
 
 _prepared = personal(lru_cache(PREPARED)(_prepare))

@@ -9,13 +9,14 @@ functions and hand them to the store's recorder.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from operator import is_
 
 import msgspec
 from msgspec import Struct
 
-from handoff.codec.body import DIGEST_KEPT, digest, encode_body
+from handoff.codec.body import DIGEST_KEPT, checked_body, digest
+from handoff.codec.compression import compress
 from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, channel_code, pack_occurred, type_code
 from handoff.domain.brief.steps import Steps
@@ -33,9 +34,10 @@ from handoff.store.repositories.retention.horizons import TenantHorizons
 from handoff.store.store import Store
 
 from .earlier import continuing, learn
-from .linking import links_of
+from .linking import Links, links_of
 
 PREPARED_AT_ONCE = 100  # touchpoints, between two looks for what they continue
+RESOLVED = "conversation.resolved"
 _DELETES = frozenset({"message.deleted"})
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = (b"0", b"1", b"2")
@@ -212,48 +214,75 @@ def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
     return hashes.thread(touchpoint.thread_space or touchpoint.id_space, touchpoint.thread)
 
 
+class Draft(Struct, frozen=True):
+    """A touchpoint on its way to an item: everything but the compressed body."""
+
+    touchpoint: Touchpoint
+    links: Links
+    home: bytes
+    timeline: bytes
+    amends: bytes
+    moved: bool
+    """It amends a touchpoint of another home, and is filed there."""
+    raw: bytes
+    """The body before compression."""
+
+
 def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: bool = False) -> Item:
     """The item to store for a touchpoint. A pure function, so that a retry prepares the same item."""
-    stated = touchpoint.identities[0]
+    made = draft(touchpoint, hashes, keys)
+    return finish(made, compress(made.raw), hashes, keys, quiet=quiet)
+
+
+def draft(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Draft:
+    """The first half of `prepare`. Raises Unprocessable for what cannot be stored."""
     links = links_of(touchpoint, hashes, keys)
     home, timeline = links.home, links.timeline
-    id_ = hashes.event(touchpoint.id_space, touchpoint.event_id)
-    conversation = conversation_of(touchpoint, hashes)
-    amends = b""
-    moved = False
+    amends, moved = b"", False
     if touchpoint.amends is not None:
         original_home, amends = _original(touchpoint, hashes, home)
         moved = original_home != home
         home, timeline = original_home, keys.timeline(original_home)
     known = links.storable and not touchpoint.participants
     stored = touchpoint if known else _with_storable_identities(touchpoint, hashes)
-    codec, body = encode_body(stored, conversation=touchpoint.conversation, amends=amends or None)
-    pointers = () if moved else links.pointers
+    raw = checked_body(stored, conversation=touchpoint.conversation, amends=amends or None)
+    return Draft(touchpoint, links, home, timeline, amends, moved, raw)
+
+
+def finish(
+    made: Draft, compressed: tuple[int, bytes], hashes: KeyedHash, keys: Keys, *, quiet: bool = False
+) -> Item:
+    """The second half, with the codec and bytes that `compress` made of the draft's body."""
+    touchpoint, links, home = made.touchpoint, made.links, made.home
+    codec, body = compressed
+    id_ = hashes.event(touchpoint.id_space, touchpoint.event_id)
+    conversation = conversation_of(touchpoint, hashes)
+    pointers = () if made.moved else links.pointers
     if conversation is not None and len(conversation) == SIZE:
         pointers = (*pointers, _thread_pointer(keys, conversation, home))
     content_digest, type_ = digest(touchpoint), touchpoint.type
     return Item(
         home=home,
-        timeline=timeline,
+        timeline=made.timeline,
         id=id_,
         digest=content_digest,
         fixed=b"".join(
             (
                 pack_occurred(touchpoint.occurred_at),
                 id_,
-                _header(bool(touchpoint.participants), quiet, type_, channel_code(touchpoint.channel), codec),
+                _header(bool(touchpoint.participants), quiet, type_, touchpoint.channel, codec),
                 content_digest[:DIGEST_KEPT],
                 b"d" if type_ in _DELETES else b"e",
-                _DIGITS[_ASSURANCES.index(stated.assurance)],
+                _DIGITS[_ASSURANCES.index(touchpoint.identities[0].assurance)],
                 touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
-                amends,
+                made.amends,
             )
         ),
         body=body,
         plain=links.plain,
         tenant=hashes.tenant_bytes,
-        resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
-        evidence=() if moved else links.evidence(id_, type_),
+        resolves=touchpoint.channel.encode() if type_ == RESOLVED and _ends_episode(touchpoint) else b"",
+        evidence=() if made.moved else links.evidence(id_, type_),
         pointers=pointers,
     )
 
@@ -281,15 +310,15 @@ def _with_storable_identities(touchpoint: Touchpoint, hashes: KeyedHash) -> Touc
     )
 
 
-@cache  # a few hundred entries: types by channels; all custom channels share one code
-def _header(participants: bool, quiet: bool, type: str, channel: int, codec: int) -> bytes:
+@lru_cache(CACHE_SIZE)
+def _header(participants: bool, quiet: bool, type: str, channel: str, codec: int) -> bytes:
     flags = (FLAG_PARTICIPANTS if participants else 0) | (FLAG_QUIET if quiet else 0)
-    return bytes((flags, type_code(type), channel, codec))
+    return bytes((flags, type_code(type), channel_code(channel), codec))
 
 
 def _ends_episode(touchpoint: Touchpoint) -> bool:
     """Whether the touchpoint ends its home's threadless conversation on its channel."""
-    return touchpoint.type == "conversation.resolved" and touchpoint.thread is None
+    return touchpoint.type == RESOLVED and touchpoint.thread is None
 
 
 def _original(touchpoint: Touchpoint, hashes: KeyedHash, home: bytes) -> tuple[bytes, bytes]:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from handoff.codec.compression import compress
 from handoff.codec.keyed_hash import KeyedHash
+from handoff.domain.errors import Unprocessable
 from handoff.domain.touchpoint import Touchpoint
-from handoff.store.repositories.recorder import Entry, Item, Recorded
+from handoff.store.repositories.recorder import EXPIRED, Entry, Item, Recorded
 from handoff.store.store import Store
 
 from .earlier import continues
-from .recording import Result, prepare_one, result_of
+from .recording import Draft, Result, draft, finish, rejected, result_of, without_placeholders
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +26,18 @@ log = structlog.get_logger(__name__)
 class SingleRequest(ABC):
     """One touchpoint of one request of `size` bytes. Subclasses read it and answer, once."""
 
-    __slots__ = ("_hashes", "_item", "_touchpoint", "continued", "settled", "size", "store", "tenant")
+    __slots__ = (
+        "_compressed",
+        "_draft",
+        "_hashes",
+        "_item",
+        "_touchpoint",
+        "continued",
+        "settled",
+        "size",
+        "store",
+        "tenant",
+    )
 
     def __init__(self, store: Store, tenant: str, size: int) -> None:
         self.store = store
@@ -35,6 +48,8 @@ class SingleRequest(ABC):
         """Takes the tenant as soon as the outcome is known; None before it is submitted, and afterwards."""
         self._touchpoint: Touchpoint
         self._hashes: KeyedHash
+        self._draft: Draft
+        self._compressed: tuple[int, bytes]
         self._item: Item
 
     @abstractmethod
@@ -56,28 +71,43 @@ class SingleRequest(ABC):
         return True
 
     def redact(self) -> bool:
-        store = self.store
+        store, tenant = self.store, self.tenant
         try:
-            hashes = self._hashes = store.hashes(self.tenant)
-            self._touchpoint = store.redaction.touchpoint(self.tenant, self._touchpoint, hashes.pseudonym)
+            hashes = self._hashes = store.hashes(tenant)
+            self._touchpoint = store.redaction.touchpoint(tenant, self._touchpoint, hashes.pseudonym)
         except Exception as error:  # as above
             self._report(error)
             return False
         return True
 
-    def prepare(self) -> Sequence[Entry]:
-        """The item for the recorder; none where the touchpoint is rejected, which is reported here."""
-        store = self.store
+    def draft(self) -> bool:
+        store, touchpoint = self.store, self._touchpoint
         try:
-            horizons = store.horizons.of(self.tenant)
-            item = prepare_one(store, self._touchpoint, self._hashes, horizons)
+            known = without_placeholders(touchpoint, store.rules)
+            self._draft = draft(known, self._hashes, store.keys)
+        except Unprocessable as error:
+            self._report(rejected(error))
+            return False
         except Exception as error:  # a touchpoint that cannot be prepared fails its own request only
             self._report(error)
+            return False
+        return True
+
+    def compress(self) -> None:
+        self._compressed = compress(self._draft.raw)
+
+    def prepare(self) -> Sequence[Entry]:
+        """The item for the recorder; none where the touchpoint is rejected, which is reported here."""
+        made, store = self._draft, self.store
+        try:
+            item = self._item = finish(made, self._compressed, self._hashes, store.keys)
+            horizons, it = store.horizons.of(self.tenant), made.touchpoint
+            if horizons is not None and horizons.excludes(it.channel, it.type, it.occurred_at):
+                self._report(result_of(self._hashes, item, EXPIRED))
+                return ()
+        except Exception as error:  # as above
+            self._report(error)
             return ()
-        if isinstance(item, Result):
-            self._report(item)
-            return ()
-        self._item = item
         return ((item, self),)
 
     def done(self) -> bool:
