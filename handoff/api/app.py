@@ -40,12 +40,12 @@ def counting(site: AppContext) -> Callable[[str, str, int, float], None]:
     are personal data.
     """
     took = site.measures.took
-    if not log.is_enabled_for(logging.DEBUG):
-        return took
+    detailed = log.is_enabled_for(logging.DEBUG)
 
     def count(method: str, route: str, status: int, seconds: float) -> None:
-        took(method, route, status, seconds)
-        log.debug("request", method=method, route=route, status=status, ms=round(seconds * 1e3, 2))
+        took(route, status // 100, seconds)
+        if detailed:
+            log.debug("request", method=method, route=route, status=status, ms=round(seconds * 1e3, 2))
 
     return count
 

@@ -28,9 +28,8 @@ class Tally(Collector):
         self._touchpoints: dict[tuple[str, str], int] = {}
         self._lines: dict[str, int] = {}
 
-    def request(self, _method: str, route: str, status: int, seconds: float) -> None:
-        """Count a response of `route` by the class of its status, and its duration."""
-        hundreds = status // 100
+    def request(self, route: str, hundreds: int, seconds: float) -> None:
+        """Count a response of `route` with a status of this class (2 for 2xx), and its duration."""
         counted = self._requests.get((route, hundreds))
         if counted is None:  # the count per bucket, the last one for longer requests, and the sum of seconds
             counted = self._requests[route, hundreds] = [0.0] * (len(_LATENCY) + 2)

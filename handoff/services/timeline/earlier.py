@@ -35,7 +35,7 @@ def continuing(touchpoints: Sequence[Touchpoint]) -> list[Touchpoint]:
 def continues(touchpoint: Touchpoint) -> bool:
     """Whether a touchpoint is a message that may continue a number."""
     text = touchpoint.text
-    return bool(text) and not text[0].isalpha() and may_continue(touchpoint)
+    return text is not None and not text[:1].isalpha() and may_continue(touchpoint)
 
 
 async def learn(store: Store, tenant: str, touchpoints: Sequence[Touchpoint]) -> None:
