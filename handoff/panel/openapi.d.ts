@@ -623,6 +623,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/customers/{id}/continuity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a customer's continuity codes
+         * @description The newest first, with the touchpoints that used them. A code is kept for about 30 days after its end.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["listContinuityCodes"];
+        put?: never;
+        /**
+         * Issue a continuity code
+         * @description Digits for keypads and speech, and a token for links, subjects, addresses, and texts. The next touchpoint that carries one of them, on any channel, continues the conversation: it joins its chain and appears in the customer's timeline. Its sender's handle becomes a candidate, or, with `assurance` `verified`, the customer's if it is verified itself.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        post: operations["createContinuityCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/continuity/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a continuity code, and undo its uses
+         * @description The code is refused from now on. With `undo` (scope `links:write`), what it joined is separated again: its evidence is withdrawn, and each conversation leaves the chain, unless a handoff was made in it.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        delete: operations["revokeContinuityCode"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/callbacks": {
         parameters: {
             query?: never;
@@ -841,6 +891,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/announcements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List announced transfers, call backs, and mails
+         * @description By the time of the words. `open`: its time has not passed. `fulfilled`: something followed; see `late`. `unfulfilled`: nothing has followed.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["listAnnouncements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/announcements/{announcement}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dismiss an announcement
+         * @description Records `announcement.dismissed`. It is no longer shown, and raises no alarms.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        post: operations["dismissAnnouncement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhooks": {
         parameters: {
             query?: never;
@@ -1000,7 +1094,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of a queue
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`, and `announcement.unfulfilled` and `announcement.fulfilled`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -1022,7 +1116,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of an agent
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`, and `announcement.unfulfilled` and `announcement.fulfilled`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -1872,6 +1966,47 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Announcement
+         * @description An announcement. `kind` is `transfer`, `callback`, or `mail`; `text` is null if its words may not be
+         *         shown.
+         *
+         *         `state`: `open` until its time has passed, then `fulfilled` if something followed (`late`: after its
+         *         time), else `unfulfilled`. `requested_handoff` is what a policy requested because of it.
+         */
+        Announcement: {
+            id: string;
+            kind: string;
+            customer_id: string;
+            conversation_id: string;
+            touchpoint: string;
+            channel: string;
+            state: string;
+            text: string | null;
+            announced_by: string;
+            /** Format: date-time */
+            announced_at: string;
+            /** Format: date-time */
+            due: string;
+            ended_at: string | null;
+            late: boolean;
+            proof: string | null;
+            requested_handoff: string | null;
+            owner: components["schemas"]["LedgerOwner"];
+        };
+        /**
+         * AnnouncementsAnswer
+         * @description A page of announcements, newest first unless `order` is `asc`.
+         *
+         *         `total` is null for filtered lists; `scanned_to` is then how far they were searched.
+         */
+        AnnouncementsAnswer: {
+            announcements: components["schemas"]["Announcement"][];
+            total: number | null;
+            returned: number;
+            next: string | null;
+            scanned_to: string | null;
+        };
+        /**
          * AssignInput
          * @description The body of `POST /v1/touchpoints/{id}/assign`: the touchpoint is from the person with `identity`.
          */
@@ -2288,6 +2423,121 @@ export interface components {
             min_assurance?: components["schemas"]["Assurance"] | null;
         };
         /**
+         * ContinuityCode
+         * @description A new code. `digits` and `token` are shown only once.
+         */
+        ContinuityCode: {
+            id: string;
+            state: string;
+            conversation_id: string;
+            channel: string;
+            /** Format: date-time */
+            opened_at: string;
+            intended: string | null;
+            /** Format: date-time */
+            issued_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: date-time */
+            digits_expire_at: string;
+            by: string;
+            uses: number;
+            uses_left: number;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            used_by: components["schemas"]["ContinuityUse"][];
+            digits: string;
+            digits_grouped: string;
+            token: string;
+            forms: components["schemas"]["ContinuityForms"];
+        };
+        /**
+         * ContinuityCodeList
+         * @description The continuity codes of a customer, the newest first, without digits and tokens.
+         */
+        ContinuityCodeList: {
+            customer_id: string;
+            codes: components["schemas"]["ContinuityCodeSummary"][];
+        };
+        /**
+         * ContinuityCodeSummary
+         * @description A continuity code. `state` is `valid`, `used`, `expired`, or `revoked`.
+         */
+        ContinuityCodeSummary: {
+            id: string;
+            state: string;
+            conversation_id: string;
+            channel: string;
+            /** Format: date-time */
+            opened_at: string;
+            intended: string | null;
+            /** Format: date-time */
+            issued_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: date-time */
+            digits_expire_at: string;
+            by: string;
+            uses: number;
+            uses_left: number;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            used_by: components["schemas"]["ContinuityUse"][];
+        };
+        /**
+         * ContinuityForms
+         * @description The code ready to use. `plus_addresses` has one address for each mailbox of the tenant's email
+         *         sources.
+         */
+        ContinuityForms: {
+            link_parameter: string;
+            subject_tag: string;
+            plus_addresses: string[];
+            text: string;
+            whatsapp_text: string;
+            spoken: string;
+        };
+        /**
+         * ContinuityInput
+         * @description The body of `POST …/continuity`.
+         *
+         *         `conversation` defaults to the one that a handoff would take. `channel` is where the customer is
+         *         expected. `assurance` `verified` makes the sender's handle the customer's, if it is verified itself: it
+         *         needs the scope `links:write`, and a single use.
+         */
+        ContinuityInput: {
+            /** @default null */
+            conversation?: string | null;
+            /** @default null */
+            channel?: string | null;
+            /** @default 86400 */
+            expires_in_s?: number;
+            /** @default 1800 */
+            digits_expire_in_s?: number;
+            /** @default 1 */
+            uses?: number;
+            /**
+             * @default claimed
+             * @enum {unknown}
+             */
+            assurance?: components["schemas"]["Assurance"];
+        };
+        /**
+         * ContinuityUse
+         * @description A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their own.
+         *
+         *         `touchpoint` is null after the erasure of the person who used it.
+         */
+        ContinuityUse: {
+            touchpoint: string | null;
+            conversation_id: string;
+            channel: string;
+            way: string;
+            at: string;
+            chain: string;
+            undone: boolean;
+        };
+        /**
          * Conversation
          * @description A conversation and its chain. `touchpoints` counts those in the part of the timeline that was read.
          */
@@ -2417,14 +2667,38 @@ export interface components {
             next: string | null;
         };
         /**
+         * Derived
+         * @description A text derived from the touchpoint, internal. `superseded`: another one counts instead of it.
+         *
+         *         `attachment` or `recording` name the part that it was derived from, `at` is when the words were spoken.
+         *         Texts with one `part_of` make one text, in the order of `part`.
+         */
+        Derived: {
+            id: string;
+            kind: string;
+            by: string;
+            text: string;
+            confidence: number | null;
+            language: string | null;
+            /** Format: date-time */
+            occurred_at: string;
+            superseded: boolean;
+            speaker?: string;
+            attachment?: string | number;
+            recording?: string;
+            at?: string;
+            part_of?: string;
+            part?: number;
+        };
+        /**
          * Desktop
          * @description The desktop that a subscription writes to.
          *
-         *         `source` is the source of its touchpoints; `account` is the vendor's account, if there are several.
+         *         `source` is the source of its touchpoints; `account` is the vendor's account, if there are several. Of a
+         *         `transcriber`, which writes to the timeline, `source` is the name.
          */
         Desktop: {
-            /** @enum {unknown} */
-            kind: "chatwoot.note" | "zendesk.comment";
+            kind: ("chatwoot.note" | "zendesk.comment") | "transcriber";
             source: string;
             account: string | null;
         };
@@ -2441,6 +2715,21 @@ export interface components {
         DismissInput: {
             /** @default null */
             reason?: string | null;
+        };
+        /**
+         * Dismissal
+         * @description A dismissed announcement. `touchpoint` records the dismissal.
+         */
+        Dismissal: {
+            id: string;
+            kind: string;
+            state: string;
+            customer_id: string;
+            touchpoint: string;
+            /** Format: date-time */
+            decided_at: string;
+            decided_by: string | null;
+            reason: string | null;
         };
         /**
          * Effort
@@ -3011,9 +3300,10 @@ export interface components {
          * QuarantinedContent
          * @description An item with its content as it is stored: card numbers and the like are masked.
          *
-         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `text` is
-         *         null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a delivery above
-         *         1 MiB, of which only the beginning is kept.
+         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `headers` are
+         *         those that the source's adapter needs to read it again. `text` is null if the content is not UTF-8;
+         *         `base64` has it in any case. `complete` is false for a delivery above 1 MiB, of which only the beginning
+         *         is kept.
          */
         QuarantinedContent: {
             id: string;
@@ -3030,6 +3320,10 @@ export interface components {
                 string
             ][];
             content_type: string;
+            headers: [
+                string,
+                string
+            ][];
             complete: boolean;
             text: string | null;
             base64: string;
@@ -3636,6 +3930,9 @@ export interface components {
                 [key: string]: number;
             };
             assigned?: components["schemas"]["Assigned"];
+            masked?: boolean;
+            derived?: components["schemas"]["Derived"][];
+            derived_left_out?: number;
         };
         /**
          * TouchpointInput
@@ -3647,7 +3944,7 @@ export interface components {
             /** @description web, chat, phone, email, or one that the configuration declares. */
             channel: string;
             /** @enum {string} */
-            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed";
+            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed" | "text.derived" | "announcement.dismissed";
             /**
              * Format: date-time
              * @description When the event happened, with a zone.
@@ -4094,6 +4391,13 @@ export interface components {
                 to: string;
                 /** Format: date-time */
                 requested_at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer was passed on repeatedly for one reason. `hops` lists the newest handoffs. In `why_now`. Template: Passed on {transfers} times for the same reason: {reason} */
@@ -4114,6 +4418,13 @@ export interface components {
                     outcome: string;
                     waited_minutes: number;
                 }[];
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Handoffs of the conversation before this one. `hops` lists the newest; `way` is their text. In `why_now`. Template: Handed over before: {way} */
@@ -4134,6 +4445,13 @@ export interface components {
                     waited_minutes: number;
                 }[];
                 way: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer repeats settled words. `times` counts the settlements. In `why_now`. Template: Closed {times} times, same words again: “{words}” */
@@ -4147,6 +4465,60 @@ export interface components {
                 times: number;
                 words: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+            };
+        };
+        /** @description The customer used a continuity code: this continues an earlier conversation, perhaps of another identity. `conversation` is its id. In `why_now`. Template: Continues the {from} of {since}, by code */
+        BriefLineContinues: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "continues";
+            params: {
+                from: string;
+                /** Format: date-time */
+                since: string;
+                channel: string;
+                /** Format: date-time */
+                at: string;
+                conversation: string;
+                by: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+            };
+        };
+        /** @description The newest touchpoint carries a continuity code that joined nothing. In `why_now`. Template: Continuity code {outcome} at {at}: it may be somebody else */
+        BriefLineCodeRefused: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "code_refused";
+            params: {
+                /** @enum {string} */
+                outcome: "used" | "expired" | "revoked" | "unknown" | "limited";
+                channel: string;
+                /** Format: date-time */
+                at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer missed our callback. `at` is the last attempt. In `why_now`. Template: Our callback was missed ({attempts} attempts) */
@@ -4160,9 +4532,16 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 attempts: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
-        /** @description The customer is waiting for an answer. In `why_now`. Template: Waiting since {since} ({minutes} min) */
+        /** @description The customer is waiting for an answer. In `why_now`. Template: Waiting {minutes} min, since {since} */
         BriefLineWaiting: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4173,6 +4552,13 @@ export interface components {
                 /** Format: date-time */
                 since: string;
                 minutes: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An agent released the conversation. `by` and `to` may be empty. In `why_now`. Template: Given back by {by} to {to}: {words} */
@@ -4188,6 +4574,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A bot answered after a person had taken over. In `why_now`. Template: A bot answered after {who} took over: “{words}” */
@@ -4202,6 +4595,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The person to whom the vendor's platform has assigned the conversation. In `why_now`. Template: {who} has it since {since} */
@@ -4215,9 +4615,16 @@ export interface components {
                 who: string;
                 /** Format: date-time */
                 since: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
-        /** @description An agent announced a transfer, and none happened. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
+        /** @description A transfer was announced, and none happened in its time. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
         BriefLineTransferNotFollowed: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4229,6 +4636,58 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 words: string;
+                announcement: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+            };
+        };
+        /** @description A call back was announced, and none was made or registered in its time. In `why_now`. Template: {who} announced a call back at {at}, none followed */
+        BriefLineCallbackNotFollowed: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "callback_not_followed";
+            params: {
+                who: string;
+                /** Format: date-time */
+                at: string;
+                words: string;
+                announcement: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+            };
+        };
+        /** @description A mail was announced, and none was sent in its time. In `why_now`. Template: {who} announced a mail at {at}, none followed */
+        BriefLineMailNotFollowed: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "mail_not_followed";
+            params: {
+                who: string;
+                /** Format: date-time */
+                at: string;
+                words: string;
+                announcement: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A contact that could be about any of several matters. In `why_now`. Template: In touch at {at}, unclear about which matter */
@@ -4242,6 +4701,13 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
@@ -4258,6 +4724,13 @@ export interface components {
                 answer: string;
                 how: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
@@ -4286,6 +4759,13 @@ export interface components {
                 answer?: string;
                 answered_by?: string;
                 subject?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The reason of a requested callback. In `wants`. Template: Asked for a callback: “{words}” */
@@ -4313,6 +4793,13 @@ export interface components {
                 corrected?: string[];
                 answer?: string;
                 answered_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Files that the customer sent without words. In `wants`. Template: Sent on {channel}: {files} */
@@ -4340,6 +4827,13 @@ export interface components {
                 corrected?: string[];
                 answer?: string;
                 answered_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A matter that nobody has touched for 30 days. In `wants`. Template: Dormant since {since}: “{words}” */
@@ -4354,6 +4848,13 @@ export interface components {
                 since: string;
                 words: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Words of an unproved sender that name a number of this customer's. In `wants`. Template: Perhaps theirs too, {identity} about {reference}: “{words}” */
@@ -4370,6 +4871,13 @@ export interface components {
                 channel: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer read a help article. In `tried`. Template: Read “{title}” */
@@ -4381,6 +4889,13 @@ export interface components {
             code: "read_article";
             params: {
                 title: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer searched. `results` is the number of results, if known. In `tried`. Template: Searched for “{query}” */
@@ -4393,6 +4908,13 @@ export interface components {
             params: {
                 query: string;
                 results?: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A form failed. `error` may be empty. In `tried`. Template: {form} failed: {error} */
@@ -4405,6 +4927,13 @@ export interface components {
             params: {
                 form: string;
                 error: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer submitted a form. In `tried`. Template: Sent {form} */
@@ -4416,9 +4945,16 @@ export interface components {
             code: "form_submitted";
             params: {
                 form: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
-        /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: A bot answered on {channel}: “{words}” */
+        /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: Bot on {channel}: “{words}” */
         BriefLineBotAnswered: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4429,6 +4965,13 @@ export interface components {
                 channel: string;
                 words: string;
                 automatic?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer asked for a callback. In `tried`. Template: Asked for a callback */
@@ -4439,6 +4982,14 @@ export interface components {
              */
             code: "asked_call_back";
             params: {
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+            } & {
                 [key: string]: unknown;
             };
         };
@@ -4451,6 +5002,13 @@ export interface components {
             code: "call_unanswered";
             params: {
                 status: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Our message to the customer did not arrive. In `tried`. Template: Our message by {channel} did not arrive */
@@ -4462,6 +5020,13 @@ export interface components {
             code: "not_delivered";
             params: {
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A handoff ended because nobody accepted it. In `tried`. Template: Nobody accepted the handoff to {to} */
@@ -4474,6 +5039,13 @@ export interface components {
             params: {
                 to: string;
                 reason?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description One of several targets declined a handoff. `reason` may be empty. In `tried`. Template: A handoff was declined: {reason} */
@@ -4485,6 +5057,13 @@ export interface components {
             code: "declined";
             params: {
                 reason: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A handoff was withdrawn before anyone accepted it. `reason` may be empty. In `tried`. Template: A handoff was withdrawn: {reason} */
@@ -4496,6 +5075,13 @@ export interface components {
             code: "withdrawn";
             params: {
                 reason: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer deleted messages. Their words are never shown. In `tried`. Template: Deleted a message on {channel} */
@@ -4507,6 +5093,13 @@ export interface components {
             code: "deleted";
             params: {
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An answer by a member of staff. `who` may be empty. In `answered`. Template: {who}, {channel}: “{words}” */
@@ -4522,6 +5115,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description An internal note. Readers with a customer's audience do not get it. In `answered`. Template: Note {who}: “{words}” */
@@ -4536,6 +5136,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A conversation on the phone. `seconds` is null if unknown. In `answered`. Template: Spoke on the phone {at} */
@@ -4550,6 +5157,13 @@ export interface components {
                 at: string;
                 seconds: number | null;
                 words?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description How an earlier handoff ended. `who` and `reason` may be empty. In `answered`. Template: Handoff ended ({reason}), {who}: “{words}” */
@@ -4567,6 +5181,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A person announced an answer and has not given it yet. In `answered`. Template: {who} has it since {since}: “{words}” */
@@ -4581,6 +5202,13 @@ export interface components {
                 /** Format: date-time */
                 since: string;
                 words: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A promised callback. `due` is a time, or the sender's words for one. In `promised`. Template: A callback by {due}: {state} */
@@ -4598,6 +5226,13 @@ export interface components {
                 /** Format: date-time */
                 spoke?: string;
                 voicemail?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A promise to the customer. `due` is a time, or the sender's words for one. In `promised`. Template: “{words}” by {due}: {state} */
@@ -4613,6 +5248,13 @@ export interface components {
                 /** @enum {string} */
                 state: "broken" | "missed" | "overdue" | "open" | "kept" | "cancelled";
                 promised_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A sentence that reads like a promise; nobody has confirmed it. In `promised`. Template: Perhaps promised by {promised_by}: “{words}” by {due} */
@@ -4631,6 +5273,13 @@ export interface components {
                 /** @enum {string} */
                 act: "call" | "write" | "refund" | "send" | "visit" | "other";
                 due_rule: string | null;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A known value. `before` has older values, newest first. If `withheld`, `value` is null because it is a password, a card number, or the like. In `known`. Template: {name}: {value} */
@@ -4645,6 +5294,13 @@ export interface components {
                 value: string | null;
                 before?: string[];
                 withheld?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A value from the context that the sender of a handoff gave. If `withheld`, `value` is null. In `known`. Template: {name}: {value} (from {from}) */
@@ -4659,6 +5315,13 @@ export interface components {
                 value: string | null;
                 from: string;
                 withheld?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer withdrew their consent for a purpose, and has not given it again. In `known`. Template: Consent withdrawn: {purpose} */
@@ -4670,6 +5333,13 @@ export interface components {
             code: "consent_withdrawn";
             params: {
                 purpose: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The language in which the customer writes, as a code of two letters. `others` has the languages of their other messages, newest first. In `known`. Template: Writes in {language} */
@@ -4682,6 +5352,13 @@ export interface components {
             params: {
                 language: string;
                 others?: string[];
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A survey response: a score, words, or both. In `feelings`. Template: Survey: {score} “{words}” */
@@ -4695,6 +5372,13 @@ export interface components {
                 score: string | null;
                 words: string;
                 out_of?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description The customer complained. In `feelings`. Template: Complained: “{words}” ({state}) */
@@ -4708,6 +5392,13 @@ export interface components {
                 words: string;
                 /** @enum {string} */
                 state: "open" | "resolved";
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description Words that read like a complaint; nobody has confirmed it. In `feelings`. Template: Perhaps a complaint: “{words}” */
@@ -4721,10 +5412,17 @@ export interface components {
                 words: string;
                 /** @enum {string} */
                 state: "candidate";
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
             };
         };
         /** @description A brief line by its `code`, version 2 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */
-        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineConsentWithdrawn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
+        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineContinues"] | components["schemas"]["BriefLineCodeRefused"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineCallbackNotFollowed"] | components["schemas"]["BriefLineMailNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineConsentWithdrawn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
     };
     responses: {
         /** @description The server cannot read the body. */
@@ -6400,6 +7098,147 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    listContinuityCodes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The codes. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContinuityCodeList"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            410: components["responses"]["Problem410"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    createContinuityCode: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "channel": "phone",
+                 *       "expires_in_s": 3600
+                 *     }
+                 */
+                "application/json": components["schemas"]["ContinuityInput"];
+            };
+        };
+        responses: {
+            /** @description The code. Its digits and token are shown only once. */
+            201: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContinuityCode"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The id is a former one of the customer (`customer_merged`), or several people share the identity (`ambiguous_identity`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    revokeContinuityCode: {
+        parameters: {
+            query?: {
+                /** @description `true`: also take back what its uses joined. */
+                undo?: boolean;
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+                /** @description The code's id. */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The code. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContinuityCodeSummary"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The conversation is being changed (`busy_conversation`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     listCallbacks: {
         parameters: {
             query?: {
@@ -6958,6 +7797,107 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listAnnouncements: {
+        parameters: {
+            query?: {
+                /** @description Only announcements in this state. */
+                state?: "open" | "unfulfilled" | "fulfilled" | "dismissed";
+                /** @description Only those whose customer is owned by this agent, or waits in this queue, now. */
+                owner?: string;
+                /** @description Maximum number of items. */
+                limit?: number;
+                /** @description `next` of the previous page, unchanged. */
+                cursor?: string;
+                /** @description Newest first unless `asc`. */
+                order?: "asc" | "desc";
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnouncementsAnswer"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    dismissAnnouncement: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+                /** @description The param `announcement` of a line of the brief, or the id of an announcement from `/v1/announcements`. */
+                announcement: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "The customer hung up"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DismissInput"];
+            };
+        };
+        responses: {
+            /** @description The dismissal, also if it was made before. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dismissal"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The customer id is a former one (`customer_merged`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];

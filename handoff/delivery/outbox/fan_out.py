@@ -9,7 +9,8 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import TOUCHPOINT
-from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, type_code, type_name
+from handoff.codec.member import FLAG_ANNOUNCES, FLAG_PARTICIPANTS, FLAG_QUIET, type_code, type_name
+from handoff.domain.brief.sections.announced import DISMISSED_TYPE
 from handoff.domain.brief.sections.decided import DECIDING
 from handoff.domain.brief.signals import SENT
 from handoff.domain.clock import parse_time
@@ -40,6 +41,7 @@ from handoff.store.repositories.outbox import (
     Outbox,
     OutboxEntry,
     Reference,
+    announces,
     is_quiet,
     names_others,
     read_home,
@@ -157,14 +159,14 @@ class FanOut:
         return None
 
     def _in_ledger(self, payload: bytes) -> bool:
-        """Whether the ledger may follow the entry's touchpoint: it is about a promise or a complaint, or may
-        change one of its customer's."""
+        """Whether the ledger may follow the entry's touchpoint: it is about a promise or a complaint, may
+        announce something, or may change an entry of its customer's."""
         followers, code = self._followers, read_type(payload)
         if followers is None:
             return False
-        return code in _DECIDING or (
-            self._may_change(payload) and (code in _SENT or not followers.passes_over(read_home(payload)))
-        )
+        if code in _DECIDING or announces(payload):
+            return True
+        return self._may_change(payload) and (code in _SENT or not followers.passes_over(read_home(payload)))
 
     def _may_change(self, payload: bytes) -> bool:
         """Whether the entry's touchpoint may change promises and complaints of a watched customer."""
@@ -183,6 +185,7 @@ class FanOut:
             type=type_name(reference.type_code),
             participants=bool(reference.flags & FLAG_PARTICIPANTS),
             quiet=bool(reference.flags & FLAG_QUIET),
+            announces=bool(reference.flags & FLAG_ANNOUNCES),
         )
         published = not stored.quiet and stored.type in self._types_wanted(
             stored.tenant, self._subscriptions.get(stored.tenant, ())
@@ -274,7 +277,8 @@ class FanOut:
             self._wake(tenant)
 
 
-_DECIDING, _CHANGING, _SENT = (frozenset(map(type_code, them)) for them in (DECIDING, CHANGING, SENT))
+_DECIDING = frozenset(map(type_code, (*DECIDING, DISMISSED_TYPE)))
+_CHANGING, _SENT = frozenset(map(type_code, CHANGING)), frozenset(map(type_code, SENT))
 
 # Handoff events are published from the control partition, with the handoff's full state.
 _PUBLISHED_TYPES = frozenset(type_ for type_ in TYPES if not type_.startswith("handoff."))

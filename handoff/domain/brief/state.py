@@ -13,9 +13,11 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import Micros
 
+from .courtesies import parted
+from .heard import has_derived, heard
 from .lines import word
 from .matters import Folded, taking_all
-from .matters.joining import content_words
+from .matters.joining import amounts, content_words
 from .packs import tokens_of
 from .rules import BriefRules
 from .shapes import TimelineItem
@@ -24,6 +26,7 @@ from .steps import Steps
 
 GUESSED = 200  # characters of a text that its language is guessed from
 MIN_GUESSED = 15
+READ = 1_000  # characters of a message that are compared with others
 _FORMS = frozenset({"form.submitted", "form.failed"})
 _ENDINGS = frozenset({"conversation.resolved", "conversation.reopened"})
 MAX_NAMES, MAX_NAME = 100, 100  # people in one story whose names are known, characters of one name
@@ -35,6 +38,7 @@ class StoryState(Struct, kw_only=True, eq=False):
     items: list[TimelineItem] = field(default_factory=list)
     """Oldest first, with those that were deleted."""
     standing: list[TimelineItem] = field(default_factory=list)
+    """Those that were not deleted, with what was heard instead of derived texts."""
     by_id: dict[str, TimelineItem] = field(default_factory=dict)
     by_type: dict[str, list[TimelineItem]] = field(default_factory=dict)
     """Standing touchpoints by type, oldest first."""
@@ -61,17 +65,24 @@ def advancing(
     if state is not None:
         known = len(state.items)
         # Lists compare identical elements without looking into them.
-        if state.items == items[:known] and (yield from _taking(state, items[known:], rules)):
+        fits = state.items == items[:known] and not _changes_what_was_heard(state.items, items[known:])
+        if fits and (yield from _taking(state, items[known:], rules)):
             return state
     fresh = StoryState()
     yield from _taking(fresh, items, rules)
     return fresh
 
 
+def _changes_what_was_heard(known: Sequence[TimelineItem], items: Sequence[TimelineItem]) -> bool:
+    """Whether new touchpoints may change an earlier utterance: derived texts, or an original that one
+    waits for."""
+    return bool(items) and (has_derived(items) or has_derived(known))
+
+
 def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> Steps[bool]:
     """Add touchpoints. False where what is already folded would have come out differently."""
     state.items += items
-    standing = [it for it in items if not it.deleted]
+    standing = heard(items)
     known_in = {it.conversation: state.languages.get(it.conversation) for it in standing if state.standing}
     own_names = state.own_names
     signals = yield from _finding(state, standing, rules)
@@ -90,7 +101,9 @@ def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules)
     by_id, names = state.by_id, state.own_names
     known_words: dict[str, set[str]] = {}
 
-    def words(signal: Signal) -> set[str]:
+    def words(signal: Signal, *, plain: bool = False) -> set[str]:
+        if plain:
+            return content_words(by_id[signal.id].text or "", frozenset()) - names
         found = known_words.get(signal.id)
         if found is None:
             found = known_words[signal.id] = _about(by_id[signal.id], rules) - names
@@ -162,9 +175,10 @@ def _own_names(item: TimelineItem) -> set[str]:
 
 def _about(item: TimelineItem, rules: BriefRules) -> set[str]:
     """The content words of a message or a form."""
-    parts = [item.subject or "", item.text or ""]
+    parts = [item.subject or "", parted((item.text or "")[:READ])[0]]
     if item.type in _FORMS:
         fields = item.data.get("fields")
         parts += [word(item.data.get("form")) or word(item.data.get("name"))]
         parts += [word(it) for it in fields.values()] if isinstance(fields, dict) else []
-    return content_words(" ".join(parts), rules.packs.common)
+    text = " ".join(parts)
+    return content_words(text, rules.packs.common).union(amounts(text))

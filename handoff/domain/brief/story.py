@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, field
 
 from handoff.domain.clock import HOUR, Micros
+from handoff.domain.said import Candidate
 
 from .excerpts import excerpt
 from .lines import word
@@ -39,6 +40,8 @@ class Story(Struct, kw_only=True):
     folded: Folded
     languages: Mapping[str, str]
     """Conversation -> the language it is held in, where that is known."""
+    names: Set[str] = frozenset()
+    """Words of the names of the people in it."""
     rules: BriefRules
     now: Micros
     pending: Pending | None = None
@@ -51,8 +54,11 @@ class Story(Struct, kw_only=True):
     """Conversations that were resolved and not reopened."""
     candidates: Sequence[CandidateWords] = ()
     """Messages from unverified senders about the same matters."""
+    tenant: str = "default"
     zone: ZoneInfo | None = None
     """The customer's time zone, once somebody asked for it."""
+    offered: Sequence[tuple[Candidate, TimelineItem]] | None = None
+    """Promises that are shown as candidates, once somebody asked for them."""
 
     def of(self, types: Set[str]) -> Sequence[TimelineItem]:
         """The standing touchpoints of these types, oldest first."""
@@ -125,7 +131,7 @@ class Story(Struct, kw_only=True):
 
     def words(self, item: TimelineItem) -> str:
         """The words of a message for a line."""
-        return excerpt(item, self.rules.packs, self.languages.get(item.conversation))
+        return excerpt(item, self.rules.packs, self.languages.get(item.conversation), self.names)
 
     def answered_after(self, at: Micros) -> bool:
         """Whether a person of ours was in touch with them after a time."""
@@ -148,6 +154,7 @@ def read_story(
     pending: Pending | None,
     handoffs: Sequence[EarlierHandoff],
     internal: bool,
+    tenant: str = "default",
     state: StoryState | None = None,
 ) -> tuple[Story, StoryState]:
     """The story of these touchpoints, given oldest first, and its state."""
@@ -159,6 +166,7 @@ def read_story(
             pending=pending,
             handoffs=handoffs,
             internal=internal,
+            tenant=tenant,
             state=state,
         )
     )
@@ -172,6 +180,7 @@ def reading_story(
     pending: Pending | None,
     handoffs: Sequence[EarlierHandoff],
     internal: bool,
+    tenant: str = "default",
     state: StoryState | None = None,
 ) -> Steps[tuple[Story, StoryState]]:
     """`read_story` in steps.
@@ -188,11 +197,13 @@ def reading_story(
         signals=state.signals,
         folded=state.folded,
         languages=state.languages,
+        names=state.name_words,
         rules=rules,
         now=now,
         pending=pending,
         handoffs=handoffs,
         internal=internal,
+        tenant=tenant,
         resolved=state.resolved,
     )
     for matter in state.folded.matters:

@@ -20,6 +20,7 @@ from handoff.domain.identity import (
     identity,
     parse_identity,
 )
+from handoff.domain.text.derived import DERIVED
 from handoff.domain.text.memo import CACHE_SIZE, MAX_CACHED, personal
 from handoff.domain.touchpoint import (
     DEFAULT_DIRECTIONS,
@@ -135,11 +136,19 @@ def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
         attachments=tuple(given.attachments),
         seq=given.seq,
         thread=given.thread,
-        amends=given.amends,
+        amends=given.amends if given.type != DERIVED else _original_of(given),
         actor=_actor(given.actor) if isinstance(given.actor, str) else given.actor,
         data=given.data,
         traits=_traits(given) if given.type == "identified" else {},
     )
+
+
+def _original_of(given: TouchpointInput) -> str | None:
+    """The touchpoint that a derived text was made from."""
+    if given.amends is not None:
+        _refuse("/amends", "a derived text names its original in data.of", "derived_amends")
+    of = given.data.get("of")
+    return of if isinstance(of, str) else None
 
 
 def _refuse(pointer: str, detail: str, code: str) -> None:

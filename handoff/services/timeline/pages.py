@@ -12,6 +12,7 @@ from handoff.store.repositories.identities import IdentityRecord, doubled
 from handoff.store.repositories.timelines import Window, encode_cursor, read_places
 from handoff.store.store import Store
 
+from .deriving import complete_views
 from .reading import (
     GONE,
     NOTHING_GIVEN,
@@ -23,7 +24,6 @@ from .reading import (
     homes_of,
     onwards,
     read_merged,
-    views_of,
 )
 from .seeing import seen
 from .views import TimelineView, TouchpointView
@@ -47,7 +47,7 @@ async def read_timeline(
         every = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
         decoded = await seen(store, every, reader)
         return TimelineView(
-            touchpoints=await views_of(store, decoded, decoded.entries),
+            touchpoints=await complete_views(store, decoded, decoded.entries),
             total=page.total - doubled(records),
             returned=len(decoded.entries),
             next=encode_cursor(page.end) if page.end else None,
@@ -86,7 +86,7 @@ async def _scan(
             mine = shown.get(id(entry.entry))
             if mine is not None and filter_.passes(mine.stored, mine.body):
                 fitting.append(mine)
-        found += await views_of(store, visible, fitting)
+        found += await complete_views(store, visible, fitting)
     cursor = encode_cursor(last.place) if last else None
     return TimelineView(
         touchpoints=found,
@@ -102,7 +102,7 @@ async def read_touchpoint(
 ) -> TouchpointView:
     """One touchpoint by its public id. Raises NotFound if it is unknown or hidden from the reader.
 
-    Three round trips.
+    Three round trips, two more if texts were derived at its home.
     """
     hashes = store.hashes(tenant)
     home, id_ = hashes.private(TOUCHPOINT, touchpoint_id, 2)
@@ -118,4 +118,5 @@ async def read_touchpoint(
     visible = await seen(store, decoded, reader)
     if not visible.entries:
         raise NotFound(GONE)
-    return visible.view(visible.entries[0])
+    (view,) = await complete_views(store, visible, visible.entries[:1])
+    return view

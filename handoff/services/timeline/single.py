@@ -12,13 +12,15 @@ import structlog
 
 from handoff.codec.compression import compress
 from handoff.codec.keyed_hash import KeyedHash
+from handoff.domain.continuity.carried import may_carry
 from handoff.domain.errors import Unprocessable
 from handoff.domain.touchpoint import Touchpoint
+from handoff.services.continuity.recognising import recognise
 from handoff.store.repositories.recorder import EXPIRED, Entry, Item, Recorded
 from handoff.store.store import Store
 
-from .earlier import continues
-from .recording import Draft, Result, draft, finish, rejected, result_of, without_placeholders
+from .earlier import continues, learn
+from .recording import Draft, Result, announcing, draft, finish, rejected, result_of, without_placeholders
 
 log = structlog.get_logger(__name__)
 
@@ -27,12 +29,15 @@ class SingleRequest(ABC):
     """One touchpoint of one request of `size` bytes. Subclasses read it and answer, once."""
 
     __slots__ = (
+        "_announces",
         "_compressed",
         "_draft",
         "_hashes",
         "_item",
         "_touchpoint",
+        "carries",
         "continued",
+        "failed",
         "settled",
         "size",
         "store",
@@ -44,10 +49,13 @@ class SingleRequest(ABC):
         self.tenant = tenant
         self.size = size
         self.continued: Sequence[Touchpoint] = ()
+        self.carries = False
+        self.failed = False
         self.settled: Callable[[str], None] | None = None
         """Takes the tenant as soon as the outcome is known; None before it is submitted, and afterwards."""
         self._touchpoint: Touchpoint
         self._hashes: KeyedHash
+        self._announces: bool
         self._draft: Draft
         self._compressed: tuple[int, bytes]
         self._item: Item
@@ -65,10 +73,31 @@ class SingleRequest(ABC):
             touchpoint = self._touchpoint = self.touchpoint()
             if continues(touchpoint):
                 self.continued = (touchpoint,)
+            self.carries = may_carry(touchpoint)
         except Exception as error:  # hostile bytes fail their own request only
             self._report(error)
             return False
         return True
+
+    @property
+    def asks(self) -> bool:
+        """Whether the store has to be asked before it can be recorded."""
+        return self.carries or bool(self.continued)
+
+    async def ask(self) -> None:
+        """Learn how numbers begin that it may continue, and try the continuity code that it carries."""
+        try:
+            if self.continued:
+                await learn(self.store, self.tenant, self.continued)
+        except Exception:  # it is recorded all the same
+            log.exception("learning_failed")
+        if not self.carries:
+            return
+        try:
+            (self._touchpoint,) = await recognise(self.store, self.tenant, (self._touchpoint,))
+        except Exception as error:  # its sender sends it again
+            self.failed = True
+            self._report(error)
 
     def redact(self) -> bool:
         store, tenant = self.store, self.tenant
@@ -84,6 +113,7 @@ class SingleRequest(ABC):
         store, touchpoint = self.store, self._touchpoint
         try:
             known = without_placeholders(touchpoint, store.rules)
+            self._announces = announcing(store, touchpoint)
             self._draft = draft(known, self._hashes, store.keys)
         except Unprocessable as error:
             self._report(rejected(error))
@@ -100,7 +130,9 @@ class SingleRequest(ABC):
         """The item for the recorder; none where the touchpoint is rejected, which is reported here."""
         made, store = self._draft, self.store
         try:
-            item = self._item = finish(made, self._compressed, self._hashes, store.keys)
+            item = self._item = finish(
+                made, self._compressed, self._hashes, store.keys, announces=self._announces
+            )
             horizons, it = store.horizons.of(self.tenant), made.touchpoint
             if horizons is not None and horizons.excludes(it.channel, it.type, it.occurred_at):
                 self._report(result_of(self._hashes, item, EXPIRED))

@@ -13,10 +13,13 @@ from ..matters import Matter
 from ..shapes import BriefLine, Pending, TimelineItem
 from ..signals import Acts
 from ..story import Story
+from .continued import by_code
 from .ownership import who_has_it
 
 PING_PONG = 3  # handoffs for one reason, this one included, from which on the line is shown
 MAX_HOPS = 8  # named in it, the newest; `transfers` counts them all
+MAX_ENDED = 200  # characters of the answer that settled a matter
+MAX_NAMED = 4  # numbers of a settled matter that its quotes do not show
 MAX_SOLVED = 3  # settled matters, the newest; the others are counted
 _REQUESTS = frozenset({"handoff.requested"})
 _CALLS = frozenset({"callback.missed", "callback.completed", "callback.cancelled", "callback.requested"})
@@ -35,6 +38,7 @@ def why_now(story: Story) -> list[BriefLine]:
     if missed:
         params: dict[str, Any] = {"at": format_time(missed[-1].occurred_at), "attempts": len(missed)}
         lines.append(line("callback_missed", params, missed, f"Our call back was missed{times(len(missed))}"))
+    lines += by_code(story)
     lines += _waiting(story)
     lines += who_has_it(story)
     lines += [_unclear(story.by_id[it.id]) for it in story.folded.unclear[-2:]]
@@ -147,7 +151,7 @@ def _waiting(story: Story) -> list[BriefLine]:
     proof = [story.by_id[it.id] for it in islice(found, 1)]
     length = max(story.now - since, 0)
     params = {"since": format_time(since), "minutes": minutes(length)}
-    return [line("waiting", params, proof, f"Waiting since {clock(since)} ({duration(length)})")]
+    return [line("waiting", params, proof, f"Waiting {duration(length)}, since {clock(since)}")]
 
 
 def _unclear(item: TimelineItem) -> BriefLine:
@@ -177,10 +181,15 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
     if not asks:
         return None  # nothing but "hello?"
     spoken = next((it for it in asks if it.text), asks[0])
-    words = quote(spoken.text or spoken.subject or word(spoken.data.get("form")), SHORT)
-    answer = quote(_last_words(story, matter, ended), SHORT)
+    words = quote(story.words(spoken) or spoken.subject or word(spoken.data.get("form")), SHORT)
+    last = _last_words(story, matter, ended)
+    is_reason = last is ended and matter.how == "handoff"
+    answer = quote(last.text if is_reason else story.words(last), MAX_ENDED) if last else None
+    who = quote(last.name, 60) if last and not is_reason else ""
     if not words and not answer:
         return None
+    plain = same(f"{words} {answer}")
+    named = [it for it in matter.references.values() if it.value not in plain][:MAX_NAMED]
     params: dict[str, Any] = {
         "at": format_time(end.at),
         "words": words,
@@ -188,17 +197,22 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
         "how": matter.how,
         "matter": matter.shown_as,
     }
-    text = (
-        f"Solved {clock(end.at)}" + (f": “{words}”" if words else "") + (f" → “{answer}”" if answer else "")
-    )
+    if named:
+        params["references"] = [{"name": it.label, "value": it.shown} for it in named]
+    if answer and who:
+        params["answered_by"] = who
+    text = f"Solved {clock(end.at)}"
+    text += f" ({', '.join(it.shown for it in named)})" if named else ""
+    text += f": “{words}”" if words else ""
+    text += f" → {who + ': ' if who else ''}“{answer}”" if answer else ""
     if matter.how == "withdrawn":
         text += ", by the customer's own word"
-    return line("solved", params, [*asks, ended], text)
+    return line("solved", params, [*asks, ended], text, [last] if last else ())
 
 
-def _last_words(story: Story, matter: Matter, ended: TimelineItem) -> str | None:
-    """How it was settled, in the words of the person who settled it."""
+def _last_words(story: Story, matter: Matter, ended: TimelineItem) -> TimelineItem | None:
+    """The touchpoint with the words of the person who settled it."""
     if matter.how == "handoff" and ended.text:
-        return ended.text
-    answers = [story.by_id[it.id].text for it in matter.answers]
-    return next((it for it in reversed(answers) if it), None)
+        return ended
+    answers = [story.by_id[it.id] for it in matter.answers]
+    return next((it for it in reversed(answers) if it.text), None)

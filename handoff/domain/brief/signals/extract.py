@@ -44,7 +44,7 @@ MOVING = (
     | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed", "note.added"}
 )
 """Types that may move a matter."""
-_ABOUT = Acts.ASK | Acts.ANSWER | Acts.TALK | Acts.HOLD
+_ABOUT = Acts.ASK | Acts.ANSWER | Acts.TALK | Acts.HOLD | Acts.WITHDRAW
 """Acts that may name what they are about."""
 
 
@@ -68,6 +68,8 @@ def extract(
         acts |= manner_of(item.text, rules.packs, item.language or language)
         if references:
             acts |= _correction(item.text, rules.packs, item.language or language)
+            if any(it.label in rules.packs.case_words for it in references):
+                acts |= Acts.CASED
     return signal_of(item, speaker, acts, references)
 
 
@@ -121,13 +123,13 @@ def _acts(
         return Acts.STEP
     if type_ in _FORMS:
         form = same(word(item.data.get("form")) or word(item.data.get("name")))
-        return Acts.STEP if form in source.no_answer_forms else Acts.ASK
+        return Acts.STEP if form in source.no_answer_forms else Acts.ASK | Acts.FORM
     if type_ in _ASKS and item.direction == "inbound" and item.visibility == "public":
         return Acts.ASK | Acts.TRIED if type_ == "form.failed" else Acts.ASK
     if type_ == "call.ended":
         return _call(item)
     if type_ == "callback.completed":
-        return Acts.TALK | Acts.RESOLVE if _talked(item, unknown=True) else Acts.ATTEMPT
+        return Acts.TALK | Acts.RESOLVE if talked(item, unknown=True) else Acts.ATTEMPT
     if type_ in _ATTEMPTS:
         return Acts.ATTEMPT
     if type_ == "conversation.resolved" or (type_ == "handoff.completed" and _completed(item.data)):
@@ -141,13 +143,13 @@ def _completed(data: Mapping[str, object]) -> bool:
 
 def _call(item: TimelineItem) -> int:
     """A call's end: a talk, or, where the customer called in vain, an ask."""
-    if _talked(item, unknown=False):
+    if talked(item, unknown=False):
         return Acts.TALK
     missed = same(word(item.data.get("status"))) in _MISSED
     return Acts.ASK | Acts.TRIED if missed and item.direction == "inbound" else NOTHING
 
 
-def _talked(item: TimelineItem, *, unknown: bool) -> bool:
+def talked(item: TimelineItem, *, unknown: bool) -> bool:
     """Whether two people spoke; `unknown` where the duration is unknown."""
     data = item.data
     if word(data.get("reason")) == "voicemail" or word(data.get("answered_by")).startswith(
@@ -286,7 +288,7 @@ def _ours(
     if len(tokens) <= 2 * MAX_TOKENS and not packs.first_words["transfer"].isdisjoint(tokens):
         for pack in _read_with(packs, item.language or language, tokens):
             if _announces(tokens, pack):
-                return Acts.HOLD if "?" in item.text else Acts.HOLD | Acts.TRANSFER
+                return Acts.HOLD
     if packs.first_words["hold"].isdisjoint(tokens):
         return Acts.ANSWER
     if len(tokens) <= MAX_TOKENS and "?" not in item.text and not has_digit(item.text):
