@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
 
-from .forms import LINK_PARAMETER, SIGNED, TOKEN, Signs, read_digits, read_token
+from .forms import LINK_PARAMETER, SIGNED, TOKEN, Signs, has_token, read_digits, read_token
 
 FIELD = "continuity"
 """The member of `data` in which senders state a code, and in which readers find what became of it."""
@@ -48,20 +48,21 @@ class Carried(Struct, frozen=True, kw_only=True):
 def may_carry(touchpoint: Touchpoint) -> bool:
     """Whether a closer look is needed. Nearly never."""
     text, subject, data = touchpoint.text, touchpoint.subject, touchpoint.data
-    if text is not None and ("#" in text or _QUERY in text) and TOKEN.search(text):
+    if text is not None and ("#" in text or _QUERY in text) and has_token(text):
         return True
-    if subject is not None and "#" in subject and TOKEN.search(subject):
+    if subject is not None and "#" in subject and has_token(subject):
         return True
-    return bool(data) and not _PLACES.isdisjoint(data) and _in_data(data)
+    return bool(data) and _in_data(data)
 
 
 def _in_data(data: dict[str, Any]) -> bool:
-    if FIELD in data:
-        return True
-    for name in _PLACES & data.keys():
-        value = data[name]
+    for name, value in data.items():
+        if name not in _PLACES:
+            continue
+        if name == FIELD:
+            return True
         for one in value if isinstance(value, list) else (value,):
-            if isinstance(one, str) and TOKEN.search(one):
+            if isinstance(one, str) and has_token(one):
                 return True
     return False
 
