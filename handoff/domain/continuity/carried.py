@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
 
-from .forms import LINK_PARAMETER, SIGNED, TOKEN, Signs, read_digits, read_token
+from .forms import LINK_PARAMETER, SIGNED, TOKEN, Signs, has_token, read_digits, read_token
 
 FIELD = "continuity"
 """The member of `data` in which senders state a code, and in which readers find what became of it."""
@@ -49,9 +49,9 @@ class Carried(Struct, frozen=True, kw_only=True):
 def may_carry(touchpoint: Touchpoint) -> bool:
     """Whether a closer look is needed. Nearly never."""
     text, subject, data = touchpoint.text, touchpoint.subject, touchpoint.data
-    if text is not None and ("#" in text or _QUERY in text) and TOKEN.search(text):
+    if text is not None and ("#" in text or _QUERY in text) and has_token(text):
         return True
-    if subject is not None and "#" in subject and TOKEN.search(subject):
+    if subject is not None and "#" in subject and has_token(subject):
         return True
     return bool(data) and _in_data(data)
 
