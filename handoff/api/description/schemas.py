@@ -19,7 +19,14 @@ from handoff.api.handlers.handoffs import (
     MoveInput,
     PartyInput,
 )
-from handoff.api.handlers.links import AssignInput, LinkInput, SharedInput, SplitInput, WithdrawInput
+from handoff.api.handlers.links import (
+    AssignInput,
+    LinkInput,
+    SeparateInput,
+    SharedInput,
+    SplitInput,
+    WithdrawInput,
+)
 from handoff.api.handlers.sessions import MAX_AGENT, SessionInput
 from handoff.api.http.exchange import MAX_LIMIT, MAX_REASON
 from handoff.domain import touchpoint as limits
@@ -120,6 +127,7 @@ NOTES: Mapping[type, Mapping[str, Schema]] = {
     WithdrawInput: {"reason": _REASON},
     SplitInput: {"reason": _REASON},
     SharedInput: {"reason": _REASON},
+    SeparateInput: {"reason": _REASON},
     AssignInput: {
         "reason": _REASON,
         "conversation": {"description": "Whether everything in the touchpoint's conversation is assigned."},

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from handoff.domain.clock import Micros
 
+from .copies import Copies
 from .kept_items import KeptItems, Sparse, keeping_items, restored_items
 from .matters import Ask, Folded, Matter, MatterState
 from .matters.matter import given_in
@@ -18,7 +19,7 @@ from .signals import NamedReference, Signal, Speaker, signal_of
 from .state import StoryState, filed
 from .steps import Steps
 
-VERSION = 2
+VERSION = 3
 """Raised when columns, or the state they stand for, change without a new version of the rules."""
 
 _SPEAKERS = tuple(Speaker)
@@ -97,6 +98,8 @@ class KeptStory(Struct, frozen=True, array_like=True):
     by_conversation: dict[str, list[int]]
     segments: list[tuple[Segment, list[int]]]
     last_in: list[tuple[Segment, Micros]]
+    apart: list[str]
+    """Of the copies, which are found again."""
 
 
 def keeping_story(state: StoryState) -> Steps[KeptStory]:
@@ -124,6 +127,7 @@ def keeping_story(state: StoryState) -> Steps[KeptStory]:
         {name: _of(matters) for name, matters in folded.by_conversation.items()},
         [(place, _of(matters)) for place, matters in folded.segments.items()],
         list(folded.last_in.items()),
+        sorted(state.copies.apart),
     )
 
 
@@ -196,9 +200,12 @@ def restoring_story(kept: KeptStory) -> Steps[StoryState]:
         own_names=frozenset(kept.own_names),
         name_words=frozenset(kept.name_words),
         folded=(yield from _restoring_folded(kept, signals)),
+        copies=Copies(apart=frozenset(kept.apart)),
         last_at=kept.last_at,
     )
-    state.standing = [it for it in items if not it.deleted]
+    yield
+    state.copies.take(items)
+    state.standing = state.stand(items)
     state.conversations = {it.conversation for it in state.standing}
     yield
     filed(state, state.standing)

@@ -32,8 +32,10 @@ from .quotes import is_forward, split_quote
 from .reports import Recipient, Report, auto_reasons, is_machine, is_no_reply, read_report
 from .trace import message_id, message_ids, occurred_at, thread_root
 
-ENVELOPE = ("mailbox", "mailboxes", "envelope_from", "date_header", "dmarc", "auto")
-"""Keys of `data` that may differ between two copies of one mail: its route, not its content."""
+ENVELOPE = ("mailbox", "mailboxes", "envelope_from", "date_header", "dmarc", "auto", "message_id")
+"""Keys of `data` that may differ between two copies of one mail: its route, not its content. Its Message-ID is
+its identity."""
+_CONTENT_ID = "sha256:"
 _RESERVED = 24 * 1024  # bytes of a touchpoint besides its text and its lists
 _MAX_MAILBOXES = 20
 _CONTENT_FIELDS = (
@@ -118,7 +120,7 @@ def _content_id(headers: Headers, raw: bytes) -> str:
         for value in headers.all(name):
             digest.update(f"{name}:{' '.join(value.split())}\n".encode("utf-8", "replace"))
     digest.update(b"\n" + body_bytes(raw))
-    return f"sha256:{digest.hexdigest()}"
+    return f"{_CONTENT_ID}{digest.hexdigest()}"
 
 
 def _of_message(mail: ParsedMail, account: Account) -> Touchpoint | None:
@@ -256,6 +258,7 @@ def _about(mail: ParsedMail, participants_left_out: int, as_dated: bool) -> dict
     headers, boxes = mail.headers, mail.envelope.recipients
     replied_to = [found for found in message_ids(headers.first("in-reply-to")) if found != mail.event_id]
     found: dict[str, Any] = {
+        "message_id": None if mail.event_id.startswith(_CONTENT_ID) else mail.event_id,
         "mailbox": boxes[0] if boxes else None,
         "mailboxes": list(boxes[:_MAX_MAILBOXES]) if len(boxes) > 1 else None,
         "envelope_from": (mail.envelope.sender or "")[:512] or None,

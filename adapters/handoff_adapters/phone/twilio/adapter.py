@@ -175,7 +175,9 @@ class TwilioAdapter:
             return "message.status" if status in messages.EARLIER_STATUSES else "message.unknown_status"
         sid = messages.message_id(form)
         space = self.settings.event_space(_account(form))
-        data = messages.data(form) | ({} if incoming else {"message": sid, "status": status})
+        data = messages.data(form) | (
+            {"message_sid": sid} if incoming else {"message": sid, "status": status}
+        )
         name = text(form.get("ProfileName")) if incoming else None
         return fields.checked(
             Touchpoint(
@@ -193,6 +195,7 @@ class TwilioAdapter:
                 thread=messages.thread(form, incoming),
                 traits={"name": name} if name else {},
                 data=data,
+                envelope=messages.ENVELOPE,
             )
         )
 
