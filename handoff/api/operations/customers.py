@@ -357,9 +357,9 @@ _ASSIGNMENTS = (
         audit=Audited("touchpoint"),
         tag=LINKS,
         summary="Show a touchpoint by itself",
-        text="For two acts that are shown as one: the touchpoint is no longer listed in the `also` of another "
-        "one, nor is it read as a transcript, and the brief counts it. Nothing else changes. Withdraw its `id` "
-        "with `/v1/customers/{id}/links/{link}/withdraw` to undo it.",
+        text="For two acts that are shown as one: the touchpoint is no longer listed in the `also` of "
+        "another one, nor read as a transcript, and the brief counts it. Nothing else changes. Withdraw its "
+        "`id` with `/v1/customers/{id}/links/{link}/withdraw` to undo it.",
         scopes=("links:write",),
         parameters=(path_parameter("id", "The touchpoint's id, from `also`."),),
         body=SeparateInput,

@@ -31,9 +31,10 @@ function iconOf(it) {
 /**
  * @param {Touchpoint} it
  * @param {Locale} locale
- * @param {{who: string, fresh: boolean, opened: Set<string>}} state `opened` has the ids of long texts shown whole
+ * @param {{who: string, fresh: boolean, opened: Set<string>, separate?: ((id: string) => void) | null}} state `opened` has the
+ *   ids of long texts shown whole; `separate` shows a copy by itself, null if the agent may not
  */
-export function entryNode(it, locale, { who, fresh, opened }) {
+export function entryNode(it, locale, { who, fresh, opened, separate }) {
   const { words, times } = locale;
   const note = it.type === "note.added";
   const kind = `entry ${it.direction}${isMinor(it) ? " minor" : ""}${it.visibility === "internal" ? " private" : ""}${note ? " note" : ""}`;
@@ -54,6 +55,7 @@ export function entryNode(it, locale, { who, fresh, opened }) {
         times.element(it.occurred_at, "clock"),
       ),
       content(it, locale, opened),
+      copies(it, locale, separate ?? null),
     ),
   );
 }
@@ -71,7 +73,21 @@ function marks(it, fresh, { words, times }) {
     it.deleted ? h("span", { class: "mark" }, words.text("mark.deleted")) : null,
     it.amended_by && !it.deleted ? h("span", { class: "mark" }, words.text("mark.edited")) : null,
     it.participant_of ? h("span", { class: "mark" }, words.text("mark.participant")) : null,
+    it.transcript_of ? h("span", { class: "mark" }, words.text("mark.transcript", { at: times.short(it.transcript_of.at) })) : null,
   ];
+}
+
+/** The further ways by which the same act arrived. @param {Touchpoint} it @param {Locale} locale @param {((id: string) => void) | null} separate */
+function copies(it, { words }, separate) {
+  if (!it.also?.length) return null;
+  const ways = it.also.map((copy) => {
+    const way = { channel: words.name("channel", copy.channel), source: copy.source };
+    const act = separate
+      ? button(words.text("also.separate"), () => separate(copy.id), { class: "more", "aria-label": words.text("also.separate.this", way) })
+      : null;
+    return h("li", { "data-id": copy.id }, userText(words.text("also.by", way)), act ? [" ", act] : null);
+  });
+  return h("ul", { class: "also quiet" }, ways);
 }
 
 /** @param {Touchpoint} it @param {Locale} locale @param {Set<string>} opened */

@@ -33,8 +33,8 @@ from .reports import Recipient, Report, auto_reasons, is_machine, is_no_reply, r
 from .trace import message_id, message_ids, occurred_at, thread_root
 
 ENVELOPE = ("mailbox", "mailboxes", "envelope_from", "date_header", "dmarc", "auto", "message_id")
-"""Keys of `data` that may differ between two copies of one mail: its route, not its content. Its Message-ID is
-its identity."""
+"""Keys of `data` that may differ between two copies of one mail: its route, not its content. Its Message-ID
+is its identity."""
 _CONTENT_ID = "sha256:"
 _RESERVED = 24 * 1024  # bytes of a touchpoint besides its text and its lists
 _MAX_MAILBOXES = 20

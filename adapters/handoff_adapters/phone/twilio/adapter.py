@@ -175,9 +175,7 @@ class TwilioAdapter:
             return "message.status" if status in messages.EARLIER_STATUSES else "message.unknown_status"
         sid = messages.message_id(form)
         space = self.settings.event_space(_account(form))
-        data = messages.data(form) | (
-            {"message_sid": sid} if incoming else {"message": sid, "status": status}
-        )
+        named = {"message_sid": sid} if incoming else {"message": sid, "status": status}
         name = text(form.get("ProfileName")) if incoming else None
         return fields.checked(
             Touchpoint(
@@ -194,7 +192,7 @@ class TwilioAdapter:
                 attachments=messages.attachments(form) if incoming else (),
                 thread=messages.thread(form, incoming),
                 traits={"name": name} if name else {},
-                data=data,
+                data=messages.data(form) | named,
                 envelope=messages.ENVELOPE,
             )
         )
