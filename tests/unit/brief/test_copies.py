@@ -62,6 +62,10 @@ def test_equal_message_ids_of_two_sources_are_one_mail() -> None:
     assert pairs([bracketed, inbox(data={"source_id": MAIL_ID})]).keys() == {"inbox/1"}
 
 
+def test_one_mail_to_two_inboxes_of_a_platform_is_one() -> None:
+    assert pairs([inbox(0), inbox(1, conversation="sales")]) == {"inbox/1": ("inbox/0", "message_id")}
+
+
 def test_the_brief_counts_and_quotes_one_mail_once_and_names_both_ways() -> None:
     brief = brief_of([mail(), inbox()])
     (said,) = brief.wants
@@ -91,7 +95,6 @@ def test_a_mail_that_a_program_wrote_asks_nothing_on_either_way() -> None:
         pytest.param(
             inbox(text=WORDS + " " + "Also cancel my order and send the money back. " * 3), id="more"
         ),
-        pytest.param(inbox(source="mail"), id="one source: the store decides"),
         pytest.param(inbox(8 * 24 * 60), id="a week later"),
         pytest.param(inbox(type="email.sent", direction="outbound"), id="the other direction"),
         pytest.param(inbox(data={"mail_id": "other@mail.example"}), id="another id, the same words"),
@@ -124,6 +127,8 @@ def test_a_message_id_of_a_platform_is_certain_even_for_short_words() -> None:
 def test_a_notification_by_mail_and_sms_is_one() -> None:
     items = [sent(0, "email", "shop-mail"), sent(2, "chat", "sms")]
     assert pairs(items) == {"sms/2": ("shop-mail/0", "same_text")}
+    one_source = [sent(0, "email", "notices"), sent(2, "chat", "notices")]
+    assert pairs(one_source).keys() == {"notices/2"}
     three = [*items, sent(4, "chat", "push")]
     assert pairs(three).keys() == {"sms/2", "push/4"}
 
@@ -316,11 +321,12 @@ def test_copies_are_of_one_act(drawn: History, chance: Any) -> None:
     for copy in copies.values():
         shown = by_id[copy.of]
         assert copy.of not in copies  # the one that is shown is no copy itself
-        assert shown.source != copy.item.source
         assert (shown.text, shown.direction) == (copy.item.text, copy.item.direction)  # never two asks
         ids = {it.data.get("message_id") for it in (shown, copy.item)} - {None}
         assert len(ids) < 2
-        assert ids or shown.channel == copy.item.channel == "email" or shown.direction == "outbound"
+        if not ids:
+            assert (shown.source, shown.channel) != (copy.item.source, copy.item.channel)
+            assert shown.channel == copy.item.channel == "email" or shown.direction == "outbound"
     shuffled = [*items]
     chance.shuffle(shuffled)
     assert {id_: (it.of, it.why) for id_, it in copies.items()} == pairs(shuffled)

@@ -137,6 +137,8 @@ def _of_message(mail: ParsedMail, account: Account) -> Touchpoint | None:
     ]
     received = "email.auto_replied" if auto else "email.received"
     data: dict[str, Any] = {}
+    if not mail.event_id.startswith(_CONTENT_ID):
+        data["message_id"] = mail.event_id
     if list_id := one_line(mail.headers.first("list-id"))[:200]:
         data["list_id"] = list_id
     if auto:
@@ -258,7 +260,6 @@ def _about(mail: ParsedMail, participants_left_out: int, as_dated: bool) -> dict
     headers, boxes = mail.headers, mail.envelope.recipients
     replied_to = [found for found in message_ids(headers.first("in-reply-to")) if found != mail.event_id]
     found: dict[str, Any] = {
-        "message_id": None if mail.event_id.startswith(_CONTENT_ID) else mail.event_id,
         "mailbox": boxes[0] if boxes else None,
         "mailboxes": list(boxes[:_MAX_MAILBOXES]) if len(boxes) > 1 else None,
         "envelope_from": (mail.envelope.sender or "")[:512] or None,

@@ -23,6 +23,7 @@ from .transcripts import SpokenLately, Transcript
 
 STATED_WITHIN: Micros = 7 * DAY  # between two touchpoints with an equal id
 INFERRED_WITHIN: Micros = 10 * MINUTE  # between two touchpoints that only have equal words
+SAME_TEXT = "same_text"
 MIN_INFERRED = 20  # letters and digits: "yes" and "thank you" are said on every channel
 
 _RECEIVED = frozenset({"message.received", "email.received", "email.auto_replied"})
@@ -32,6 +33,10 @@ MESSAGES = _RECEIVED | _SENT
 _ABOUT = ("order", "order_id", "reference", "case", "ticket", "invoice", "booking", "claim", "shipment")
 """Members of `data` in which senders state what a message is about."""
 _RANKS = {str(it.value): rank for it, rank in ASSURANCE_RANK.items()}
+
+
+Way = tuple[str, str]
+"""A source and a channel: one source may report an email and an SMS."""
 
 
 class Copy(Struct, frozen=True):
@@ -62,8 +67,8 @@ class Copies(Struct, kw_only=True, eq=False):
     """Within `INFERRED_WITHIN` before the newest."""
     unfiled: list[TimelineItem] = field(default_factory=list)
     """Those of the recent ones whose words nobody had to compare yet."""
-    sources: dict[str, int] = field(default_factory=dict)
-    """How many of the recent ones each source has."""
+    ways: dict[Way, int] = field(default_factory=dict)
+    """How many of the recent ones came by each way."""
 
     @property
     def any(self) -> bool:
@@ -107,7 +112,7 @@ class Copies(Struct, kw_only=True, eq=False):
         touched, received = False, item.type in _RECEIVED
         for kind, (value, _names_one) in stated_ids(item.data).items():
             clusters = self.by_id.setdefault((received, kind, value), [])
-            cluster = next((it for it in clusters if _is_same_message(it, item)), None)
+            cluster = next((it for it in clusters if _is_same_message(it, item, kind)), None)
             if cluster is None:
                 clusters.append([item])
             else:
@@ -116,16 +121,17 @@ class Copies(Struct, kw_only=True, eq=False):
         return touched
 
     def _take_words(self, item: TimelineItem) -> bool:
-        """Compare the words of touchpoints that are near each other in time and from different sources."""
+        """Compare the words of touchpoints that are near each other in time and came by different ways."""
         since = item.occurred_at - INFERRED_WITHIN
         while self.recent and self.recent[0].occurred_at < since:
-            self.sources[self.recent.pop(0).source] -= 1
+            self.ways[_way(self.recent.pop(0))] -= 1
         while self.unfiled and self.unfiled[0].occurred_at < since:
             self.unfiled.pop(0)
-        self.sources[item.source] = self.sources.get(item.source, 0) + 1
+        way = _way(item)
+        self.ways[way] = self.ways.get(way, 0) + 1
         self.recent.append(item)
         self.unfiled.append(item)
-        if self.sources[item.source] == len(self.recent):
+        if self.ways[way] == len(self.recent):
             return False
         touched = [self._file_words(it) for it in self.unfiled]
         self.unfiled.clear()
@@ -160,7 +166,7 @@ class Copies(Struct, kw_only=True, eq=False):
             reasons.setdefault(cluster[0].id, why)
             for item in cluster[1:]:
                 other = groups.get(item.id, [item])
-                if other is joined or {it.source for it in other} & {it.source for it in joined}:
+                if other is joined or (why == SAME_TEXT and _meet(joined, other)):
                     continue
                 joined += other
                 for it in other:
@@ -183,7 +189,7 @@ class Copies(Struct, kw_only=True, eq=False):
         for runs in self.by_words.values():
             for run in runs:
                 if len(run) > 1 and _is_one_message(run):
-                    yield "same_text", run
+                    yield SAME_TEXT, run
 
 
 def _place(item: TimelineItem) -> tuple[Micros, str]:
@@ -202,19 +208,30 @@ def _rank(item: TimelineItem) -> tuple[bool, bool, int, Micros, str]:
     )
 
 
-def _is_same_message(cluster: Sequence[TimelineItem], item: TimelineItem) -> bool:
-    """Whether a touchpoint with the id of others is their message: anyone may write any id into a mail."""
+def _way(item: TimelineItem) -> Way:
+    return item.source, item.channel
+
+
+def _meet(one: Sequence[TimelineItem], other: Sequence[TimelineItem]) -> bool:
+    return bool({_way(it) for it in one} & {_way(it) for it in other})
+
+
+def _is_same_message(cluster: Sequence[TimelineItem], item: TimelineItem, kind: str) -> bool:
+    """Whether a touchpoint with the id of others is their message: anyone may write any id into a mail.
+
+    A platform has one mail twice if it was sent to two of its inboxes.
+    """
     first = cluster[0]
     return (
         item.occurred_at - first.occurred_at <= STATED_WITHIN
-        and all(it.source != item.source for it in cluster)
+        and (kind == MESSAGE_ID or all(it.source != item.source for it in cluster))
         and is_rendering_of(first.text, item.text)
     )
 
 
 def _is_one_message(run: Sequence[TimelineItem]) -> bool:
-    """Whether touchpoints with equal words are one message: one from each source, and nothing against it."""
-    if len({it.source for it in run}) < len(run):
+    """Whether touchpoints with equal words are one message: one by each way, and nothing against it."""
+    if len({_way(it) for it in run}) < len(run):
         return False  # a template for two orders, or the same words said twice
     return not any(_contradict(one, other) for one, other in combinations(run, 2))
 

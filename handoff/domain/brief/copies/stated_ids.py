@@ -42,21 +42,26 @@ ID_RULES: tuple[StatedIdRule, ...] = (
         names_one=False,
     ),
 )
-_KEYS = frozenset(key for rule in ID_RULES for key in rule.keys)
+_RULES_BY_KEY: Mapping[str, tuple[StatedIdRule, ...]] = {
+    key: tuple(rule for rule in ID_RULES if key in rule.keys)
+    for key in dict.fromkeys(key for rule in ID_RULES for key in rule.keys)
+}
 MESSAGE_ID = "message_id"
+PLATFORM = "platform"
 
 
 def stated_ids(data: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
     """Kind → (id, whether a message has one of the kind), for the ids that a touchpoint states."""
-    if not data or _KEYS.isdisjoint(data):
-        return {}
     found: dict[str, tuple[str, bool]] = {}
-    for rule in ID_RULES:
-        for key in rule.keys:
-            value = data.get(key)
-            if isinstance(value, str) and len(value) <= MAX_ID and (match := rule.pattern.fullmatch(value)):
+    if not data or data.keys().isdisjoint(_RULES_BY_KEY):
+        return found
+    for key, rules in _RULES_BY_KEY.items():
+        value = data.get(key)
+        if not isinstance(value, str) or len(value) > MAX_ID:
+            continue
+        for rule in rules:
+            if rule.kind not in found and (match := rule.pattern.fullmatch(value)):
                 found[rule.kind] = (match[1], rule.names_one)
-                break
-    if MESSAGE_ID in found:
-        found.pop("platform", None)
+    if len(found) > 1:
+        found.pop(PLATFORM, None)  # the same id, less surely
     return found
