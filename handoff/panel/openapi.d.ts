@@ -311,6 +311,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/touchpoints/{id}/separate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show a touchpoint by itself
+         * @description For two acts that are shown as one: the touchpoint is no longer listed in the `also` of another one, nor read as a transcript, and the brief counts it. Nothing else changes. Withdraw its `id` with `/v1/customers/{id}/links/{link}/withdraw` to undo it.
+         *
+         *     Needs the scope `links:write`.
+         */
+        post: operations["separateTouchpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/conversations/{id}": {
         parameters: {
             query?: never;
@@ -1872,6 +1894,25 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Also
+         * @description A copy: another touchpoint that records the same act, by another way. It is shown only here.
+         *
+         *         `why`: `message_id` (both state one Message-ID), `platform_id` (both state one id of a platform), or
+         *         `same_text` (equal words within minutes). Separate `id` if they are two acts.
+         */
+        Also: {
+            id: string;
+            source: string;
+            channel: string;
+            why: string;
+            type: string;
+            /** Format: date-time */
+            occurred_at: string;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            conversation_id: string;
+        };
+        /**
          * AssignInput
          * @description The body of `POST /v1/touchpoints/{id}/assign`: the touchpoint is from the person with `identity`.
          */
@@ -2796,7 +2837,8 @@ export interface components {
         };
         /**
          * Link
-         * @description A piece of evidence. `effective`: it currently joins identities, keeps them apart, or assigns.
+         * @description A piece of evidence. `effective`: it currently joins identities, keeps them or a touchpoint apart, or
+         *         assigns.
          */
         Link: {
             id: string;
@@ -3201,6 +3243,26 @@ export interface components {
             overlap_s?: number;
         };
         /**
+         * SeparateInput
+         * @description The body of `POST /v1/touchpoints/{id}/separate`: the touchpoint is an act of its own.
+         */
+        SeparateInput: {
+            reason: string;
+        };
+        /**
+         * Separation
+         * @description A separation. `id` is its evidence: withdraw it to undo the separation.
+         */
+        Separation: {
+            id: string;
+            touchpoint: string;
+            identity: string;
+            customer_id: string;
+            by: string;
+            reason: string;
+            created: boolean;
+        };
+        /**
          * ServerStatus
          * @description The state of the server. `problem` is why it is not ready, null if it is.
          */
@@ -3481,6 +3543,8 @@ export interface components {
         /**
          * Timeline
          * @description A page of a timeline. `next` is the cursor of the next page; `total` is null if a filter was used.
+         *
+         *         `total` counts what is stored: copies, which are shown in `also`, too.
          */
         Timeline: {
             touchpoints: components["schemas"]["Touchpoint"][];
@@ -3636,6 +3700,8 @@ export interface components {
                 [key: string]: number;
             };
             assigned?: components["schemas"]["Assigned"];
+            also?: components["schemas"]["Also"][];
+            transcript_of?: components["schemas"]["Transcript"];
         };
         /**
          * TouchpointInput
@@ -3701,6 +3767,15 @@ export interface components {
              * @default null
              */
             source?: string | null;
+        };
+        /**
+         * Transcript
+         * @description The chat that an email repeats. `at` is the time of the first message in it.
+         */
+        Transcript: {
+            conversation_id: string;
+            at: string;
+            messages: number;
         };
         /**
          * Trial
@@ -4094,6 +4169,11 @@ export interface components {
                 to: string;
                 /** Format: date-time */
                 requested_at: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer was passed on repeatedly for one reason. `hops` lists the newest handoffs. In `why_now`. Template: Passed on {transfers} times for the same reason: {reason} */
@@ -4113,6 +4193,11 @@ export interface components {
                     reason: string;
                     outcome: string;
                     waited_minutes: number;
+                }[];
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
                 }[];
             };
         };
@@ -4134,6 +4219,11 @@ export interface components {
                     waited_minutes: number;
                 }[];
                 way: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer repeats settled words. `times` counts the settlements. In `why_now`. Template: Closed {times} times, same words again: “{words}” */
@@ -4147,6 +4237,11 @@ export interface components {
                 times: number;
                 words: string;
                 matter: number;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer missed our callback. `at` is the last attempt. In `why_now`. Template: Our callback was missed ({attempts} attempts) */
@@ -4160,6 +4255,11 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 attempts: number;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer is waiting for an answer. In `why_now`. Template: Waiting since {since} ({minutes} min) */
@@ -4173,6 +4273,11 @@ export interface components {
                 /** Format: date-time */
                 since: string;
                 minutes: number;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description An agent released the conversation. `by` and `to` may be empty. In `why_now`. Template: Given back by {by} to {to}: {words} */
@@ -4188,6 +4293,11 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A bot answered after a person had taken over. In `why_now`. Template: A bot answered after {who} took over: “{words}” */
@@ -4202,6 +4312,11 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The person to whom the vendor's platform has assigned the conversation. In `why_now`. Template: {who} has it since {since} */
@@ -4215,6 +4330,11 @@ export interface components {
                 who: string;
                 /** Format: date-time */
                 since: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description An agent announced a transfer, and none happened. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
@@ -4229,6 +4349,11 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 words: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A contact that could be about any of several matters. In `why_now`. Template: In touch at {at}, unclear about which matter */
@@ -4242,6 +4367,11 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 channel: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
@@ -4258,9 +4388,14 @@ export interface components {
                 answer: string;
                 how: string;
                 matter: number;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
-        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
+        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later, `channels` has all channels of repeated words. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
         BriefLineSaid: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4286,6 +4421,12 @@ export interface components {
                 answer?: string;
                 answered_by?: string;
                 subject?: string;
+                channels?: string[];
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The reason of a requested callback. In `wants`. Template: Asked for a callback: “{words}” */
@@ -4313,6 +4454,11 @@ export interface components {
                 corrected?: string[];
                 answer?: string;
                 answered_by?: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description Files that the customer sent without words. In `wants`. Template: Sent on {channel}: {files} */
@@ -4340,6 +4486,11 @@ export interface components {
                 corrected?: string[];
                 answer?: string;
                 answered_by?: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A matter that nobody has touched for 30 days. In `wants`. Template: Dormant since {since}: “{words}” */
@@ -4354,6 +4505,11 @@ export interface components {
                 since: string;
                 words: string;
                 matter: number;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description Words of an unproved sender that name a number of this customer's. In `wants`. Template: Perhaps theirs too, {identity} about {reference}: “{words}” */
@@ -4370,6 +4526,11 @@ export interface components {
                 channel: string;
                 /** Format: date-time */
                 at: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer read a help article. In `tried`. Template: Read “{title}” */
@@ -4381,6 +4542,11 @@ export interface components {
             code: "read_article";
             params: {
                 title: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer searched. `results` is the number of results, if known. In `tried`. Template: Searched for “{query}” */
@@ -4393,6 +4559,11 @@ export interface components {
             params: {
                 query: string;
                 results?: number;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A form failed. `error` may be empty. In `tried`. Template: {form} failed: {error} */
@@ -4405,6 +4576,11 @@ export interface components {
             params: {
                 form: string;
                 error: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer submitted a form. In `tried`. Template: Sent {form} */
@@ -4416,6 +4592,11 @@ export interface components {
             code: "form_submitted";
             params: {
                 form: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: A bot answered on {channel}: “{words}” */
@@ -4429,6 +4610,11 @@ export interface components {
                 channel: string;
                 words: string;
                 automatic?: boolean;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer asked for a callback. In `tried`. Template: Asked for a callback */
@@ -4439,6 +4625,12 @@ export interface components {
              */
             code: "asked_call_back";
             params: {
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
+            } & {
                 [key: string]: unknown;
             };
         };
@@ -4451,6 +4643,11 @@ export interface components {
             code: "call_unanswered";
             params: {
                 status: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description Our message to the customer did not arrive. In `tried`. Template: Our message by {channel} did not arrive */
@@ -4462,6 +4659,11 @@ export interface components {
             code: "not_delivered";
             params: {
                 channel: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A handoff ended because nobody accepted it. In `tried`. Template: Nobody accepted the handoff to {to} */
@@ -4474,6 +4676,11 @@ export interface components {
             params: {
                 to: string;
                 reason?: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description One of several targets declined a handoff. `reason` may be empty. In `tried`. Template: A handoff was declined: {reason} */
@@ -4485,6 +4692,11 @@ export interface components {
             code: "declined";
             params: {
                 reason: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A handoff was withdrawn before anyone accepted it. `reason` may be empty. In `tried`. Template: A handoff was withdrawn: {reason} */
@@ -4496,6 +4708,11 @@ export interface components {
             code: "withdrawn";
             params: {
                 reason: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer deleted messages. Their words are never shown. In `tried`. Template: Deleted a message on {channel} */
@@ -4507,6 +4724,11 @@ export interface components {
             code: "deleted";
             params: {
                 channel: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description An answer by a member of staff. `who` may be empty. In `answered`. Template: {who}, {channel}: “{words}” */
@@ -4522,6 +4744,11 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description An internal note. Readers with a customer's audience do not get it. In `answered`. Template: Note {who}: “{words}” */
@@ -4536,6 +4763,11 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A conversation on the phone. `seconds` is null if unknown. In `answered`. Template: Spoke on the phone {at} */
@@ -4550,6 +4782,11 @@ export interface components {
                 at: string;
                 seconds: number | null;
                 words?: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description How an earlier handoff ended. `who` and `reason` may be empty. In `answered`. Template: Handoff ended ({reason}), {who}: “{words}” */
@@ -4567,6 +4804,11 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A person announced an answer and has not given it yet. In `answered`. Template: {who} has it since {since}: “{words}” */
@@ -4581,6 +4823,11 @@ export interface components {
                 /** Format: date-time */
                 since: string;
                 words: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A promised callback. `due` is a time, or the sender's words for one. In `promised`. Template: A callback by {due}: {state} */
@@ -4598,6 +4845,11 @@ export interface components {
                 /** Format: date-time */
                 spoke?: string;
                 voicemail?: boolean;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A promise to the customer. `due` is a time, or the sender's words for one. In `promised`. Template: “{words}” by {due}: {state} */
@@ -4613,6 +4865,11 @@ export interface components {
                 /** @enum {string} */
                 state: "broken" | "missed" | "overdue" | "open" | "kept" | "cancelled";
                 promised_by?: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A sentence that reads like a promise; nobody has confirmed it. In `promised`. Template: Perhaps promised by {promised_by}: “{words}” by {due} */
@@ -4631,6 +4888,11 @@ export interface components {
                 /** @enum {string} */
                 act: "call" | "write" | "refund" | "send" | "visit" | "other";
                 due_rule: string | null;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A known value. `before` has older values, newest first. If `withheld`, `value` is null because it is a password, a card number, or the like. In `known`. Template: {name}: {value} */
@@ -4645,6 +4907,11 @@ export interface components {
                 value: string | null;
                 before?: string[];
                 withheld?: boolean;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A value from the context that the sender of a handoff gave. If `withheld`, `value` is null. In `known`. Template: {name}: {value} (from {from}) */
@@ -4659,6 +4926,11 @@ export interface components {
                 value: string | null;
                 from: string;
                 withheld?: boolean;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer withdrew their consent for a purpose, and has not given it again. In `known`. Template: Consent withdrawn: {purpose} */
@@ -4670,6 +4942,11 @@ export interface components {
             code: "consent_withdrawn";
             params: {
                 purpose: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The language in which the customer writes, as a code of two letters. `others` has the languages of their other messages, newest first. In `known`. Template: Writes in {language} */
@@ -4682,6 +4959,11 @@ export interface components {
             params: {
                 language: string;
                 others?: string[];
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A survey response: a score, words, or both. In `feelings`. Template: Survey: {score} “{words}” */
@@ -4695,6 +4977,11 @@ export interface components {
                 score: string | null;
                 words: string;
                 out_of?: string;
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer complained. In `feelings`. Template: Complained: “{words}” ({state}) */
@@ -4708,6 +4995,11 @@ export interface components {
                 words: string;
                 /** @enum {string} */
                 state: "open" | "resolved";
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description Words that read like a complaint; nobody has confirmed it. In `feelings`. Template: Perhaps a complaint: “{words}” */
@@ -4721,6 +5013,11 @@ export interface components {
                 words: string;
                 /** @enum {string} */
                 state: "candidate";
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A brief line by its `code`, version 2 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */
@@ -5655,6 +5952,64 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    separateTouchpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The touchpoint's id, from `also`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "Two orders, the same words"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SeparateInput"];
+            };
+        };
+        responses: {
+            /** @description The same separation, which already counts. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Separation"];
+                };
+            };
+            /** @description The separation. */
+            201: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Separation"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];

@@ -226,7 +226,7 @@ async def test_an_agent_separates_two_acts_and_takes_it_back(shop: Shop) -> None
     assert (link["effective"], link["withdrawn"]["why"]) == (False, "confirmed by phone")
 
 
-async def test_a_separation_joins_and_splits_nobody(shop: Shop) -> None:
+async def test_a_separation_changes_no_customer(shop: Shop) -> None:
     await known(shop)
     _shown, copy = await both_ways(shop)
     before = (await shop.look_up("user:anna"))["customer"]

@@ -56,12 +56,12 @@ class StoryState(Struct, kw_only=True, eq=False):
     def everything(self) -> list[TimelineItem]:
         """The touchpoints without copies, with those that were deleted."""
         copies = self.copies
-        return [it for it in self.items if copies.counts(it)] if copies.any else self.items
+        return [it for it in self.items if copies.counts(it)] if copies.exist else self.items
 
     def stand(self, items: Sequence[TimelineItem]) -> list[TimelineItem]:
         """The touchpoints that count, of those given."""
         copies = self.copies
-        if copies.any:
+        if copies.exist:
             return [it for it in items if not it.deleted and copies.counts(it)]
         return [it for it in items if not it.deleted]
 

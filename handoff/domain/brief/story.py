@@ -38,7 +38,6 @@ class Story(Struct, kw_only=True):
     by_type: Mapping[str, Sequence[TimelineItem]]
     signals: dict[str, Signal]
     folded: Folded
-    copies: Copies
     languages: Mapping[str, str]
     """Conversation -> the language it is held in, where that is known."""
     rules: BriefRules
@@ -48,6 +47,7 @@ class Story(Struct, kw_only=True):
     internal: bool = True
     """Whether the reader may see notes."""
     matter_of: dict[str, Matter] = field(default_factory=dict)
+    copies: Copies = field(default_factory=Copies)
     left_out: Counter[str] = field(default_factory=Counter)
     resolved: Set[str] = frozenset()
     """Conversations that were resolved and not reopened."""

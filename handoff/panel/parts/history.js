@@ -73,7 +73,8 @@ export class CustomerHistory {
     const { evicted, hasOlder } = this.#pages;
     this.regions.show("newer", evicted, () => this.#newer(evicted));
     const copies = all.reduce((sum, it) => sum + (it.also?.length ?? 0), 0);
-    const total = context.timeline?.total == null ? null : context.timeline.total - copies;
+    const stored = context.timeline?.total ?? null;
+    const total = stored === null ? null : stored - copies;
     const hidden = context.left_out.below_min_assurance;
     this.regions.show("rest", [hasOlder, all.length, evicted, total, hidden], () => this.#rest(all.length, total, hidden));
   }

@@ -101,8 +101,8 @@ class History(Struct, kw_only=True, eq=False):
             count = min(limit, len(entries))
             return list(range(count)), count
         places, used = list[int](), 0
-        for used, it in enumerate(entries):
-            if it.is_reference or (it.stored.home, it.stored.id) not in hidden:
+        for used, entry in enumerate(entries):
+            if entry.is_reference or (entry.stored.home, entry.stored.id) not in hidden:
                 if len(places) == limit:
                     return places, used
                 places.append(used)

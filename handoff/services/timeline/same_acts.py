@@ -23,23 +23,23 @@ from .views import AlsoView, TouchpointView, TranscriptView
 
 MARGIN = 20  # touchpoints beside a page in which the copies of those on it are searched
 
-Place = tuple[bytes, bytes]
+StoredPlace = tuple[bytes, bytes]
 """A touchpoint: its home and its id."""
 
 
-def hidden(hashes: KeyedHash, copies: Copies) -> frozenset[Place]:
+def hidden(hashes: KeyedHash, copies: Copies) -> frozenset[StoredPlace]:
     """The copies: they are shown with another touchpoint."""
     return frozenset(_place(hashes, it) for it in copies.copies)
 
 
-def _place(hashes: KeyedHash, public_id: str) -> Place:
+def _place(hashes: KeyedHash, public_id: str) -> StoredPlace:
     home, id_ = hashes.private(TOUCHPOINT, public_id, 2)
     return home, id_
 
 
 def named(views: Sequence[TouchpointView], copies: Copies) -> list[TouchpointView]:
     """The views, each with its copies."""
-    if not copies.any:
+    if not copies.exist:
         return list(views)
     shown, transcripts = copies.by_shown(), copies.transcripts
     return [
@@ -77,7 +77,7 @@ def _also(copy: Copy) -> AlsoView:
 
 
 class PageReading(msgspec.Struct, frozen=True, kw_only=True):
-    """What a page was read from, and by whom."""
+    """The parts of a timeline that a page was read from, and its reader."""
 
     homes: Sequence[bytes]
     records: Mapping[bytes, IdentityRecord]

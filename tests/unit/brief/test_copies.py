@@ -68,11 +68,11 @@ def test_one_mail_to_two_inboxes_of_a_platform_is_one() -> None:
 
 def test_the_brief_counts_and_quotes_one_mail_once_and_names_both_ways() -> None:
     brief = brief_of([mail(), inbox()])
-    (said,) = brief.wants
-    assert "leaks again" in said.text
-    assert said.text.endswith("(also through chat)")
-    assert said.params["also"] == [{"touchpoint": "inbox/1", "channel": "email", "source": "chat"}]
-    assert (said.count, said.touchpoints) == (1, ("email.received/0",))
+    (wish,) = brief.wants
+    assert "leaks again" in wish.text
+    assert wish.text.endswith("(also through chat)")
+    assert wish.params["also"] == [{"touchpoint": "inbox/1", "channel": "email", "source": "chat"}]
+    assert (wish.count, wish.touchpoints) == (1, ("email.received/0",))
     assert (brief.effort.contacts, brief.effort.repeated, brief.effort.switches) == (1, 0, 0)
 
 
@@ -179,9 +179,9 @@ def test_a_customer_who_asks_on_two_channels_has_asked_twice() -> None:
     chat = item("message.received", 0, source="chat", text=WORDS)
     brief = brief_of([chat, mail(4, data={})])
     assert (brief.effort.repeated, brief.effort.contacts) == (1, 2)
-    (said,) = brief.wants
-    assert (said.count, said.params["channels"]) == (2, ["chat", "email"])
-    assert "(2×) (by chat and email)" in said.text
+    (wish,) = brief.wants
+    assert (wish.count, wish.params["channels"]) == (2, ["chat", "email"])
+    assert "(2×) (by chat and email)" in wish.text
 
 
 # --- Transcripts -----------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ THEIRS = {"type": "email.received", "direction": "inbound", "by": None}
         pytest.param(transcript(occurred_at=NOW + 3 * DAY), id="days later"),
     ],
 )
-def test_what_is_no_transcript(mail_: TimelineItem) -> None:
+def test_other_mails_are_not_transcripts(mail_: TimelineItem) -> None:
     assert not found([*chat_of(), mail_]).transcripts
 
 
@@ -377,7 +377,7 @@ def test_a_later_copy_extends_the_state() -> None:
     assert again is state
 
 
-def test_a_surer_copy_builds_the_state_anew() -> None:
+def test_a_surer_copy_rebuilds_the_state() -> None:
     first = mail(assurance="claimed")
     _story, state = _read([first], None)
     story, again = _read([first, inbox()], state)

@@ -24,7 +24,7 @@ from .transcripts import SpokenLately, Transcript
 STATED_WITHIN: Micros = 7 * DAY  # between two touchpoints with an equal id
 INFERRED_WITHIN: Micros = 10 * MINUTE  # between two touchpoints that only have equal words
 SAME_TEXT = "same_text"
-MIN_INFERRED = 20  # letters and digits: "yes" and "thank you" are said on every channel
+MIN_INFERRED = 20  # letters and digits: "yes" and "thank you" are on every channel
 
 _RECEIVED = frozenset({"message.received", "email.received", "email.auto_replied"})
 _SENT = frozenset({"message.sent", "email.sent"})
@@ -35,7 +35,7 @@ _ABOUT = ("order", "order_id", "reference", "case", "ticket", "invoice", "bookin
 _RANKS = {str(it.value): rank for it, rank in ASSURANCE_RANK.items()}
 
 
-Way = tuple[str, str]
+DeliveryRoute = tuple[str, str]
 """A source and a channel: one source may report an email and an SMS."""
 
 
@@ -67,11 +67,11 @@ class Copies(Struct, kw_only=True, eq=False):
     """Within `INFERRED_WITHIN` before the newest."""
     unfiled: list[TimelineItem] = field(default_factory=list)
     """Those of the recent ones whose words nobody had to compare yet."""
-    ways: dict[Way, int] = field(default_factory=dict)
-    """How many of the recent ones came by each way."""
+    routes: dict[DeliveryRoute, int] = field(default_factory=dict)
+    """How many of the recent ones came by each route."""
 
     @property
-    def any(self) -> bool:
+    def exist(self) -> bool:
         return bool(self.copies or self.transcripts)
 
     def counts(self, item: TimelineItem) -> bool:
@@ -87,7 +87,7 @@ class Copies(Struct, kw_only=True, eq=False):
 
     def take(self, items: Sequence[TimelineItem]) -> bool:
         """Add touchpoints, given oldest first. False where earlier ones would have come out differently:
-        then start anew with all of them."""
+        then start again with all of them."""
         messages = [
             it for it in items if it.type in MESSAGES and it.visibility == "public" and not it.deleted
         ]
@@ -121,17 +121,17 @@ class Copies(Struct, kw_only=True, eq=False):
         return touched
 
     def _take_words(self, item: TimelineItem) -> bool:
-        """Compare the words of touchpoints that are near each other in time and came by different ways."""
+        """Compare the words of touchpoints that are near each other in time and came by different routes."""
         since = item.occurred_at - INFERRED_WITHIN
         while self.recent and self.recent[0].occurred_at < since:
-            self.ways[_way(self.recent.pop(0))] -= 1
+            self.routes[_route(self.recent.pop(0))] -= 1
         while self.unfiled and self.unfiled[0].occurred_at < since:
             self.unfiled.pop(0)
-        way = _way(item)
-        self.ways[way] = self.ways.get(way, 0) + 1
+        route = _route(item)
+        self.routes[route] = self.routes.get(route, 0) + 1
         self.recent.append(item)
         self.unfiled.append(item)
-        if self.ways[way] == len(self.recent):
+        if self.routes[route] == len(self.recent):
             return False
         touched = [self._file_words(it) for it in self.unfiled]
         self.unfiled.clear()
@@ -139,7 +139,7 @@ class Copies(Struct, kw_only=True, eq=False):
 
     def _file_words(self, item: TimelineItem) -> bool:
         received = item.type in _RECEIVED
-        # What a customer writes on two channels is an effort of theirs. A mail arrives by several ways.
+        # Customers who write on two channels ask twice. One mail arrives by several routes.
         if not item.text or (received and item.channel != "email"):
             return False
         words = compared(item.text)
@@ -161,17 +161,17 @@ class Copies(Struct, kw_only=True, eq=False):
     def _found(self) -> dict[str, Copy]:
         groups: dict[str, list[TimelineItem]] = {}
         reasons: dict[str, str] = {}
-        for why, cluster in self._clusters():
+        for reason, cluster in self._clusters():
             joined = groups.setdefault(cluster[0].id, [cluster[0]])
-            reasons.setdefault(cluster[0].id, why)
+            reasons.setdefault(cluster[0].id, reason)
             for item in cluster[1:]:
                 other = groups.get(item.id, [item])
-                if other is joined or (why == SAME_TEXT and _meet(joined, other)):
+                if other is joined or (reason == SAME_TEXT and _meet(joined, other)):
                     continue
                 joined += other
-                for it in other:
-                    groups[it.id] = joined
-                    reasons.setdefault(it.id, why)
+                for member in other:
+                    groups[member.id] = joined
+                    reasons.setdefault(member.id, reason)
         found: dict[str, Copy] = {}
         for group in {id(it): it for it in groups.values()}.values():
             shown = min(group, key=_rank)
@@ -208,12 +208,12 @@ def _rank(item: TimelineItem) -> tuple[bool, bool, int, Micros, str]:
     )
 
 
-def _way(item: TimelineItem) -> Way:
+def _route(item: TimelineItem) -> DeliveryRoute:
     return item.source, item.channel
 
 
 def _meet(one: Sequence[TimelineItem], other: Sequence[TimelineItem]) -> bool:
-    return bool({_way(it) for it in one} & {_way(it) for it in other})
+    return bool({_route(it) for it in one} & {_route(it) for it in other})
 
 
 def _is_same_message(cluster: Sequence[TimelineItem], item: TimelineItem, kind: str) -> bool:
@@ -230,9 +230,9 @@ def _is_same_message(cluster: Sequence[TimelineItem], item: TimelineItem, kind: 
 
 
 def _is_one_message(run: Sequence[TimelineItem]) -> bool:
-    """Whether touchpoints with equal words are one message: one by each way, and nothing against it."""
-    if len({_way(it) for it in run}) < len(run):
-        return False  # a template for two orders, or the same words said twice
+    """Whether touchpoints with equal words are one message: one by each route, and nothing against it."""
+    if len({_route(it) for it in run}) < len(run):
+        return False  # a template for two orders, or the same words sent twice
     return not any(_contradict(one, other) for one, other in combinations(run, 2))
 
 

@@ -1,4 +1,4 @@
-"""Lines of a brief that name every way on which something was said."""
+"""Lines of a brief that name every route of a touchpoint."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..story import Story
 from .copied import Copy
 
 _REPEATED = frozenset({"said"})
-"""Codes of lines whose touchpoints are the same words, said again."""
+"""Codes of lines whose touchpoints repeat the same words."""
 
 
-def with_ways(story: Story, lines: Sequence[BriefLine]) -> tuple[BriefLine, ...]:
-    """The lines, with the further ways of the touchpoints that prove them."""
+def with_routes(story: Story, lines: Sequence[BriefLine]) -> tuple[BriefLine, ...]:
+    """The lines, with the further routes of the touchpoints that prove them."""
     copies = story.copies.by_shown() if story.copies.copies else {}
-    return tuple([_with_ways(story, it, copies) for it in lines])
+    return tuple([_with_routes(story, it, copies) for it in lines])
 
 
-def _with_ways(story: Story, line: BriefLine, copies: dict[str, list[Copy]]) -> BriefLine:
+def _with_routes(story: Story, line: BriefLine, copies: dict[str, list[Copy]]) -> BriefLine:
     made = line
     if line.count > 1 and line.code in _REPEATED:
         proof = [story.by_id[it] for it in line.touchpoints if it in story.by_id]
@@ -31,8 +31,8 @@ def _with_ways(story: Story, line: BriefLine, copies: dict[str, list[Copy]]) -> 
     also = [(story.by_id[it], copy) for it in line.touchpoints for copy in copies.get(it, ())]
     if also:
         stated = [_stated(copy.item) for _shown, copy in also]
-        ways = dict.fromkeys(way_of(shown, copy.item) for shown, copy in also)
-        made = _with(made, "also", stated, f" (also {', '.join(ways)})")
+        routes = dict.fromkeys(route_of(shown, copy.item) for shown, copy in also)
+        made = _with(made, "also", stated, f" (also {', '.join(routes)})")
     return made
 
 
@@ -41,8 +41,8 @@ def _with(line: BriefLine, name: str, value: object, text: str) -> BriefLine:
     return msgspec.structs.replace(line, params=params, text=line.text + text)
 
 
-def way_of(shown: TimelineItem, copy: TimelineItem) -> str:
-    """The way of a copy in words: its channel, or its source if both are on one channel."""
+def route_of(shown: TimelineItem, copy: TimelineItem) -> str:
+    """The route of a copy in words: its channel, or its source if both are on one channel."""
     return f"by {copy.channel}" if copy.channel != shown.channel else f"through {copy.source}"
 
 

@@ -1,7 +1,7 @@
 """Transcripts: mails that repeat the messages of a chat, with the speakers and times.
 
-A transcript is no new question and makes no new promise. A mail whose author adds words of their own is not
-one: it is read as any other mail.
+A transcript asks and promises nothing new. A mail whose author adds words of their own is an
+email like any other.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _most(mail: TimelineItem) -> int:
 
 
 class _Rest:
-    """What a mail says beside the messages that it repeats. `words` counts it, without the labels of
+    """The words of a mail beside the messages that it repeats. `words` counts them, without the labels of
     messages: speakers and times. If `loose`, a line that names a transcript is the platform's."""
 
     def __init__(self, spoken: str, names: Set[str], *, loose: bool) -> None:
