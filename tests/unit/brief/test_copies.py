@@ -320,7 +320,7 @@ def test_copies_are_of_one_act(drawn: History, chance: Any) -> None:
     copies = found(items).copies
     for copy in copies.values():
         shown = by_id[copy.of]
-        assert copy.of not in copies  # the one that is shown is no copy itself
+        assert copy.of not in copies  # the one that is shown stands for itself
         assert (shown.text, shown.direction) == (copy.item.text, copy.item.direction)  # never two asks
         ids = {it.data.get("message_id") for it in (shown, copy.item)} - {None}
         assert len(ids) < 2
