@@ -25,7 +25,7 @@ from .reading import (
     read_merged,
     views_of,
 )
-from .same_acts import PageReading, page_views
+from .same_acts import PageReading, page_views, read_page_beside
 from .seeing import seen
 from .views import TimelineView, TouchpointView
 
@@ -41,17 +41,18 @@ async def read_timeline(
     reader: Reader = EVERYTHING,
     given: Given = NOTHING_GIVEN,
 ) -> TimelineView:
-    """A page of the merged timelines of `records`; one round trip without a filter, or two.
+    """A page of the merged timelines of `records`; one round trip without a filter,
+    or two at once.
 
     Copies are shown with their originals, unless there is a filter: it finds what is stored.
     """
     homes = homes_of(records)
     if not filter_.active and reader.internal:
-        page = await read_merged(store, homes, given, window)
+        reading = PageReading(homes=homes, records=records, given=given, window=window, reader=reader)
+        page, beside = await read_page_beside(store, reading)
         every = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
         decoded = await seen(store, every, reader)
-        reading = PageReading(homes=homes, records=records, given=given, window=window, reader=reader)
-        views = await page_views(store, hashes, reading, page, decoded)
+        views = await page_views(store, hashes, reading, decoded, beside)
         return TimelineView(
             touchpoints=views,
             total=page.total - doubled(records),

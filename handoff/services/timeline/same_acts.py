@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from handoff.codec.keyed_hash import TOUCHPOINT, KeyedHash
+from handoff.codec.member import Member
 from handoff.domain.brief.copies import MESSAGES, Copies, Copy
 from handoff.domain.clock import format_time
 from handoff.services.access.reader import Reader
@@ -17,7 +18,7 @@ from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.repositories.timelines import MemberPage, Window
 from handoff.store.store import Store
 
-from .reading import Decoded, Given, TimelineEntry, decode, read_merged
+from .reading import Decoded, Given, decode, read_merged
 from .seeing import seen
 from .views import AlsoView, TouchpointView, TranscriptView
 
@@ -77,7 +78,7 @@ def _also(copy: Copy) -> AlsoView:
 
 
 class PageReading(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a timeline that a page was read from, and its reader."""
+    """The parts of a timeline that a page is read from, and its reader."""
 
     homes: Sequence[bytes]
     records: Mapping[bytes, IdentityRecord]
@@ -86,18 +87,47 @@ class PageReading(msgspec.Struct, frozen=True, kw_only=True):
     reader: Reader
 
 
-async def page_views(
-    store: Store, hashes: KeyedHash, reading: PageReading, page: MemberPage, decoded: Decoded
-) -> list[TouchpointView]:
-    """The views of a page, without copies of what is on it or near it.
+async def read_page_beside(store: Store, reading: PageReading) -> tuple[MemberPage, list[Member]]:
+    """A page, and the touchpoints before and after it. One round trip, two at once after the first page."""
+    window = reading.window
+    wider = msgspec.structs.replace(window, limit=window.limit + MARGIN)
+    windows = [wider, *_back(window)]
+    found = await asyncio.gather(*(read_merged(store, reading.homes, reading.given, it) for it in windows))
+    first, members = found[0], found[0].members
+    page = MemberPage(
+        members=members[: window.limit],
+        total=first.total,
+        more=first.more or len(members) > window.limit,
+    )
+    return page, [*members[window.limit :], *(it for each in found[1:] for it in each.members)]
 
-    Takes one round trip if there is more beside the page, and messages on it.
-    """
+
+def _back(window: Window) -> list[Window]:
+    """The part of the timeline on the other side of where a page begins."""
+    if window.ascending:
+        return [Window(limit=MARGIN, before=_next_to(window.after, 1))] if window.after else []
+    if not window.before:
+        return []
+    return [Window(limit=MARGIN, after=_next_to(window.before, -1), ascending=True)]
+
+
+def _next_to(place: bytes, step: int) -> bytes:
+    """A bound that excludes a place no longer."""
+    number = int.from_bytes(place, "big") + step
+    return max(number, 0).to_bytes(len(place), "big") if number < 256 ** len(place) else place
+
+
+async def page_views(
+    store: Store, hashes: KeyedHash, reading: PageReading, decoded: Decoded, beside: Sequence[Member]
+) -> list[TouchpointView]:
+    """The views of a page, without copies of what is on it or near it. No round trip, or those of `decode`."""
     entries = decoded.entries
     copies = Copies(apart=separated(hashes, [*reading.records.values(), *reading.given.records.values()]))
     if any(it.stored.type in MESSAGES for it in entries):
-        around = [*await _beside(store, hashes, reading, page), (decoded, entries)]
-        own = [(one, it) for one, near in around for it in near if not it.is_reference]
+        records = {**reading.records, **reading.given.records}
+        every = await decode(store, hashes, records, beside, reading.given.ownership)
+        near = await seen(store, every, reading.reader)
+        own = [(one, it) for one in (near, decoded) for it in one.entries if not it.is_reference]
         own.sort(key=lambda pair: pair[1].stored.place)
         items = await store.pace.each(hashes.tenant, lambda it: timeline_item(it[0].rendering, it[1]), own)
         copies.take(items)
@@ -105,29 +135,3 @@ async def page_views(
     shown = [it for it in entries if it.is_reference or (it.stored.home, it.stored.id) not in left_out]
     views = await store.pace.each(hashes.tenant, decoded.view, shown)
     return named(views, copies)
-
-
-async def _beside(
-    store: Store, hashes: KeyedHash, reading: PageReading, page: MemberPage
-) -> list[tuple[Decoded, list[TimelineEntry]]]:
-    """The touchpoints before and after a page."""
-    window, places = reading.window, [it.place for it in page.members]
-    windows = []
-    if page.more or (window.after if not window.ascending else window.before):
-        windows.append(_onwards(window.ascending, places[-1]))
-    if window.before if not window.ascending else window.after:
-        windows.append(_onwards(not window.ascending, places[0]))
-    pages = await asyncio.gather(*(read_merged(store, reading.homes, reading.given, it) for it in windows))
-    found = []
-    for each in pages:
-        records = {**reading.records, **reading.given.records}
-        every = await decode(store, hashes, records, each.members, reading.given.ownership)
-        near = await seen(store, every, reading.reader)
-        found.append((near, near.entries))
-    return found
-
-
-def _onwards(ascending: bool, place: bytes) -> Window:
-    if ascending:
-        return Window(limit=MARGIN, after=place, ascending=True)
-    return Window(limit=MARGIN, before=place)

@@ -116,7 +116,7 @@ def test_copies_and_separations_are_kept() -> None:
     stored = msgspec.msgpack.decode(encode_record(finish(keeping_story(before))), type=KeptStory)
     after = finish(restoring_story(stored))
     assert plain(after) == plain(before)
-    assert read_story(items, state=after, apart=before.copies.apart, **given)[1] is after
+    assert read_story(after.items, state=after, apart=before.copies.apart, **given)[1] is after
 
 
 def test_no_field_is_without_a_value_that_could_be_lost() -> None:

@@ -37,7 +37,7 @@ MAX_SEPARATORS = 6  # of one line, each of which may end its label
 _MAIL = frozenset({"email.received", "email.sent", "email.auto_replied"})
 _CHAT = frozenset({"message.received", "message.sent"})
 _TIME = re.compile(r"\b\d{1,2}[:.]\d{2}\b", re.ASCII)
-_SEPARATOR = re.compile(r"[:\])>|]\s|\s[-–—]\s")
+_SEPARATOR = re.compile(r"[:\])>|]\s|\s[-–—]\s|(?<=[:.]\d\d)\s")
 _LINK = re.compile(r"https?://\S+")
 _NAMES_IT = re.compile(
     r"transcript|transkri[bp]|chatverlauf|gesprächsverlauf|protokoll|keskustelu|chattlogg|chatthistorik|"
