@@ -65,7 +65,7 @@ ALSO: Schema = {
         },
     }
 }
-"""Any line may name the further ways on which its touchpoints arrived."""
+"""A line that quotes a touchpoint may name the further routes by which it arrived."""
 
 
 def values(*names: str) -> Schema:

@@ -170,8 +170,7 @@ async def read_history(
 ) -> History:
     """A customer's newest touchpoints. One round trip, two more each for amended ones and for references."""
     hashes, records = store.hashes(tenant), {record.key: record for record in customer.members}
-    homes = list(records)
-    portions = await read_portions(store, tenant, customer, reads)
+    homes, portions = list(records), await read_portions(store, tenant, customer, reads)
     given, shown, reader = portions.given, Filter(min_assurance=wanted.min_assurance), wanted.reader
     plain = not shown.active and not reader.limited and not portions.parts
     asked = [store.checkpoints.question(homes[0])] if plain and known is None else []

@@ -120,7 +120,7 @@ def _next_to(place: bytes, step: int) -> bytes:
 async def page_views(
     store: Store, hashes: KeyedHash, reading: PageReading, decoded: Decoded, beside: Sequence[Member]
 ) -> list[TouchpointView]:
-    """The views of a page, without copies of what is on it or near it. No round trip, or those of `decode`."""
+    """The views of a page, without copies of what is on it or near it. Round trips as `decode`."""
     entries = decoded.entries
     copies = Copies(apart=separated(hashes, [*reading.records.values(), *reading.given.records.values()]))
     if any(it.stored.type in MESSAGES for it in entries):

@@ -6,7 +6,8 @@ once: equal ids and equal words meet in dictionaries.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -18,12 +19,12 @@ from handoff.domain.identity import ASSURANCE_RANK
 from ..packs.tokens import has_digit, tokens_of
 from ..shapes import TimelineItem
 from .own_words import compared, is_rendering_of
-from .stated_ids import MESSAGE_ID, stated_ids
+from .stated_ids import ID_KEYS, MESSAGE_ID, stated_ids
 from .transcripts import SpokenLately, Transcript
 
 STATED_WITHIN: Micros = 7 * DAY  # between two touchpoints with an equal id
 INFERRED_WITHIN: Micros = 10 * MINUTE  # between two touchpoints that only have equal words
-SAME_TEXT = "same_text"
+SAME_TEXT, PLATFORM_ID = "same_text", "platform_id"
 MIN_INFERRED = 20  # letters and digits: "yes" and "thank you" are on every channel
 
 _RECEIVED = frozenset({"message.received", "email.received", "email.auto_replied"})
@@ -48,6 +49,14 @@ class Copy(Struct, frozen=True):
     why: str
 
 
+class Cluster(Struct, eq=False):
+    """Touchpoints that record one act by one rule, if it `holds` for them."""
+
+    reason: str
+    items: list[TimelineItem]
+    holds: bool = True
+
+
 class Copies(Struct, kw_only=True, eq=False):
     """The copies and transcripts among the touchpoints taken so far, oldest first.
 
@@ -61,8 +70,11 @@ class Copies(Struct, kw_only=True, eq=False):
     """By the id of the mail."""
     newest: Micros | None = None
     lately: SpokenLately = field(default_factory=SpokenLately)
-    by_id: dict[tuple[bool, str, str], list[list[TimelineItem]]] = field(default_factory=dict)
-    by_words: dict[tuple[bool, str], list[list[TimelineItem]]] = field(default_factory=dict)
+    by_id: dict[tuple[bool, str, str], list[Cluster]] = field(default_factory=dict)
+    by_words: dict[tuple[bool, str], Cluster] = field(default_factory=dict)
+    """The latest touchpoints with the same words."""
+    clusters: dict[str, list[Cluster]] = field(default_factory=dict)
+    """Those of two or more, by the ids of their touchpoints."""
     recent: list[TimelineItem] = field(default_factory=list)
     """Within `INFERRED_WITHIN` before the newest."""
     unfiled: list[TimelineItem] = field(default_factory=list)
@@ -79,9 +91,9 @@ class Copies(Struct, kw_only=True, eq=False):
         return item.id not in self.copies and item.id not in self.transcripts
 
     def by_shown(self) -> dict[str, list[Copy]]:
-        """The copies by the touchpoint that they are shown with."""
+        """The copies by the touchpoint that they are shown with, in the order of time."""
         found: dict[str, list[Copy]] = {}
-        for copy in self.copies.values():
+        for copy in sorted(self.copies.values(), key=lambda it: _place(it.item)):
             found.setdefault(copy.of, []).append(copy)
         return found
 
@@ -97,30 +109,29 @@ class Copies(Struct, kw_only=True, eq=False):
             return False
         self.newest = messages[-1].occurred_at
         messages.sort(key=_place)
-        touched = False
+        touched: list[TimelineItem] = []
         for item in messages:
             transcript = self.lately.take(item)
             if item.id in self.apart:
                 continue
             if transcript is not None:
                 self.transcripts[item.id] = transcript
-            touched |= self._take_ids(item)
-            touched |= self._take_words(item)
-        return self._regroup(messages) if touched else True
+            touched += self._take_ids(item)
+            touched += self._take_words(item)
+        return self._regroup(touched, messages) if touched else True
 
-    def _take_ids(self, item: TimelineItem) -> bool:
-        touched, received = False, item.type in _RECEIVED
-        for kind, (value, _names_one) in stated_ids(item.data).items():
-            clusters = self.by_id.setdefault((received, kind, value), [])
-            cluster = next((it for it in clusters if _is_same_message(it, item, kind)), None)
+    def _take_ids(self, item: TimelineItem) -> list[TimelineItem]:
+        touched: list[TimelineItem] = []
+        for kind, (value, _names_one) in _ids(item).items():
+            clusters = self.by_id.setdefault((item.type in _RECEIVED, kind, value), [])
+            cluster = next((it for it in clusters if _is_same_message(it.items, item, kind)), None)
             if cluster is None:
-                clusters.append([item])
+                clusters.append(Cluster(MESSAGE_ID if kind == MESSAGE_ID else PLATFORM_ID, [item]))
             else:
-                cluster.append(item)
-                touched = True
+                touched += self._grown(cluster, item)
         return touched
 
-    def _take_words(self, item: TimelineItem) -> bool:
+    def _take_words(self, item: TimelineItem) -> list[TimelineItem]:
         """Compare the words of touchpoints that are near each other in time and came by different routes."""
         since = item.occurred_at - INFERRED_WITHIN
         while self.recent and self.recent[0].occurred_at < since:
@@ -132,64 +143,99 @@ class Copies(Struct, kw_only=True, eq=False):
         self.recent.append(item)
         self.unfiled.append(item)
         if self.routes[route] == len(self.recent):
-            return False
-        touched = [self._file_words(it) for it in self.unfiled]
+            return []
+        touched = [one for it in self.unfiled for one in self._file_words(it)]
         self.unfiled.clear()
-        return any(touched)
+        return touched
 
-    def _file_words(self, item: TimelineItem) -> bool:
+    def _file_words(self, item: TimelineItem) -> Sequence[TimelineItem]:
         received = item.type in _RECEIVED
         # Customers who write on two channels ask twice. One mail arrives by several routes.
         if not item.text or (received and item.channel != "email"):
-            return False
+            return ()
         words = compared(item.text)
         if len(words) < MIN_INFERRED:
-            return False
-        runs = self.by_words.setdefault((received, words), [])
-        if runs and item.occurred_at - runs[-1][-1].occurred_at <= INFERRED_WITHIN:
-            runs[-1].append(item)
-            return True
-        runs.append([item])
-        return False
+            return ()
+        latest = self.by_words.get((received, words))
+        if latest is None or item.occurred_at - latest.items[-1].occurred_at > INFERRED_WITHIN:
+            self.by_words[received, words] = Cluster(SAME_TEXT, [item])
+            return ()
+        touched = self._grown(latest, item)
+        latest.holds = _is_one_message(latest.items)
+        return touched
 
-    def _regroup(self, new: Collection[TimelineItem]) -> bool:
-        before, self.copies = self.copies, self._found()
-        if any(self.copies.get(id_) != copy for id_, copy in before.items()):
-            return False
-        return self.copies.keys() - before.keys() <= {it.id for it in new}
+    def _grown(self, cluster: Cluster, item: TimelineItem) -> list[TimelineItem]:
+        """Add a touchpoint to a cluster, whose touchpoints are then to be grouped again."""
+        if len(cluster.items) == 1:
+            self.clusters.setdefault(cluster.items[0].id, []).append(cluster)
+        cluster.items.append(item)
+        self.clusters.setdefault(item.id, []).append(cluster)
+        return cluster.items
 
-    def _found(self) -> dict[str, Copy]:
-        groups: dict[str, list[TimelineItem]] = {}
-        reasons: dict[str, str] = {}
-        for reason, cluster in self._clusters():
-            joined = groups.setdefault(cluster[0].id, [cluster[0]])
-            reasons.setdefault(cluster[0].id, reason)
-            for item in cluster[1:]:
-                other = groups.get(item.id, [item])
-                if other is joined or (reason == SAME_TEXT and _meet(joined, other)):
+    def _regroup(self, touched: Sequence[TimelineItem], new: Collection[TimelineItem]) -> bool:
+        """Find the copies among these touchpoints again, and among those that record the same acts."""
+        arrived, done, unchanged = {it.id for it in new}, set[str](), True
+        for item in touched:
+            if item.id in done:
+                continue
+            members, clusters = self._around(item)
+            done |= members
+            found = _grouped(clusters)
+            for id_ in members:
+                before, after = self.copies.get(id_), found.get(id_)
+                if before == after:
                     continue
-                joined += other
-                for member in other:
-                    groups[member.id] = joined
-                    reasons.setdefault(member.id, reason)
-        found: dict[str, Copy] = {}
-        for group in {id(it): it for it in groups.values()}.values():
-            shown = min(group, key=_rank)
-            for item in group:
-                if item is not shown:
-                    found[item.id] = Copy(item, shown.id, reasons[item.id])
-        return found
+                unchanged = unchanged and id_ in arrived
+                if after is None:
+                    del self.copies[id_]
+                else:
+                    self.copies[id_] = after
+        return unchanged
 
-    def _clusters(self) -> Iterator[tuple[str, list[TimelineItem]]]:
-        """Touchpoints that record one act, the certain ones first."""
-        for (_received, kind, _value), clusters in self.by_id.items():
-            for cluster in clusters:
-                if len(cluster) > 1:
-                    yield MESSAGE_ID if kind == MESSAGE_ID else "platform_id", cluster
-        for runs in self.by_words.values():
-            for run in runs:
-                if len(run) > 1 and _is_one_message(run):
-                    yield SAME_TEXT, run
+    def _around(self, item: TimelineItem) -> tuple[set[str], list[Cluster]]:
+        """The touchpoints that clusters connect with this one, and these clusters, the certain ones first."""
+        members, clusters, unread = {item.id}, list[Cluster](), [item.id]
+        while unread:
+            for cluster in self.clusters.get(unread.pop(), ()):
+                if not cluster.holds or any(it is cluster for it in clusters):
+                    continue
+                clusters.append(cluster)
+                fresh = {it.id for it in cluster.items} - members
+                members |= fresh
+                unread += fresh
+        return members, sorted(clusters, key=lambda it: (it.reason == SAME_TEXT, _place(it.items[0])))
+
+
+def _grouped(clusters: Iterable[Cluster]) -> dict[str, Copy]:
+    """The copies among touchpoints that these clusters connect."""
+    groups: dict[str, list[TimelineItem]] = {}
+    reasons: dict[str, str] = {}
+    for cluster in clusters:
+        first = cluster.items[0]
+        joined = groups.setdefault(first.id, [first])
+        reasons.setdefault(first.id, cluster.reason)
+        for item in cluster.items[1:]:
+            other = groups.get(item.id, [item])
+            if other is joined or (cluster.reason == SAME_TEXT and _meet(joined, other)):
+                continue
+            joined += other
+            for member in other:
+                groups[member.id] = joined
+                reasons.setdefault(member.id, cluster.reason)
+    found: dict[str, Copy] = {}
+    for group in {id(it): it for it in groups.values()}.values():
+        shown = min(group, key=_rank)
+        for item in group:
+            if item is not shown:
+                found[item.id] = Copy(item, shown.id, reasons[item.id])
+    return found
+
+
+def _ids(item: TimelineItem) -> dict[str, tuple[str, bool]]:
+    if ID_KEYS.isdisjoint(item.data):
+        return {}
+    found: dict[str, tuple[str, bool]] = item.once("stated ids", partial(stated_ids, item.data))
+    return found
 
 
 def _place(item: TimelineItem) -> tuple[Micros, str]:
@@ -237,8 +283,8 @@ def _is_one_message(run: Sequence[TimelineItem]) -> bool:
 
 
 def _contradict(one: TimelineItem, other: TimelineItem) -> bool:
-    theirs = stated_ids(other.data)
-    for kind, (value, names_one) in stated_ids(one.data).items():
+    theirs = _ids(other)
+    for kind, (value, names_one) in _ids(one).items():
         if names_one and kind in theirs and theirs[kind][0] != value:
             return True
     here, there = _about(one), _about(other)

@@ -13,6 +13,8 @@ from .copied import Copy
 
 _REPEATED = frozenset({"said"})
 """Codes of lines whose touchpoints repeat the same words."""
+_QUOTED = frozenset({"words", "channel"})
+"""Params of lines that quote a touchpoint: no other line states how something arrived."""
 
 
 def with_routes(story: Story, lines: Sequence[BriefLine]) -> tuple[BriefLine, ...]:
@@ -29,7 +31,7 @@ def _with_routes(story: Story, line: BriefLine, copies: dict[str, list[Copy]]) -
         if len(channels) > 1:
             made = _with(made, "channels", channels, f" (by {_listed(channels)})")
     also = [(story.by_id[it], copy) for it in line.touchpoints for copy in copies.get(it, ())]
-    if also:
+    if also and not _QUOTED.isdisjoint(line.params):
         stated = [_stated(copy.item) for _shown, copy in also]
         routes = dict.fromkeys(route_of(shown, copy.item) for shown, copy in also)
         made = _with(made, "also", stated, f" (also {', '.join(routes)})")

@@ -46,6 +46,7 @@ _RULES_BY_KEY: Mapping[str, tuple[StatedIdRule, ...]] = {
     key: tuple(rule for rule in ID_RULES if key in rule.keys)
     for key in dict.fromkeys(key for rule in ID_RULES for key in rule.keys)
 }
+ID_KEYS = frozenset(_RULES_BY_KEY)
 MESSAGE_ID = "message_id"
 PLATFORM = "platform"
 
@@ -53,8 +54,6 @@ PLATFORM = "platform"
 def stated_ids(data: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
     """Kind → (id, whether a message has one of the kind), for the ids that a touchpoint states."""
     found: dict[str, tuple[str, bool]] = {}
-    if not data or data.keys().isdisjoint(_RULES_BY_KEY):
-        return found
     for key, rules in _RULES_BY_KEY.items():
         value = data.get(key)
         if not isinstance(value, str) or len(value) > MAX_ID:
