@@ -176,8 +176,9 @@ ts-types: $(VENV)/dev.stamp node_modules/.stamp ## regenerate the TypeScript typ
 	@PYTHONPATH=. $(BIN)/python docs/typescript.py
 
 .PHONY: config-docs
-config-docs: $(VENV)/dev.stamp ## write docs/configuration.md from the settings
+config-docs: $(VENV)/dev.stamp ## write docs/configuration.md from the settings, docs/sources.md from the manifests
 	@PYTHONPATH=. $(BIN)/python docs/configuration.py
+	@PYTHONPATH=. $(BIN)/python docs/sources.py
 
 .PHONY: wheel
 wheel: $(VENV)/dev.stamp ## build the wheel into dist/

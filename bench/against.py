@@ -45,10 +45,21 @@ LAST_RELEASE = (ROOT / ".ci/last-release").read_text().strip()
 BEFORE, NOW = "before", "now"
 CUSTOMERS = 4  # whose contexts are looked at fresh in a round
 CPU_REQUESTS = 2_000  # of one run: short runs alternate often, so that both trees have the same neighbours
+FEWEST = 40  # requests of a run
+COSTS = {"ingest": 1, "one": 1, "vendor": 1, "cached": 1, "lookup": 10, "rebuilt": 40}
+"""What a request of each load costs, roughly: costly ones are sent so many times less often."""
+CONTEXTS: tuple[tuple[str, str, dict[str, list[str]]], ...] = (
+    ("cached", "contexts, cached", {}),
+    ("lookup", "look-ups without a timeline, rebuilt", {"fields": ["customer"]}),
+    ("rebuilt", "contexts, rebuilt", {}),
+)
+"""Loads of a customer's context: the key, what it is, and what is asked for."""
 
 
 def measure(settings: Settings, directory: Path) -> Table:
     """Ingest, a vendor's webhook and contexts, on the server of `settings.against` and on this one."""
+    if unknown := settings.only - COSTS.keys():
+        raise Failed(f"no such load: {', '.join(sorted(unknown))}; there are {', '.join(COSTS)}")
     if settings.cpu:
         settings = structs.replace(settings, requests=settings.requests or CPU_REQUESTS)
     commit = settings.against or LAST_RELEASE
@@ -60,9 +71,8 @@ def measure(settings: Settings, directory: Path) -> Table:
     runs = count(1)
     with together(starts, directory) as servers:
         rows = [
-            _row(load.what, found, settings)
+            _row(load.what, _measured(load, servers, settings, runs), settings)
             for load in _loads(servers, directory, settings)
-            if (found := _measured(load, servers, settings, runs))
         ]
         if not settings.cpu and not settings.only:
             rows += [_fresh(length, servers, settings.rounds) for length in (50, 1_000)]
@@ -81,7 +91,9 @@ CPU_COLUMNS = ("what", "before µs", "now µs", "before ÷ now", "of the cheapes
 def _notes(settings: Settings) -> tuple[str, ...]:
     if settings.cpu:
         return (
-            f"{settings.rounds} rounds of {settings.requests} requests to each tree in turn, in random order",
+            f"{settings.rounds} rounds of {settings.requests} requests to each tree in turn, in random "
+            f"order; look-ups: {requests_of('lookup', settings.requests)}, rebuilt contexts: "
+            f"{requests_of('rebuilt', settings.requests)}",
             "CPU time per request of the server, user and system; median (quartiles)",
             "before ÷ now: requests for the same CPU time, in the same round (more is better); of the "
             "cheapest: the same of each tree's cheapest run, which neighbours disturbed least",
@@ -113,22 +125,30 @@ class Load(Struct, frozen=True):
     lane: Callable[[str, Started], Lane]
 
 
+def requests_of(key: str, requests: int) -> int:
+    """How many requests a run of this load takes where the cheapest takes `requests`; 0 is no limit."""
+    return max(requests // COSTS[key], min(requests, FEWEST))
+
+
 def _loads(servers: dict[str, Started], directory: Path, settings: Settings) -> Iterator[Load]:
+    """The loads that are asked for."""
     templates, requests = directory / "templates.jsonl", settings.requests
-    write_templates(templates)
+    wanted = settings.only or COSTS.keys()
+    if wanted & {"ingest", "one"}:
+        write_templates(templates)
     for key, connections, what in (("ingest", 64, "64 connections"), ("one", 1, "one connection")):
-        yield Load(key, f"touchpoints, {what}", partial(_touchpoints, templates, connections, requests))
-    chatwoot = "Chatwoot's messages, signed, 64 connections"
-    yield Load("vendor", chatwoot, partial(_vendor, directory, requests))
-    for started in servers.values():
+        if key in wanted:
+            yield Load(key, f"touchpoints, {what}", partial(_touchpoints, templates, connections, requests))
+    if "vendor" in wanted:
+        chatwoot = "Chatwoot's messages, signed, 64 connections"
+        yield Load("vendor", chatwoot, partial(_vendor, directory, requests))
+    contexts = [it for it in CONTEXTS if it[0] in wanted]
+    for started in servers.values() if contexts else ():
         live(started, reads.KNOWN)
-    for key, what, more in (
-        ("cached", "contexts, cached", {}),
-        ("rebuilt", "contexts, rebuilt", {}),
-        ("lookup", "look-ups without a timeline, rebuilt", {"fields": ["customer"]}),
-    ):
+    for key, what, more in contexts:
         headers = () if key == "cached" else UNCACHED
-        yield Load(key, what, partial(_contexts, directory / key, headers, more, requests))
+        lane = partial(_contexts, directory / key, headers, more, requests_of(key, requests))
+        yield Load(key, what, lane)
 
 
 def _touchpoints(templates: Path, connections: int, requests: int, key: str, started: Started) -> Lane:
@@ -158,12 +178,8 @@ def _contexts(
     return Lane(key=key, name=key, started=started, fire=fire)
 
 
-def _measured(
-    load: Load, servers: dict[str, Started], settings: Settings, runs: Iterator[int]
-) -> Rounds | None:
-    """The rounds of both trees; None if other loads were chosen."""
-    if settings.only and load.key not in settings.only:
-        return None
+def _measured(load: Load, servers: dict[str, Started], settings: Settings, runs: Iterator[int]) -> Rounds:
+    """The rounds of both trees."""
     print(f"  {load.what}", flush=True)
     found = interleaved([load.lane(key, it) for key, it in servers.items()], settings, runs)
     for key, rounds in found.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from string import ascii_letters
 from typing import Any
 
@@ -19,6 +20,9 @@ from handoff.store.repositories.timelines import Window, decode_cursor
 from handoff.store.store import Store
 
 NOON: Micros = 1_795_000_000 * SECOND
+WEEK_AGO, EIGHT_DAYS_AGO = ((datetime.now(UTC) - timedelta(days=it)).date().isoformat() for it in (7, 8))
+"""Dates of touchpoints on servers with the real clock: matters sleep after thirty days, and after ninety a
+brief does not read them."""
 NO_FILTER = Filter()
 _ALPHABET = (ascii_letters * 5)[:256].encode()
 

@@ -1,14 +1,15 @@
-"""The adapter contract: implemented by each module that reads one vendor's format.
+"""The adapter contract, version 2: implemented by each module that reads one vendor's format.
 
-An adapter does no I/O. Limits, decompression, quarantine, recording and replies are implemented once for all
-adapters, in `handoff.services.sources.inbound`.
+Derive from `handoff.adapter.base.BaseAdapter`, which has a default for everything but `parse`. An adapter
+does no I/O. Limits, decompression, quarantine, and recording are implemented once for all adapters, in
+`handoff.services.sources.inbound`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,12 @@ from handoff.domain.identity import Identity
 from handoff.domain.touchpoint import Touchpoint
 
 from .admission import ByteBudget
+
+if TYPE_CHECKING:
+    from .manifest import Manifest
+
+CONTRACT_VERSION = 2
+"""Grows with each change of this contract that adapters have to follow."""
 
 
 class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +55,9 @@ class SourceOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Quarantined items of such a source count as missing history.
         """
         return False
+
+    def check(self) -> None:
+        """ConfigurationError for a missing secret, or for options that contradict each other."""
 
     def without_effect(self) -> list[str]:
         """Options that are ignored because of others, each with the reason, as a predicate of the source."""
@@ -93,15 +103,22 @@ class CallLeg(Struct, frozen=True, kw_only=True):
 
     passed_on: Touchpoint
     alone: Touchpoint | str
+    unfiled: Malformed | None = None
+    """Quarantined instead of `alone`, if it is set: an event that is lost without its call."""
 
 
 class Parsed(Struct, frozen=True, kw_only=True):
-    """The content of one delivery. `ignored` counts known events that are not touchpoints, by name."""
+    """The content of one delivery. `ignored` counts known events that are not touchpoints, by name.
+
+    `context` is whatever the adapter's `reply` needs to know about the delivery, so that `reply` does not
+    read the body again. It must be picklable: another process parses large bodies.
+    """
 
     touchpoints: tuple[Touchpoint, ...] = ()
     legs: tuple[CallLeg, ...] = ()
     malformed: tuple[Malformed, ...] = ()
     ignored: Mapping[str, int] = msgspec.field(default_factory=dict)
+    context: Any = None
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -130,47 +147,6 @@ class Reply(Struct, frozen=True, kw_only=True):
     kept: bool = False
 
 
-class Adapter(Protocol):
-    """The reader of one configured source, created with the source's options.
-
-    A delivery passes through `verify` (raw bytes, constant time, several secrets; raises SignatureRefused),
-    `parse` (pure; raises InvalidPayload if the bytes are not this vendor's, returns `Malformed` for single
-    invalid items), recording, and `answer`. `preflight` answers requests without events (CORS, set-up
-    handshakes) before `verify`, or returns None.
-    """
-
-    name: ClassVar[str]
-    """`<channel>.<vendor>`, as in the configuration."""
-    channel: ClassVar[str]
-    options: ClassVar[type[SourceOptions]]
-    identity_spaces: Sequence[tuple[str, str]]
-    """The (type, space) pairs of this source's vendor-scoped handles that the configuration determines.
-    A lookup without a space tries them."""
-
-    def __init__(self, options: Any) -> None: ...
-
-    def preflight(self, request: InboundRequest) -> Reply | None: ...
-
-    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
-        """Headers of every reply, errors included: a browser ignores replies without CORS headers."""
-        ...
-
-    def verify(self, request: InboundRequest) -> None: ...
-
-    def parse(self, request: InboundRequest) -> Parsed: ...
-
-    def answer(self, request: InboundRequest, outcome: Outcome) -> Reply: ...
-
-
-@runtime_checkable
-class HeadChecker(Protocol):
-    """An adapter that can refuse a delivery by its head alone, before the server reads the body."""
-
-    def check_head(self, request: InboundRequest) -> None:
-        """SignatureRefused if no body could make this request valid. `raw` and `body` are empty."""
-        ...
-
-
 class Mentions(Struct, frozen=True, kw_only=True):
     """The people and threads that a delivery names. `threads` are (id space, thread) pairs.
 
@@ -182,19 +158,66 @@ class Mentions(Struct, frozen=True, kw_only=True):
     complete: bool = True
 
 
-@runtime_checkable
-class MentionReader(Protocol):
-    """An adapter that can state whom a delivery names although `parse` cannot read it.
+class Adapter(Protocol):
+    """The reader of one configured source, created with the source's options.
 
-    Such a delivery then lowers the completeness of these customers only, and not of all who use the source.
+    A delivery passes through `handshake`, `verify` (raw bytes, constant time, several secrets), `parse`,
+    recording, and `reply`. Only `parse` has no default in `BaseAdapter`.
     """
+
+    manifest: ClassVar[Manifest]
+    name: ClassVar[str]
+    """`<channel>.<vendor>`, as in the configuration. This and the next two are the manifest's."""
+    channel: ClassVar[str]
+    options: ClassVar[type[SourceOptions]]
+    identity_spaces: Sequence[tuple[str, str]]
+    """The (type, space) pairs of this source's vendor-scoped handles that the configuration determines.
+    A lookup without a space tries them."""
+
+    def __init__(self, options: Any) -> None: ...
+
+    def handshake(self, request: InboundRequest) -> Reply | None:
+        """The reply to a request without events: CORS, a check by GET or HEAD, a challenge by POST.
+
+        None for a delivery. It comes before `verify`: a challenge that the vendor signs is verified here,
+        with SignatureRefused. Also called before the body is read, with `raw` and `body` empty.
+        """
+        ...
+
+    def check_head(self, request: InboundRequest) -> None:
+        """SignatureRefused if no body could make this request valid. `raw` and `body` are empty."""
+        ...
+
+    def verify(self, request: InboundRequest) -> None:
+        """SignatureRefused unless the request is from the vendor."""
+        ...
+
+    def parse(self, request: InboundRequest) -> Parsed:
+        """The content of a delivery. Pure.
+
+        InvalidPayload if the bytes are not this vendor's; `Malformed` for single invalid items.
+        """
+        ...
 
     def mentions(self, request: InboundRequest) -> Mentions:
         """The people and threads in the readable part of `request`, never the business's own.
 
-        Pure, and bounded in time: at most some milliseconds for any bytes. The body may be the item of a
-        `Malformed`.
+        A delivery that `parse` cannot read then lowers the completeness of these customers only, and not of
+        all who use the source. Pure, and bounded in time: at most some milliseconds for any bytes. The body
+        may be the item of a `Malformed`.
         """
+        ...
+
+    def reply(self, request: InboundRequest, parsed: Parsed | None, outcome: Outcome) -> Reply:
+        """The reply that makes the vendor send the delivery again, or not.
+
+        `parsed` is None if the delivery is in quarantine as a whole. A status below 400 then acknowledges
+        it; with any other, the core replies with a problem document.
+        """
+        ...
+
+    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
+        """Headers of every reply, errors included: a browser ignores replies without CORS headers."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -11,6 +11,9 @@ from urllib.parse import quote
 import structlog
 
 from handoff.delivery.audit_shipping import shipping_to
+from handoff.domain.continuity.watch import CodeWatch
+from handoff.domain.errors import HandoffError
+from handoff.services.audit.entry import AuditEntry
 from handoff.services.audit.shipping import Send, ship
 from handoff.services.audit.trail import AuditTrail
 from handoff.services.metrics import Measures
@@ -36,6 +39,36 @@ def open_trail(settings: Settings, measures: Measures) -> AuditTrail:
     if folder is None and settings.audit.enabled is None:
         log.info("audit_off", why="set audit.dir or audit.enabled")
     return trail
+
+
+def watch_codes(watch: CodeWatch, measures: Measures, trail: AuditTrail, sources: Collection[str]) -> None:
+    """Count what becomes of continuity codes. Reaching a limit of wrong digits makes an audit entry.
+
+    Native touchpoints state their source themselves: those that are not configured count as `api`.
+    """
+
+    def label(source: str) -> str:
+        return source if source in sources else "api"
+
+    def count(state: str, source: str) -> None:
+        measures.continuity.labels(state, label(source)).inc()
+
+    async def alarm(tenant: str, source: str, limit: str) -> None:
+        measures.continuity_limited.labels(limit, label(source)).inc()
+        entry = AuditEntry(
+            tenant=tenant,
+            action="guessContinuityCode",
+            outcome="limited",
+            token="server",  # noqa: S106 - the name of who noticed it
+            resource=f"source:{label(source)}",
+            reason=f"too many wrong digits: limit of the {limit}",
+        )
+        try:
+            await trail.record(entry)
+        except HandoffError as error:  # the touchpoint is recorded all the same
+            log.warning("audit_write_failed", error=error.problem_code)
+
+    watch.counted, watch.alarmed = count, alarm
 
 
 def _is_embedded(settings: Settings) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from .settings import Settings
 from .store_probe import warn_if_unreachable
 
 if TYPE_CHECKING:  # the embedded store does not wait for the import of the domain
+    from handoff.adapter.transcriber import TranscriberFactory
     from handoff.domain.brief.packs import Packs
 
 SHUTDOWN_S = 6.0  # with 3 s for deliveries, a stop takes less than an orchestrator's usual 10 s
@@ -45,6 +46,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """Lets the other workers read it as well."""
     packs: Packs | None = None
     """Language packs to use; None reads those of the package."""
+    transcribers: Mapping[str, TranscriberFactory] | None = None
+    """Plug-ins by name; None loads those that installed packages declare."""
 
 
 class BoundServer(Struct, frozen=True):

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import re2
 
 from handoff.domain.errors import ConfigurationError
-from handoff.domain.personal_numbers.masking import NumberMasking, Search
+from handoff.domain.personal_numbers.masking import NumberMasking
+from handoff.domain.personal_numbers.suspicion import Search
 from handoff.domain.redaction.redaction import Redaction
 from handoff.domain.redaction.scan import TenantPattern
 from handoff.services.privacy.settings import MaskingRule

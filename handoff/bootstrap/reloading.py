@@ -18,6 +18,7 @@ from handoff.delivery.settings import subscriptions_of
 from handoff.domain.errors import ConfigurationError, HandoffError, Unprocessable
 from handoff.domain.retention.rules import check_rules
 from handoff.services.access.access import Access, Token
+from handoff.services.announcements.settings import announcement_policies, check_announcements
 from handoff.services.events.reactions import Followers
 from handoff.services.ledger.settings import check_promises, ledger_rules
 from handoff.services.privacy.settings import check_masking
@@ -31,7 +32,7 @@ from .redaction import build_patterns, masked_kinds
 from .settings import Settings
 from .sources import brief_rules, build_sources, facts, spaces, tenants
 
-_FIXED = ("server", "store", "identity", "panel", "audit", "limits")
+_FIXED = ("server", "store", "identity", "panel", "audit", "limits", "transcribers")
 """Sections that only a restart applies."""
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ class Reloader:
         announce: Callable[[], None] | None = None,
     ) -> None:
         self._settings = settings
+        self._transcribers = settings.transcribers  # those whose plug-ins run, until a restart
         self._load = load
         self._parts = parts
         self._announce = announce
@@ -97,7 +99,8 @@ class Reloader:
         check_rules(new.retention, names, new.channel_names)
         check_masking(new.privacy.masking, names)
         check_promises(new.promises, names)
-        subscriptions = subscriptions_of(new.webhooks, new.connectors)
+        subscriptions = subscriptions_of(new.webhooks, new.connectors, self._transcribers)
+        check_announcements(new.announcements, names)
         try:
             for subscription in subscriptions:
                 check(subscription.wishes)
@@ -129,6 +132,7 @@ class Reloader:
         site.handoffs.consent = new.privacy.consent_policy
         parts.followers.replace(new.policies)
         site.ledger.replace(ledger_rules(new.promises))
+        site.announcements.replace(announcement_policies(new.announcements))
         parts.retention.replace(new.retention, names, new.channel_names)
         site.monitor.replace(facts(sources))
         parts.store.use_rules(brief_rules(new, sources, parts.store.brief_rules.packs))

@@ -16,6 +16,7 @@ import structlog
 from msgspec import Struct
 
 from handoff.adapter.contract import Listener
+from handoff.adapter.transcriber import TranscriberFactory
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
@@ -27,6 +28,8 @@ from handoff.services.access.credentials import Credentials
 from handoff.services.access.oidc import Issuers
 from handoff.services.access.watch import CHECK_S, CredentialWatch
 from handoff.services.admission.rates import RateLimits
+from handoff.services.announcements.looking import AnnouncementLooks
+from handoff.services.announcements.settings import announcement_policies, check_announcements
 from handoff.services.audit.trail import ANCHOR_S, RETENTION_S, SYNC_S
 from handoff.services.context.completeness import Monitor
 from handoff.services.context.summary import load_summariser
@@ -52,9 +55,9 @@ from handoff.store.server.durability import prove
 from handoff.store.store import Store, open_store
 from handoff.store.workers import BEAT_S, NAME
 
-from .auditing import keeping, open_trail
+from .auditing import keeping, open_trail, watch_codes
 from .background.erasure_jobs import NOTICE_S, Erasures
-from .background.key_epochs import keys_open
+from .background.key_epochs import keys_open, rotating
 from .background.sweeps import TURN_S, Retention
 from .background.tasks import in_background, repeating
 from .doors import open_doors
@@ -74,6 +77,8 @@ ACTIVITY_S = 2.0  # of counts and refusals, which a worker that is killed loses
 COUNT_S = 5.0
 TRIM_S = 15.0
 LEAVE_S = 0.5  # the store notices a worker that could not leave within 15 s
+
+StoreTimers = tuple[Timers, PromiseAlarms, AnnouncementLooks]
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +120,7 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
         credentials = _credentials(settings, store, admin, names)
         site = _site(settings, store, sources, credentials, url, health)
         stack.callback(site.inbound.close)
-        followers = Followers(store, site.handoffs, settings.policies, site.ledger)
+        followers = Followers(store, site.handoffs, settings.policies, site.ledger, site.announcements)
         retention = RetentionPolicy(settings.retention, names, settings.channel_names)
         parts = RunningParts(
             site=site,
@@ -126,13 +131,14 @@ async def running_in(bound: BoundServer, settings: Settings, options: Options) -
             retention=retention,
         )
         reloader = _reloader(settings, options, parts)
-        delivery = _delivery(site, settings, names, followers)
+        delivery = _delivery(site, settings, names, followers, options.transcribers)
         health.append(delivery.ready)
         erasures = Erasures(site, names)
         health.append(erasures.ready)
         await erasures.repeat()
         await stack.enter_async_context(_background(site, _timing(site, names), delivery, erasures))
         await stack.enter_async_context(_deleting_old(site, retention, settings))
+        await stack.enter_async_context(rotating(store, settings.privacy.sealing, site.measures))
         listening = [it for it in sources.values() if options.first and isinstance(it.adapter, Listener)]
         listeners = await stack.enter_async_context(
             open_doors(bound.listening, site, listening, settings.limits, shutdown_s=options.shutdown_s)
@@ -154,10 +160,15 @@ def _check(settings: Settings, tenants: Sequence[str]) -> None:
     check_rules(settings.retention, tenants, settings.channel_names)
     check_masking(settings.privacy.masking, tenants)
     check_promises(settings.promises, tenants)
+    check_announcements(settings.announcements, tenants)
 
 
 def _delivery(
-    site: AppContext, settings: Settings, tenants: Sequence[str], followers: Followers
+    site: AppContext,
+    settings: Settings,
+    tenants: Sequence[str],
+    followers: Followers,
+    plugins: Mapping[str, TranscriberFactory] | None,
 ) -> DeliveryService:
     return DeliveryService(
         site.store,
@@ -168,27 +179,34 @@ def _delivery(
         site.public_url,
         followers=followers,
         connectors=settings.connectors,
+        transcribers=settings.transcribers,
+        plugins=plugins,
         clock_guard=site.handoffs.clock_guard,
     )
 
 
-def _timing(site: AppContext, tenants: list[str]) -> tuple[Timers, PromiseAlarms]:
-    """The timers that go by the store's clock. Both hear of the same jumps."""
-    timers = Timers(site.store, site.handoffs, tenants)
-    return timers, PromiseAlarms(site.store, tenants, site.handoffs.clock_guard, site.ledger)
+def _timing(site: AppContext, tenants: list[str]) -> StoreTimers:
+    """The timers that go by the store's clock. All hear of the same jumps."""
+    store, guard = site.store, site.handoffs.clock_guard
+    return (
+        Timers(store, site.handoffs, tenants),
+        PromiseAlarms(store, tenants, guard, site.ledger),
+        AnnouncementLooks(store, tenants, guard, site.announcements, site.handoffs),
+    )
 
 
 @asynccontextmanager
 async def _background(
-    site: AppContext, timing: tuple[Timers, PromiseAlarms], delivery: DeliveryService, erasures: Erasures
+    site: AppContext, timing: StoreTimers, delivery: DeliveryService, erasures: Erasures
 ) -> AsyncIterator[None]:
     """Everything that runs beside the requests."""
-    store, (timers, alarms) = site.store, timing
+    store, (timers, alarms, looks) = site.store, timing
     async with (
         in_background("live", site.hub.run()),
         delivery.running(),
         repeating("timers", TICK_S, timers.fire_due),
         repeating("promises", ALARM_TICK_S, alarms.send_due),
+        repeating("announcements", ALARM_TICK_S, looks.send_due),
         in_background("health", store.health.watch()),
         repeating("credentials", CHECK_S, site.watch.check),
         repeating("worker", BEAT_S, store.workers.beat),
@@ -257,6 +275,8 @@ def _site(
     if store.sealing is not None:
         store.sealing.counted = lambda what: measures.unreadable.labels(what).inc()
     store.redaction.counted = lambda kind, way, count: measures.redacted.labels(kind, way).inc(count)
+    audit = open_trail(settings, measures)
+    watch_codes(store.codes, measures, audit, frozenset(sources))
     monitor = Monitor(store, facts(sources))
     intake, kept = Intake(store), Quarantine(store, settings.limits)
     rates = RateLimits(settings.limits)
@@ -277,6 +297,7 @@ def _site(
         handoffs=Handoffs(store, monitor, measures, consent=settings.privacy.consent_policy),
         hub=Hub(store),
         ledger=ledger_rules(settings.promises),
+        announcements=announcement_policies(settings.announcements),
         rates=rates,
         journal=Journal(Path(settings.store.data_dir)),
         privacy=settings.privacy,
@@ -285,7 +306,7 @@ def _site(
         allowed_origins=frozenset(settings.panel.allowed_origins),
         sign_in_url=settings.panel.sign_in_url,
         summariser=load_summariser(),
-        audit=open_trail(settings, measures),
+        audit=audit,
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from handoff.api.http.cors import check_origin
-from handoff.delivery.settings import ConnectorSettings, WebhookSettings
+from handoff.delivery.settings import ConnectorSettings, TranscriberSettings, WebhookSettings
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
 from handoff.domain.identity_rules import IdentityRules
@@ -29,6 +29,7 @@ from handoff.services.access.principal import SCOPES, Audience, Role
 from handoff.services.access.reader import ACCESS_AFTER_S
 from handoff.services.access.sessions import token_tenant
 from handoff.services.admission.limits import LimitSettings
+from handoff.services.announcements.settings import AnnouncementSettings
 from handoff.services.audit.settings import AuditSettings
 from handoff.services.ledger.settings import PromiseSettings
 from handoff.services.privacy.settings import PrivacySettings
@@ -183,6 +184,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tokens: list[TokenSettings] = field(default_factory=list)
     webhooks: list[WebhookSettings] = field(default_factory=list)
     connectors: list[ConnectorSettings] = field(default_factory=list)
+    transcribers: list[TranscriberSettings] = field(default_factory=list)
     channels: list[ChannelSettings] = field(default_factory=list)
     identity: IdentityRules = field(default_factory=IdentityRules)
     policies: list[Policy] = field(default_factory=list)
@@ -195,6 +197,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audit: AuditSettings = field(default_factory=AuditSettings)
     retention: list[RetentionRule] = field(default_factory=list)
     promises: PromiseSettings = field(default_factory=PromiseSettings)
+    announcements: AnnouncementSettings = field(default_factory=AnnouncementSettings)
     business: BusinessSettings = field(default_factory=BusinessSettings)
 
     def __post_init__(self) -> None:

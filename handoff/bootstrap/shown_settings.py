@@ -27,6 +27,7 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "tokens": _NAMES | {"audience", "agent", "role"},
     "webhooks": _NAMES | {"include", "signatures"},
     "connectors": _NAMES | {"kind", "source", "account", "on"},
+    "transcribers": _NAMES | {"plugin", "types", "content_types", "requires_consent"},
     "business": frozenset({"time_zone", "day_ends"}),
     "channels": _NAMES,
     "identity": frozenset(),
@@ -40,13 +41,17 @@ SHOWN: Mapping[str, frozenset[str]] = {
     "audit": frozenset({"dir", "fsync", "on_failure", "journal_dir", "also_read"}),
     "retention": _NAMES,
     "promises": frozenset({"agents_confirm", "proofs"}),
+    "announcements": frozenset({"rules"}),
 }
 """By section: the keys whose texts are shown."""
 URLS = frozenset({"url", "public_url", "issuer", "jwks_url", "ship_url", "sign_in_url"})
 """Shown without user, password, path, and query: any of them may be a secret."""
 _TABLES = frozenset({"whom", "when", "require_consent", "limits"})
 """Tables inside an entry that have keys of their own."""
-OF_TENANTS = ("sources", "tokens", "webhooks", "connectors", "policies", "oidc", "redaction", "retention")
+OF_TENANTS = (
+    *("sources", "tokens", "webhooks", "connectors", "transcribers"),
+    *("policies", "oidc", "redaction", "retention"),
+)
 """Sections whose entries belong to tenants. The others concern the whole server."""
 _ALL_TENANTS = frozenset({"retention"})
 """Sections whose entries without a tenant apply to all of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -11,6 +11,7 @@ from handoff.domain.brief import BriefRules, SourceRules
 from handoff.domain.brief.lines import same
 from handoff.domain.brief.packs import Packs
 from handoff.domain.errors import ConfigurationError
+from handoff.services.announcements.settings import follow_rules
 from handoff.services.context.completeness import SourceFacts
 from handoff.services.sources.inbound import Source
 from handoff_adapters.registry import adapter_class
@@ -80,6 +81,7 @@ def brief_rules(settings: Settings, sources: Mapping[str, Source], packs: Packs)
         sources=source_rules(sources),
         time_zone=business.time_zone,
         day_ends=business.end_of_day,
+        following=follow_rules(settings.announcements),
     )
 
 
@@ -87,12 +89,17 @@ def source_rules(sources: Mapping[str, Source]) -> dict[str, SourceRules]:
     """The properties that sources declare and the rules of the brief need."""
     return {
         it.name: SourceRules(
-            outbound=it.options.outbound,
+            outbound=outbound_of(it),
             no_answer_forms=frozenset(same(name) for name in it.options.no_answer_forms),
         )
         for it in sources.values()
-        if it.options.outbound or it.options.no_answer_forms
+        if outbound_of(it) or it.options.no_answer_forms
     }
+
+
+def outbound_of(source: Source) -> Literal["bot", "person"] | None:
+    """Who writes the business's messages there: the source's option, else what its adapter declares."""
+    return source.options.outbound or source.adapter.manifest.outbound
 
 
 def spaces(sources: Mapping[str, Source]) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -119,5 +126,6 @@ def tenants(settings: Settings, sources: Mapping[str, Source]) -> list[str]:
     """All tenants in the configuration, and `default`."""
     named = ["default", *(it.tenant for it in sources.values())]
     named += [it.tenant for it in settings.tokens] + [it.tenant for it in settings.webhooks]
-    named += [it.tenant for it in settings.connectors] + [it.tenant for it in settings.oidc]
+    named += [it.tenant for it in settings.connectors] + [it.tenant for it in settings.transcribers]
+    named += [it.tenant for it in settings.oidc]
     return list(dict.fromkeys(named))

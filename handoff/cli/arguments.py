@@ -12,7 +12,9 @@ from handoff import __version__
 
 from . import options
 from .access.options import add_access
+from .adapters.options import add_adapters
 from .audit.options import add_audit
+from .continuity.options import add_continuity
 from .customers.options import add_customer, add_reports
 from .importing.options import add_import
 from .operating.options import add_operating, add_webhooks
@@ -62,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_servers(commands)
     add_reports(commands)
     add_customer(commands)
+    add_continuity(commands)
     add_promises(commands)
     add_erasures(commands)
     add_access(commands)
@@ -70,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     add_webhooks(commands)
     add_operating(commands)
     add_setup(commands)
+    add_adapters(commands)
     options.add_store(commands)
     add_keys(commands)
     add_retention(commands)

@@ -1,4 +1,4 @@
-"""Commands that start from a configuration: `serve` and `demo`; and `adapters`."""
+"""Commands that start from a configuration: `serve` and `demo`."""
 
 from __future__ import annotations
 
@@ -32,16 +32,6 @@ def demo(options: argparse.Namespace) -> int:
     return demo(
         _overridden(load_settings(options.config or demo_configuration()), options), once=options.once
     )
-
-
-def list_adapters(_options: argparse.Namespace) -> int:
-    """List the installed adapters with the first line of their description."""
-    from handoff_adapters.registry import available
-
-    for name, kind in sorted(available().items()):
-        words = (kind.__doc__ or "").strip().splitlines()
-        print(f"{name:16} {words[0] if words else ''}")
-    return 0
 
 
 def _with_every_fault(file: Path | None, error: ConfigurationError) -> ConfigurationError:

@@ -15,6 +15,7 @@ from .shapes import ApiCandidate as Candidate
 from .shapes import ApiContext as Context
 from .shapes import ApiConversation as Conversation
 from .shapes import ApiCustomer as Customer
+from .shapes import ApiDerived as Derived
 from .shapes import ApiExplainedCandidate as ExplainedCandidate
 from .shapes import ApiHandoff as Handoff
 from .shapes import ApiIdentity as Identity
@@ -37,6 +38,7 @@ __all__ = [
     "Context",
     "Conversation",
     "Customer",
+    "Derived",
     "Event",
     "ExplainedCandidate",
     "Handoff",

@@ -173,6 +173,19 @@ class ApiBrief(Struct, frozen=True, kw_only=True):
     effort: dict[str, Any] = field(default_factory=dict)
 
 
+class ApiDerived(Struct, frozen=True, kw_only=True):
+    """A text derived from a touchpoint, such as a transcript. `superseded`: another one counts instead."""
+
+    id: str
+    kind: str
+    by: str
+    text: str
+    superseded: bool = False
+    confidence: float | None = None
+    language: str | None = None
+    speaker: str | None = None
+
+
 class ApiTouchpoint(Struct, frozen=True, kw_only=True):
     """One event on a channel; times are RFC 3339 in UTC."""
 
@@ -201,6 +214,7 @@ class ApiTouchpoint(Struct, frozen=True, kw_only=True):
     amended_by: str | None = None
     deleted: bool = False
     assigned: ApiAssigned | None = None
+    derived: list[ApiDerived] = field(default_factory=list)
     also: list[ApiAlso] = field(default_factory=list)
     transcript_of: ApiTranscript | None = None
 

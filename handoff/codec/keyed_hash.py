@@ -68,6 +68,18 @@ class KeyedHash:
         """16 bytes: a piece of evidence, so that repeating a statement adds nothing."""
         return self._hash(self._evidence, one.hex(), other.hex(), *words)
 
+    def token_signature(self, random: bytes) -> bytes:
+        """16 bytes that sign the random part of a continuity token of this tenant."""
+        return self._hash(self._request, "continuity token", random.hex())
+
+    def token(self, random: bytes) -> bytes:
+        """16 bytes: the id of the continuity code with this token."""
+        return self._hash(self._request, "continuity code", random.hex())
+
+    def digits(self, digits: str) -> bytes:
+        """16 bytes that stand for the digits of a continuity code."""
+        return self._hash(self._request, "continuity digits", digits)
+
     def store(self) -> bytes:
         """16 bytes that identify the store: another store, or one created again, has others."""
         return self._hash(self._request, "the store")
@@ -134,3 +146,4 @@ HANDOFF = "ho_"
 EVIDENCE = "li_"
 STORE = "st_"
 CALLBACK = "cb_"
+CONTINUITY = "cc_"

@@ -39,6 +39,7 @@ FLAG_REFERENCE = 8  # a participant's entry: the body is the home of the touchpo
 FLAG_PARTICIPANTS = 32  # others took part in it: its outbox entry is looked into for references
 FLAG_AMENDED = 16  # an edit or deletion of it is in the index
 FLAG_QUIET = 64  # in the outbox entry only, never in a member: nothing follows from it and nobody is alerted
+FLAG_ANNOUNCES = 128  # in the outbox entry only: its words may announce a transfer, a call back, or a mail
 
 OTHER_CHANNEL = 255  # declared in the configuration: its name is in the body
 _TYPE_CODES = {name: code for code, name in enumerate(TYPES)}

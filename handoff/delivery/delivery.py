@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 import structlog
 from msgspec import Struct
 
+from handoff.adapter.transcriber import TranscriberFactory
 from handoff.domain.clock_guard import ClockGuard
 from handoff.domain.errors import HandoffError
 from handoff.services.context.completeness import Monitor
@@ -21,11 +22,12 @@ from handoff.store.errors import StoreError
 from handoff.store.repositories.deliveries import QueueState
 from handoff.store.store import Store
 
+from .connectors.transcribing import Transcribers
 from .metrics import DeliveryMeasures
 from .outbox.fan_out import FanOut
 from .outbox.relay import Relay
 from .sender import Sender
-from .settings import ConnectorSettings, WebhookSettings, subscriptions_of
+from .settings import ConnectorSettings, TranscriberSettings, WebhookSettings, subscriptions_of
 from .worker import Worker
 
 METRICS_S = 0.5
@@ -58,17 +60,27 @@ class DeliveryService:
         sender: Sender | None = None,
         followers: Followers | None = None,
         connectors: Sequence[ConnectorSettings] = (),
+        transcribers: Sequence[TranscriberSettings] = (),
+        plugins: Mapping[str, TranscriberFactory] | None = None,
         clock_guard: ClockGuard | None = None,
     ) -> None:
         self._store = store
         self._measures = measures
-        self._configured = subscriptions_of(subscriptions, connectors)
+        self._configured = subscriptions_of(subscriptions, connectors, transcribers)
         self._tenants = tenants
         self._gauges = DeliveryMeasures(measures.registry)
         self._sender = sender or Sender()
         directory = Directory(store)
         self._worker = Worker(
-            store, directory, self._sender, tenants, measures, self._gauges, public_url, clock_guard
+            store,
+            directory,
+            self._sender,
+            tenants,
+            measures,
+            self._gauges,
+            public_url,
+            clock_guard,
+            Transcribers(transcribers, plugins),
         )
         fan_out = FanOut(store, directory, public_url, self._worker.wake, followers)
         self._relay = Relay(store, fan_out, tenants, self._gauges)

@@ -39,6 +39,10 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
     answer: bytes = b""
     skipped: str = ""
     final: bool = False
+    complete: bool = False
+    """Whether `answer` is the whole response."""
+    location: str | None = None
+    """Where the response redirects to."""
 
     @property
     def ok(self) -> bool:

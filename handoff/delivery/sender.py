@@ -129,11 +129,14 @@ class Sender:
                 middlewares=(_NoResend(),),
             ) as response:
                 latency_s = time.perf_counter() - started
+                answer, complete = await _first_bytes(response, reading)
                 return AttemptOutcome(
                     status=response.status,
                     latency_s=latency_s,
                     retry_after_s=retry_after_s(response.headers.get("Retry-After"), time.time()),
-                    answer=await _first_bytes(response, reading),
+                    answer=answer,
+                    complete=complete,
+                    location=response.headers.get("Location"),
                 )
         except Exception as error:  # a subscriber can cause any error
             return AttemptOutcome(error=_reason(error), latency_s=time.perf_counter() - started)
@@ -155,8 +158,11 @@ class _NoResend:
         return await handler(request)
 
 
-async def _first_bytes(response: aiohttp.ClientResponse, reading: BoundedResponse) -> bytes:
-    """The response's first bytes. The connection is only reused if the whole response was read."""
+async def _first_bytes(response: aiohttp.ClientResponse, reading: BoundedResponse) -> tuple[bytes, bool]:
+    """The response's first bytes, and whether they are all of it.
+
+    The connection is only reused if the whole response was read.
+    """
     read = bytearray()
     complete = False
     try:
@@ -171,7 +177,7 @@ async def _first_bytes(response: aiohttp.ClientResponse, reading: BoundedRespons
         pass
     if not complete:
         response.close()
-    return bytes(read[: reading.keep])
+    return bytes(read[: reading.keep]), complete and len(read) <= reading.keep
 
 
 def _reason(error: Exception) -> str:

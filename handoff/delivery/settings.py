@@ -1,16 +1,18 @@
-"""The settings `[[webhooks]]` and `[[connectors]]`."""
+"""The settings `[[webhooks]]`, `[[connectors]]` and `[[transcribers]]`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from handoff.domain.consent import is_purpose
 from handoff.domain.errors import ConfigurationError, Unprocessable
 from handoff.domain.handoff import EVENTS
-from handoff.services.conversations.vendor_threads import Desktop, Kind
+from handoff.services.conversations.vendor_threads import TRANSCRIBER, Desktop, Kind
 from handoff.services.webhooks.configured import Configured
+from handoff.services.webhooks.destinations import check_url
 from handoff.services.webhooks.signing import Scheme, check_key
 from handoff.services.webhooks.spec import SubscriptionSpec, check
 
@@ -19,6 +21,12 @@ from .connectors.shapes import whole_number
 
 NOTED = frozenset({"handoff.requested", *EVENTS.values()}) - {"handoff.viewed"}
 """Events that a connector can write a note for. `handoff.viewed` would be noise."""
+
+
+TRANSCRIBED = frozenset({"message.received", "message.sent", "email.received", "note.added"})
+"""Touchpoints whose attachments a transcriber can read."""
+MAX_TRANSCRIPTION_S = 20.0  # with the download, an attempt stays below a delivery's lease
+MAX_MEDIA = 25_000_000  # bytes, held in memory
 
 
 class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,18 +137,85 @@ class ConnectorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
         )
 
 
+class TranscriberSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A transcriber: it turns attachments of messages into text, with a plug-in of another package.
+
+    `plugin` is its entry point, which gets `options`. `urls` are the beginnings of the URLs that may be
+    fetched, with `headers`; `content_types` are patterns. `types` lists the touchpoints whose attachments are
+    read. `requires_consent` is the purpose that the customer must have agreed to.
+    """
+
+    name: str
+    plugin: str
+    urls: list[str]
+    tenant: str = "default"
+    types: list[str] = field(default_factory=lambda: ["message.received"])
+    channels: list[str] = field(default_factory=list)
+    content_types: list[str] = field(default_factory=lambda: ["audio/*"])
+    headers: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    requires_consent: str | None = None
+    timeout_s: float = 15.0
+    max_bytes: int = 10_000_000
+    rate_per_s: float | None = None
+    allow_insecure: bool = False
+    allow_networks: list[str] = field(default_factory=list)
+    retry_schedule_s: list[float] | None = None
+
+    def configured(self) -> Configured:
+        """The subscription. Raises ConfigurationError with the reason if it is invalid."""
+        try:
+            spec = self._spec()
+            check(spec)
+            for url in self.urls:
+                check_url(url, spec.policy)
+        except Unprocessable as error:
+            raise ConfigurationError(f"transcriber {self.name!r}: {error.detail}") from error
+        return Configured(tenant=self.tenant, wishes=spec)
+
+    def _spec(self) -> SubscriptionSpec:
+        if not self.urls:
+            raise Unprocessable("urls must list what may be fetched")
+        unknown = sorted(set(self.types) - TRANSCRIBED)
+        if unknown or not self.types:
+            raise Unprocessable(f"types must list some of: {', '.join(sorted(TRANSCRIBED))}")
+        if not 0 < self.timeout_s <= MAX_TRANSCRIPTION_S:
+            raise Unprocessable(f"timeout_s must be above 0 and at most {MAX_TRANSCRIPTION_S:g}")
+        if not 0 < self.max_bytes <= MAX_MEDIA:
+            raise Unprocessable(f"max_bytes must be 1 to {MAX_MEDIA}")
+        if self.requires_consent is not None and not is_purpose(self.requires_consent):
+            raise Unprocessable("requires_consent is not a purpose such as transcription")
+        return SubscriptionSpec(
+            url=self.urls[0],
+            types=tuple(self.types),
+            name=self.name,
+            channels=tuple(self.channels),
+            headers=self.headers,
+            rate_per_s=self.rate_per_s,
+            signatures=(),
+            allow_insecure=self.allow_insecure,
+            allow_networks=tuple(self.allow_networks),
+            retry_schedule_s=None if self.retry_schedule_s is None else tuple(self.retry_schedule_s),
+            desktop=Desktop(kind=TRANSCRIBER, source=self.name),
+        )
+
+
+SubscriptionSettings = WebhookSettings | ConnectorSettings | TranscriberSettings
+
+
 def subscriptions_of(
-    webhooks: Iterable[WebhookSettings], connectors: Iterable[ConnectorSettings]
+    webhooks: Iterable[WebhookSettings],
+    connectors: Iterable[ConnectorSettings],
+    transcribers: Iterable[TranscriberSettings] = (),
 ) -> list[Configured]:
     """The configured subscriptions. Raises ConfigurationError for an invalid or duplicate entry."""
     found: dict[bytes, Configured] = {}
-    entries: list[WebhookSettings | ConnectorSettings] = [*webhooks, *connectors]
+    entries: list[SubscriptionSettings] = [*webhooks, *connectors, *transcribers]
     for entry in entries:
         configured = entry.configured()
         if configured.id in found:
-            kind = "connector" if configured.wishes.desktop else "webhook"
-            raise ConfigurationError(
-                f"{kind} {entry.name or entry.url!r}: duplicate URL: give each entry a different name"
-            )
+            kind = type(entry).__name__.removesuffix("Settings").lower()
+            name = entry.name or configured.wishes.url
+            raise ConfigurationError(f"{kind} {name!r}: duplicate URL: give each entry a different name")
         found[configured.id] = configured
     return list(found.values())

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from handoff.domain.clock_guard import ClockGuard
 from handoff.domain.errors import HandoffError, NotFound, StoreUnavailable, WrittenByNewer
+from handoff.services.conversations.vendor_threads import TRANSCRIBER
 from handoff.services.events.publishing import EVENT, StoredEvent, unpack_event
 from handoff.services.handoffs.records import read_pinned
 from handoff.services.metrics import Measures
@@ -31,6 +32,7 @@ from handoff.store.store import Store
 
 from . import notices
 from .connectors.posting import post_note
+from .connectors.transcribing import Transcribers
 from .heartbeat import Heartbeat
 from .messages import render
 from .metrics import DeliveryMeasures
@@ -77,8 +79,10 @@ class Worker:
         delivery_measures: DeliveryMeasures,
         public_url: str = "",
         clock_guard: ClockGuard | None = None,
+        transcribers: Transcribers | None = None,
     ) -> None:
         self._store = store
+        self._transcribers = transcribers or Transcribers()
         self._public_url = public_url
         self._clock_guard = clock_guard or ClockGuard()
         self._directory = directory
@@ -236,9 +240,14 @@ class Worker:
     async def _send(
         self, tenant: str, claimed: Claimed, event: StoredEvent, subscription: Subscription
     ) -> AttemptOutcome:
+        desktop = subscription.wishes.desktop
+        if desktop is not None and desktop.kind == TRANSCRIBER:
+            return await self._transcribers.attempt(
+                self._store, self._sender, event, subscription, desktop.source
+            )
         masking = self._store.masking
         event = msgspec.structs.replace(event, data=masking.json(tenant, event.data))
-        if subscription.wishes.desktop is not None:
+        if desktop is not None:
             return await post_note(self._store, self._sender, self._public_url, event, subscription)
         hashes = self._store.hashes(tenant)
         context = None

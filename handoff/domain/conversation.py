@@ -8,6 +8,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from .clock import Micros
+from .text.derived import DERIVED
 from .touchpoint import TYPES
 
 
@@ -79,6 +80,7 @@ _SYSTEM = frozenset(
     {
         *(it for it in TYPES if it.startswith(("handoff.", "identity.", "context."))),
         *("callback.due", "callback.overdue", "callback.given_up"),
+        DERIVED,
     }
 )
 

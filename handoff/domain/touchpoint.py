@@ -14,6 +14,7 @@ from .clock import Micros, parse_time
 from .consent import CONSENT_TYPES, consent_problem
 from .errors import Unprocessable
 from .identity import Assurance, Handle, Identity
+from .text.derived import DERIVED, check_derived
 
 CHANNELS = ("web", "chat", "phone", "email")
 """The built-in channels; others are declared in the configuration."""
@@ -78,6 +79,8 @@ TYPES: tuple[str, ...] = (
     "consent.withdrawn",
     "promise.dismissed",
     "complaint.dismissed",
+    DERIVED,
+    "announcement.dismissed",
 )
 """Every touchpoint type. The position in this tuple is stored: only append."""
 
@@ -119,7 +122,7 @@ _OUTBOUND = frozenset(
     }
 )
 _HIDDEN = frozenset(
-    it for it in TYPES if it.startswith(("handoff.", "identity.", "context.", "note.", "brief."))
+    it for it in TYPES if it.startswith(("handoff.", "identity.", "context.", "note.", "brief.", DERIVED))
 )
 _INTERNAL = _HIDDEN | {
     *("callback.due", "callback.overdue", "callback.given_up"),
@@ -163,6 +166,21 @@ class Participant(Struct, frozen=True):
     role: str
 
 
+class Continuation(Struct, frozen=True, kw_only=True):
+    """The use of a continuity code by a touchpoint: its `conversation` continues one of the customer at
+    `home`.
+
+    `assurance` is that of the touchpoint's handle; `by` gave the code to the customer.
+    """
+
+    code: bytes
+    home: bytes
+    conversation: bytes
+    assurance: Assurance
+    by: str
+    why: str
+
+
 class Touchpoint(Struct, frozen=True, kw_only=True):
     """One fact that happened on a channel.
 
@@ -193,12 +211,15 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
     conversation: bytes | None = None
     """The conversation that a system entry belongs to. It takes precedence over `thread`."""
     amends: str | None = None
+    """The touchpoint that it edits or deletes; of a derived text, the original that `data.of` names."""
     actor: dict[str, Any] | None = None
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
     data: dict[str, Any] = msgspec.field(default_factory=dict)
     envelope: tuple[str, ...] = ()
     redacted: dict[str, int] = msgspec.field(default_factory=dict)
     """Masked places by kind, such as `card_number`. Set at the border, never by senders."""
+    continuation: Continuation | None = None
+    """Set when it is recorded, never by senders."""
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -239,12 +260,33 @@ def _problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
         return "/seq", "The sequence must be an integer from 0 to 2^63-1"
     if touchpoint.thread is not None and not 0 < len(touchpoint.thread) <= MAX_EVENT_ID:
         return "/thread", f"Thread ids have 1 to {MAX_EVENT_ID} characters"
-    if touchpoint.type == "brief.line_wrong" and (problem := _feedback_problem(touchpoint.data)):
-        return problem
-    if touchpoint.type in CONSENT_TYPES and (problem := consent_problem(touchpoint.data)):
+    if touchpoint.type in _CHECKED and (problem := _problem_of_type(touchpoint)):
         return problem
     nested = touchpoint.data or touchpoint.attachments or touchpoint.actor or touchpoint.traits
     return _depth_problem(touchpoint) if nested else None
+
+
+_FEEDBACK = "brief.line_wrong"
+_CHECKED = CONSENT_TYPES | {_FEEDBACK, DERIVED}
+"""Types whose data has to follow rules."""
+
+
+def _problem_of_type(touchpoint: Touchpoint) -> tuple[str, str] | None:
+    if touchpoint.type == DERIVED:
+        return _derived_problem(touchpoint)
+    if touchpoint.type == _FEEDBACK:
+        return _feedback_problem(touchpoint.data)
+    return consent_problem(touchpoint.data)
+
+
+def _derived_problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
+    """A derived text is for colleagues only, and never an act of anybody."""
+    check_derived(touchpoint.text, touchpoint.data)
+    if touchpoint.visibility is not Visibility.INTERNAL:
+        return "/visibility", "A derived text is internal: it may be wrong"
+    if touchpoint.direction is not Direction.INTERNAL:
+        return "/direction", "A derived text is internal; data.speaker states whose words it has"
+    return None if touchpoint.amends else ("/data/of", "A derived text belongs to its original")
 
 
 _RULE = re.compile(r"[a-z][a-z0-9_]{0,39}")

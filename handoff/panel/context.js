@@ -10,7 +10,7 @@
  * Events: `handoff-changed` (detail: the handoff), `handoff-token-needed`.
  */
 
-import { Refused, path } from "./data/api.js";
+import { path, Refused } from "./data/api.js";
 import { agentOf, isExpired, isUnreachable, markViewed, may, mayLink, move } from "./data/handoffs.js";
 import { follow } from "./data/live/live.js";
 import { touchpointOf } from "./data/notes.js";
@@ -240,12 +240,14 @@ export class HandoffContext extends PanelElement {
     this.#brief?.show(context, this.#handoff, this.#session);
     if (this.#history) this.#comparison.show(r, context, this.#handoff, this.#history, locale);
     const writing = allowed("touchpoints:write");
-    r.show("compose", [context.customer?.id, writing], () => {
+    const issuing = allowed("handoffs:write");
+    r.show("compose", [context.customer?.id, writing, issuing], () => {
       const summary = () => wrapUpText(/** @type {Context} */ (this.#context), locale);
       const draft = draftOf(agent, targetOf(this));
-      return context.customer ? composePart(locale, draft, summary, writing ? (...given) => this.#add(...given) : null) : [];
+      return context.customer ? composePart(locale, draft, summary, writing ? (...given) => this.#add(...given) : null, issuing ? () => this.#issueCode() : null) : [];
     });
     if (this.#history) this.#history.view.separate = this.#session && mayLink(this.#session) ? (id) => this.#separate(id) : null;
+    this.#history?.mayReveal(allowed("privacy:reveal"));
     this.#history?.show();
     locale.times.keep(this.root);
   }
@@ -347,6 +349,18 @@ export class HandoffContext extends PanelElement {
       return null;
     } catch (error) {
       return this.reasonOf(error);
+    }
+  }
+
+  /** A code with which the customer continues on another channel. @type {import("./parts/forms/continuity.js").Issue} */
+  async #issueCode() {
+    const customer = this.#context?.customer;
+    if (!customer || !this.api) return { refused: this.text("error.unreachable") };
+    const conversation = this.#handoff?.conversation_id;
+    try {
+      return { code: await this.api.post(path`/v1/customers/${customer.id}/continuity`, conversation ? { conversation } : {}) };
+    } catch (error) {
+      return { refused: this.reasonOf(error) };
     }
   }
 

@@ -645,6 +645,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/customers/{id}/continuity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a customer's continuity codes
+         * @description The newest first, with the touchpoints that used them. A code is kept for about 30 days after its end.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["listContinuityCodes"];
+        put?: never;
+        /**
+         * Issue a continuity code
+         * @description Digits for keypads and speech, and a token for links, subjects, addresses, and texts. The next touchpoint that carries one of them, on any channel, continues the conversation: it joins its chain and appears in the customer's timeline. Its sender's handle becomes a candidate, or, with `assurance` `verified`, the customer's if it is verified itself.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        post: operations["createContinuityCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/continuity/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a continuity code, and undo its uses
+         * @description The code is refused from now on. With `undo` (scope `links:write`), what it joined is separated again: its evidence is withdrawn, and each conversation leaves the chain, unless a handoff was made in it.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        delete: operations["revokeContinuityCode"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/callbacks": {
         parameters: {
             query?: never;
@@ -863,6 +913,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/announcements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List announced transfers, call backs, and mails
+         * @description By the time of the words. `open`: its time has not passed. `fulfilled`: something followed; see `late`. `unfulfilled`: nothing has followed.
+         *
+         *     Needs the scope `context:read`.
+         */
+        get: operations["listAnnouncements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/customers/{id}/announcements/{announcement}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dismiss an announcement
+         * @description Records `announcement.dismissed`. It is no longer shown, and raises no alarms.
+         *
+         *     Needs the scope `handoffs:write`.
+         */
+        post: operations["dismissAnnouncement"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/webhooks": {
         parameters: {
             query?: never;
@@ -1022,7 +1116,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of a queue
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`, and `announcement.unfulfilled` and `announcement.fulfilled`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -1044,7 +1138,7 @@ export interface paths {
         };
         /**
          * Stream the handoffs of an agent
-         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
+         * @description Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`, and `announcement.unfulfilled` and `announcement.fulfilled`. The list has the newest 200 handoffs of each state; `more` is true if there are others, which `GET /v1/handoffs` lists. A client that reads too slowly, or that the server cannot send everything, gets `resume` and the stream ends: reconnect with the last id. When the token has expired or was revoked, the stream ends within 5 s after `session_ended`.
          *
          *     Needs the scope `handoffs:read`.
          */
@@ -1913,6 +2007,47 @@ export interface components {
             conversation_id: string;
         };
         /**
+         * Announcement
+         * @description An announcement. `kind` is `transfer`, `callback`, or `mail`; `text` is null if its words may not be
+         *         shown.
+         *
+         *         `state`: `open` until its time has passed, then `fulfilled` if something followed (`late`: after its
+         *         time), else `unfulfilled`. `requested_handoff` is what a policy requested because of it.
+         */
+        Announcement: {
+            id: string;
+            kind: string;
+            customer_id: string;
+            conversation_id: string;
+            touchpoint: string;
+            channel: string;
+            state: string;
+            text: string | null;
+            announced_by: string;
+            /** Format: date-time */
+            announced_at: string;
+            /** Format: date-time */
+            due: string;
+            ended_at: string | null;
+            late: boolean;
+            proof: string | null;
+            requested_handoff: string | null;
+            owner: components["schemas"]["LedgerOwner"];
+        };
+        /**
+         * AnnouncementsAnswer
+         * @description A page of announcements, newest first unless `order` is `asc`.
+         *
+         *         `total` is null for filtered lists; `scanned_to` is then how far they were searched.
+         */
+        AnnouncementsAnswer: {
+            announcements: components["schemas"]["Announcement"][];
+            total: number | null;
+            returned: number;
+            next: string | null;
+            scanned_to: string | null;
+        };
+        /**
          * AssignInput
          * @description The body of `POST /v1/touchpoints/{id}/assign`: the touchpoint is from the person with `identity`.
          */
@@ -2329,6 +2464,121 @@ export interface components {
             min_assurance?: components["schemas"]["Assurance"] | null;
         };
         /**
+         * ContinuityCode
+         * @description A new code. `digits` and `token` are shown only once.
+         */
+        ContinuityCode: {
+            id: string;
+            state: string;
+            conversation_id: string;
+            channel: string;
+            /** Format: date-time */
+            opened_at: string;
+            intended: string | null;
+            /** Format: date-time */
+            issued_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: date-time */
+            digits_expire_at: string;
+            by: string;
+            uses: number;
+            uses_left: number;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            used_by: components["schemas"]["ContinuityUse"][];
+            digits: string;
+            digits_grouped: string;
+            token: string;
+            forms: components["schemas"]["ContinuityForms"];
+        };
+        /**
+         * ContinuityCodeList
+         * @description The continuity codes of a customer, the newest first, without digits and tokens.
+         */
+        ContinuityCodeList: {
+            customer_id: string;
+            codes: components["schemas"]["ContinuityCodeSummary"][];
+        };
+        /**
+         * ContinuityCodeSummary
+         * @description A continuity code. `state` is `valid`, `used`, `expired`, or `revoked`.
+         */
+        ContinuityCodeSummary: {
+            id: string;
+            state: string;
+            conversation_id: string;
+            channel: string;
+            /** Format: date-time */
+            opened_at: string;
+            intended: string | null;
+            /** Format: date-time */
+            issued_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: date-time */
+            digits_expire_at: string;
+            by: string;
+            uses: number;
+            uses_left: number;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            used_by: components["schemas"]["ContinuityUse"][];
+        };
+        /**
+         * ContinuityForms
+         * @description The code ready to use. `plus_addresses` has one address for each mailbox of the tenant's email
+         *         sources.
+         */
+        ContinuityForms: {
+            link_parameter: string;
+            subject_tag: string;
+            plus_addresses: string[];
+            text: string;
+            whatsapp_text: string;
+            spoken: string;
+        };
+        /**
+         * ContinuityInput
+         * @description The body of `POST …/continuity`.
+         *
+         *         `conversation` defaults to the one that a handoff would take. `channel` is where the customer is
+         *         expected. `assurance` `verified` makes the sender's handle the customer's, if it is verified itself: it
+         *         needs the scope `links:write`, and a single use.
+         */
+        ContinuityInput: {
+            /** @default null */
+            conversation?: string | null;
+            /** @default null */
+            channel?: string | null;
+            /** @default 86400 */
+            expires_in_s?: number;
+            /** @default 1800 */
+            digits_expire_in_s?: number;
+            /** @default 1 */
+            uses?: number;
+            /**
+             * @default claimed
+             * @enum {unknown}
+             */
+            assurance?: components["schemas"]["Assurance"];
+        };
+        /**
+         * ContinuityUse
+         * @description A touchpoint that used a code. `chain` is `separate` if both conversations had handoffs of their own.
+         *
+         *         `touchpoint` is null after the erasure of the person who used it.
+         */
+        ContinuityUse: {
+            touchpoint: string | null;
+            conversation_id: string;
+            channel: string;
+            way: string;
+            at: string;
+            chain: string;
+            undone: boolean;
+        };
+        /**
          * Conversation
          * @description A conversation and its chain. `touchpoints` counts those in the part of the timeline that was read.
          */
@@ -2458,14 +2708,38 @@ export interface components {
             next: string | null;
         };
         /**
+         * Derived
+         * @description A text derived from the touchpoint, internal. `superseded`: another one counts instead of it.
+         *
+         *         `attachment` or `recording` name the part that it was derived from, `at` is when the words were spoken.
+         *         Texts with one `part_of` make one text, in the order of `part`.
+         */
+        Derived: {
+            id: string;
+            kind: string;
+            by: string;
+            text: string;
+            confidence: number | null;
+            language: string | null;
+            /** Format: date-time */
+            occurred_at: string;
+            superseded: boolean;
+            speaker?: string;
+            attachment?: string | number;
+            recording?: string;
+            at?: string;
+            part_of?: string;
+            part?: number;
+        };
+        /**
          * Desktop
          * @description The desktop that a subscription writes to.
          *
-         *         `source` is the source of its touchpoints; `account` is the vendor's account, if there are several.
+         *         `source` is the source of its touchpoints; `account` is the vendor's account, if there are several. Of a
+         *         `transcriber`, which writes to the timeline, `source` is the name.
          */
         Desktop: {
-            /** @enum {unknown} */
-            kind: "chatwoot.note" | "zendesk.comment";
+            kind: ("chatwoot.note" | "zendesk.comment") | "transcriber";
             source: string;
             account: string | null;
         };
@@ -2482,6 +2756,21 @@ export interface components {
         DismissInput: {
             /** @default null */
             reason?: string | null;
+        };
+        /**
+         * Dismissal
+         * @description A dismissed announcement. `touchpoint` records the dismissal.
+         */
+        Dismissal: {
+            id: string;
+            kind: string;
+            state: string;
+            customer_id: string;
+            touchpoint: string;
+            /** Format: date-time */
+            decided_at: string;
+            decided_by: string | null;
+            reason: string | null;
         };
         /**
          * Effort
@@ -3053,9 +3342,10 @@ export interface components {
          * QuarantinedContent
          * @description An item with its content as it is stored: card numbers and the like are masked.
          *
-         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `text` is
-         *         null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a delivery above
-         *         1 MiB, of which only the beginning is kept.
+         *         Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `headers` are
+         *         those that the source's adapter needs to read it again. `text` is null if the content is not UTF-8;
+         *         `base64` has it in any case. `complete` is false for a delivery above 1 MiB, of which only the beginning
+         *         is kept.
          */
         QuarantinedContent: {
             id: string;
@@ -3072,6 +3362,10 @@ export interface components {
                 string
             ][];
             content_type: string;
+            headers: [
+                string,
+                string
+            ][];
             complete: boolean;
             text: string | null;
             base64: string;
@@ -3702,6 +3996,9 @@ export interface components {
             assigned?: components["schemas"]["Assigned"];
             also?: components["schemas"]["Also"][];
             transcript_of?: components["schemas"]["Transcript"];
+            masked?: boolean;
+            derived?: components["schemas"]["Derived"][];
+            derived_left_out?: number;
         };
         /**
          * TouchpointInput
@@ -3713,7 +4010,7 @@ export interface components {
             /** @description web, chat, phone, email, or one that the configuration declares. */
             channel: string;
             /** @enum {string} */
-            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed";
+            type: "page.viewed" | "article.viewed" | "search.performed" | "form.submitted" | "form.failed" | "event.tracked" | "identified" | "message.received" | "message.sent" | "message.edited" | "message.deleted" | "message.delivered" | "message.read" | "message.failed" | "email.received" | "email.sent" | "email.bounced" | "email.auto_replied" | "callback.requested" | "callback.scheduled" | "callback.rescheduled" | "callback.due" | "callback.attempted" | "callback.completed" | "callback.missed" | "callback.cancelled" | "callback.overdue" | "callback.given_up" | "call.started" | "call.ended" | "conversation.opened" | "conversation.resolved" | "conversation.reopened" | "handoff.requested" | "handoff.offered" | "handoff.accepted" | "handoff.viewed" | "handoff.declined" | "handoff.expired" | "handoff.released" | "handoff.transferred" | "handoff.completed" | "handoff.withdrawn" | "handoff.failed" | "context.changed" | "identity.linked" | "identity.unlinked" | "note.added" | "survey.answered" | "promise.made" | "promise.kept" | "promise.broken" | "complaint.opened" | "complaint.resolved" | "brief.line_wrong" | "consent.given" | "consent.withdrawn" | "promise.dismissed" | "complaint.dismissed" | "text.derived" | "announcement.dismissed";
             /**
              * Format: date-time
              * @description When the event happened, with a zone.
@@ -4169,6 +4466,13 @@ export interface components {
                 to: string;
                 /** Format: date-time */
                 requested_at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4194,6 +4498,13 @@ export interface components {
                     outcome: string;
                     waited_minutes: number;
                 }[];
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4219,6 +4530,13 @@ export interface components {
                     waited_minutes: number;
                 }[];
                 way: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4237,6 +4555,70 @@ export interface components {
                 times: number;
                 words: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
+            };
+        };
+        /** @description The customer used a continuity code: this continues an earlier conversation, perhaps of another identity. `conversation` is its id. In `why_now`. Template: Continues the {from} of {since}, by code */
+        BriefLineContinues: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "continues";
+            params: {
+                from: string;
+                /** Format: date-time */
+                since: string;
+                channel: string;
+                /** Format: date-time */
+                at: string;
+                conversation: string;
+                by: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
+            };
+        };
+        /** @description The newest touchpoint carries a continuity code that joined nothing. In `why_now`. Template: Continuity code {outcome} at {at}: it may be somebody else */
+        BriefLineCodeRefused: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "code_refused";
+            params: {
+                /** @enum {string} */
+                outcome: "used" | "expired" | "revoked" | "unknown" | "limited";
+                channel: string;
+                /** Format: date-time */
+                at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4255,6 +4637,13 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 attempts: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4273,6 +4662,13 @@ export interface components {
                 /** Format: date-time */
                 since: string;
                 minutes: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4293,6 +4689,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4312,6 +4715,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4330,6 +4740,13 @@ export interface components {
                 who: string;
                 /** Format: date-time */
                 since: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4337,7 +4754,7 @@ export interface components {
                 }[];
             };
         };
-        /** @description An agent announced a transfer, and none happened. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
+        /** @description A transfer was announced, and none happened in its time. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
         BriefLineTransferNotFollowed: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4349,6 +4766,68 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 words: string;
+                announcement: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
+            };
+        };
+        /** @description A call back was announced, and none was made or registered in its time. In `why_now`. Template: {who} announced a call back at {at}, none followed */
+        BriefLineCallbackNotFollowed: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "callback_not_followed";
+            params: {
+                who: string;
+                /** Format: date-time */
+                at: string;
+                words: string;
+                announcement: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
+            };
+        };
+        /** @description A mail was announced, and none was sent in its time. In `why_now`. Template: {who} announced a mail at {at}, none followed */
+        BriefLineMailNotFollowed: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            code: "mail_not_followed";
+            params: {
+                who: string;
+                /** Format: date-time */
+                at: string;
+                words: string;
+                announcement: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4367,6 +4846,13 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4388,6 +4874,13 @@ export interface components {
                 answer: string;
                 how: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4422,6 +4915,13 @@ export interface components {
                 answered_by?: string;
                 subject?: string;
                 channels?: string[];
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4454,6 +4954,13 @@ export interface components {
                 corrected?: string[];
                 answer?: string;
                 answered_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4486,6 +4993,13 @@ export interface components {
                 corrected?: string[];
                 answer?: string;
                 answered_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4505,6 +5019,13 @@ export interface components {
                 since: string;
                 words: string;
                 matter: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4526,6 +5047,13 @@ export interface components {
                 channel: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4542,6 +5070,13 @@ export interface components {
             code: "read_article";
             params: {
                 title: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4559,6 +5094,13 @@ export interface components {
             params: {
                 query: string;
                 results?: number;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4576,6 +5118,13 @@ export interface components {
             params: {
                 form: string;
                 error: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4592,6 +5141,13 @@ export interface components {
             code: "form_submitted";
             params: {
                 form: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4610,6 +5166,13 @@ export interface components {
                 channel: string;
                 words: string;
                 automatic?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4625,6 +5188,13 @@ export interface components {
              */
             code: "asked_call_back";
             params: {
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4643,6 +5213,13 @@ export interface components {
             code: "call_unanswered";
             params: {
                 status: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4659,6 +5236,13 @@ export interface components {
             code: "not_delivered";
             params: {
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4676,6 +5260,13 @@ export interface components {
             params: {
                 to: string;
                 reason?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4692,6 +5283,13 @@ export interface components {
             code: "declined";
             params: {
                 reason: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4708,6 +5306,13 @@ export interface components {
             code: "withdrawn";
             params: {
                 reason: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4724,6 +5329,13 @@ export interface components {
             code: "deleted";
             params: {
                 channel: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4744,6 +5356,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4763,6 +5382,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4782,6 +5408,13 @@ export interface components {
                 at: string;
                 seconds: number | null;
                 words?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4804,6 +5437,13 @@ export interface components {
                 words: string;
                 /** Format: date-time */
                 at: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4823,6 +5463,13 @@ export interface components {
                 /** Format: date-time */
                 since: string;
                 words: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4845,6 +5492,13 @@ export interface components {
                 /** Format: date-time */
                 spoke?: string;
                 voicemail?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4865,6 +5519,13 @@ export interface components {
                 /** @enum {string} */
                 state: "broken" | "missed" | "overdue" | "open" | "kept" | "cancelled";
                 promised_by?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4888,6 +5549,13 @@ export interface components {
                 /** @enum {string} */
                 act: "call" | "write" | "refund" | "send" | "visit" | "other";
                 due_rule: string | null;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4907,6 +5575,13 @@ export interface components {
                 value: string | null;
                 before?: string[];
                 withheld?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4926,6 +5601,13 @@ export interface components {
                 value: string | null;
                 from: string;
                 withheld?: boolean;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4942,6 +5624,13 @@ export interface components {
             code: "consent_withdrawn";
             params: {
                 purpose: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4959,6 +5648,13 @@ export interface components {
             params: {
                 language: string;
                 others?: string[];
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4977,6 +5673,13 @@ export interface components {
                 score: string | null;
                 words: string;
                 out_of?: string;
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -4995,6 +5698,13 @@ export interface components {
                 words: string;
                 /** @enum {string} */
                 state: "open" | "resolved";
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -5013,6 +5723,13 @@ export interface components {
                 words: string;
                 /** @enum {string} */
                 state: "candidate";
+                /** @description The words in this line were not typed: a machine transcribed or read them. */
+                transcribed?: {
+                    by: string;
+                    /** @enum {string} */
+                    kind: "transcript" | "ocr";
+                    confidence: number | null;
+                };
                 also?: {
                     touchpoint: string;
                     channel: string;
@@ -5021,7 +5738,7 @@ export interface components {
             };
         };
         /** @description A brief line by its `code`, version 2 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */
-        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineConsentWithdrawn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
+        BriefLineByCode: components["schemas"]["BriefLineHandoffRequested"] | components["schemas"]["BriefLinePingPong"] | components["schemas"]["BriefLineHandedBefore"] | components["schemas"]["BriefLineReturned"] | components["schemas"]["BriefLineContinues"] | components["schemas"]["BriefLineCodeRefused"] | components["schemas"]["BriefLineCallbackMissed"] | components["schemas"]["BriefLineWaiting"] | components["schemas"]["BriefLineGivenBack"] | components["schemas"]["BriefLineBotAfterPerson"] | components["schemas"]["BriefLineAssigned"] | components["schemas"]["BriefLineTransferNotFollowed"] | components["schemas"]["BriefLineCallbackNotFollowed"] | components["schemas"]["BriefLineMailNotFollowed"] | components["schemas"]["BriefLineUnclear"] | components["schemas"]["BriefLineSolved"] | components["schemas"]["BriefLineSaid"] | components["schemas"]["BriefLineAskedForCall"] | components["schemas"]["BriefLineSentFiles"] | components["schemas"]["BriefLineDormant"] | components["schemas"]["BriefLineCandidateWords"] | components["schemas"]["BriefLineReadArticle"] | components["schemas"]["BriefLineSearched"] | components["schemas"]["BriefLineFormFailed"] | components["schemas"]["BriefLineFormSubmitted"] | components["schemas"]["BriefLineBotAnswered"] | components["schemas"]["BriefLineAskedCallBack"] | components["schemas"]["BriefLineCallUnanswered"] | components["schemas"]["BriefLineNotDelivered"] | components["schemas"]["BriefLineNobodyTookIt"] | components["schemas"]["BriefLineDeclined"] | components["schemas"]["BriefLineWithdrawn"] | components["schemas"]["BriefLineDeleted"] | components["schemas"]["BriefLineAnswered"] | components["schemas"]["BriefLineNoted"] | components["schemas"]["BriefLineSpoke"] | components["schemas"]["BriefLineHandoffEnded"] | components["schemas"]["BriefLineHeld"] | components["schemas"]["BriefLineCallback"] | components["schemas"]["BriefLinePromise"] | components["schemas"]["BriefLinePromiseCandidate"] | components["schemas"]["BriefLineFact"] | components["schemas"]["BriefLinePassedOn"] | components["schemas"]["BriefLineConsentWithdrawn"] | components["schemas"]["BriefLineWritesIn"] | components["schemas"]["BriefLineSurvey"] | components["schemas"]["BriefLineComplaint"] | components["schemas"]["BriefLineComplaintCandidate"];
     };
     responses: {
         /** @description The server cannot read the body. */
@@ -6755,6 +7472,147 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    listContinuityCodes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The codes. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContinuityCodeList"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            410: components["responses"]["Problem410"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    createContinuityCode: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "channel": "phone",
+                 *       "expires_in_s": 3600
+                 *     }
+                 */
+                "application/json": components["schemas"]["ContinuityInput"];
+            };
+        };
+        responses: {
+            /** @description The code. Its digits and token are shown only once. */
+            201: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContinuityCode"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The id is a former one of the customer (`customer_merged`), or several people share the identity (`ambiguous_identity`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    revokeContinuityCode: {
+        parameters: {
+            query?: {
+                /** @description `true`: also take back what its uses joined. */
+                undo?: boolean;
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+                /** @description The code's id. */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The code. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContinuityCodeSummary"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The conversation is being changed (`busy_conversation`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     listCallbacks: {
         parameters: {
             query?: {
@@ -7313,6 +8171,107 @@ export interface operations {
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    listAnnouncements: {
+        parameters: {
+            query?: {
+                /** @description Only announcements in this state. */
+                state?: "open" | "unfulfilled" | "fulfilled" | "dismissed";
+                /** @description Only those whose customer is owned by this agent, or waits in this queue, now. */
+                owner?: string;
+                /** @description Maximum number of items. */
+                limit?: number;
+                /** @description `next` of the previous page, unchanged. */
+                cursor?: string;
+                /** @description Newest first unless `asc`. */
+                order?: "asc" | "desc";
+            };
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnouncementsAnswer"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    dismissAnnouncement: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description A customer id. Former ids work for reading; changes through them get 409 `customer_merged`. */
+                id: string;
+                /** @description The param `announcement` of a line of the brief, or the id of an announcement from `/v1/announcements`. */
+                announcement: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "The customer hung up"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DismissInput"];
+            };
+        };
+        responses: {
+            /** @description The dismissal, also if it was made before. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dismissal"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            /** @description The customer id is a former one (`customer_merged`). */
+            409: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: components["responses"]["Problem410"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             503: components["responses"]["Problem503"];

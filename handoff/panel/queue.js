@@ -11,9 +11,11 @@
  * `handoff-token-needed`.
  */
 
+import { openNext } from "./data/ahead.js";
 import { Refused } from "./data/api.js";
 import { agentOf, conflictMessage, isExpired, isUnreachable, may, move, movesOf } from "./data/handoffs.js";
 import { follow } from "./data/live/live.js";
+import { prepare } from "./data/reading.js";
 import { LISTED, WaitingHandoffs } from "./data/waiting.js";
 import { button, h } from "./dom/dom.js";
 import { PanelElement } from "./dom/element.js";
@@ -305,6 +307,7 @@ export class HandoffQueue extends PanelElement {
 
   /** @param {Handoff} it */
   #open(it) {
+    if (this.api) openNext(this.api, it);
     this.setAttribute("selected", it.id);
     this.announce("handoff-open", it);
   }
@@ -333,8 +336,10 @@ export class HandoffQueue extends PanelElement {
   async #move(it, action, details) {
     if (this.#moving.has(it.id)) return;
     this.#moving.add(it.id);
+    const api = /** @type {Api} */ (this.api);
     this.#report(this.text("move.working"));
-    const outcome = await move(/** @type {Api} */ (this.api), it, action, details, this.locale.words);
+    if (action === "accept" && this.#session && may(this.#session, "context:read")) prepare(api, it.id);
+    const outcome = await move(api, it, action, details, this.locale.words);
     this.#moving.delete(it.id);
     if (outcome.error) this.reasonOf(outcome.error); // announces an expired session
     this.#report(outcome.message, Boolean(outcome.error) && isUnreachable(outcome.error));

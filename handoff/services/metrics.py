@@ -110,7 +110,22 @@ class Measures:
             registry=registry,
         )
         self.store_up = Gauge("handoff_store_up", "Whether the store took the last write", registry=registry)
+        self._add_continuity()
         self._add_privacy()
+
+    def _add_continuity(self) -> None:
+        self.continuity = Counter(
+            "handoff_continuity_codes",
+            "Touchpoints that carried a continuity code, by its outcome",
+            ["state", "source"],
+            registry=self.registry,
+        )
+        self.continuity_limited = Counter(
+            "handoff_continuity_limits",
+            "Limits that wrong digits of continuity codes reached: somebody guesses",
+            ["limit", "source"],
+            registry=self.registry,
+        )
 
     def _add_privacy(self) -> None:
         """Metrics of masking, sealing, retention, and the audit trail."""
@@ -119,6 +134,19 @@ class Measures:
             "handoff_sealed_unreadable",
             "Sealed values that their key does not open: changed, moved, or without a key",
             ["what"],
+            registry=registry,
+        )
+        self.epoch_age = Gauge(
+            "handoff_sealing_epoch_age_seconds",
+            "Age of the oldest key epoch that is in use",
+            registry=registry,
+        )
+        self.epochs_begun = Counter(
+            "handoff_sealing_epochs_begun", "Key epochs that this worker began by schedule", registry=registry
+        )
+        self.keys_rewrapped = Counter(
+            "handoff_sealing_keys_rewrapped",
+            "Data keys that this worker wrapped in their tenant's current epoch",
             registry=registry,
         )
         self.retention_deleted = Counter(

@@ -6,7 +6,8 @@ A key is `{tag}` and a letter, then 16 raw bytes of a keyed hash where it names 
     {n}i  index             hash, where a timeline is long, has a large entry or an amended one:
                             touchpoint id → place less the id (16) ‖ of an edit, the id of the edit of
                             the same before it; a ‖ id → the amendment of it that counts: place (32) ‖
-                            e or d ‖ the id of the newest edit
+                            e or d ‖ the id of the newest edit; t ‖ id, of a touchpoint or a
+                            conversation → the texts derived from it: place (32) each
     {n}n  identity record   hash: see `handoff.store.repositories.identities`
     {n}a  last arrivals     list, only for timelines too long to be read whole
     {n}c  conversations     hash: conversation → the home of the first touchpoint that named it; many
@@ -150,7 +151,8 @@ class ControlKeys:
         return self._tag + name + rest
 
     def record(self, kind: str, id_: bytes) -> bytes:
-        """One versioned record: `h` handoff, `r` chain, `b` callback, `w` subscription, …"""
+        """One versioned record: `h` handoff, `r` chain, `b` callback, `w` subscription, `n` continuity
+        code, …"""
         return self._key(kind.encode(), id_)
 
     def set(self, name: str, member: bytes = b"") -> bytes:

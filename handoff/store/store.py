@@ -15,6 +15,7 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.records import digest_of
 from handoff.codec.sealing import Seal
 from handoff.domain.brief import BriefRules
+from handoff.domain.continuity.watch import CodeWatch
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.personal_numbers.masking import NumberMasking
@@ -32,7 +33,7 @@ from handoff.store.repositories.lanes import ClusterRecorder
 from handoff.store.repositories.recorder import IN_FLIGHT, Item, Recorder
 from handoff.store.repositories.retention.expiry import Expiry
 from handoff.store.repositories.retention.horizons import Horizons
-from handoff.store.repositories.retention.lease import SweepLease
+from handoff.store.repositories.retention.lease import ROTATIONS, SweepLease
 from handoff.store.repositories.retention.scan import IdentityScan
 from handoff.store.repositories.tenant.api_key_records import ApiKeyRecords
 from handoff.store.resp.address import parse_address
@@ -81,7 +82,7 @@ class Store:
         self.use_rules(brief_rules)
         self._digested = (self.brief_rules, digest_of(self.brief_rules))
         self.decoded, self.histories = RecentBodies(), RecentHistories()
-        self.behind, self.pace = WorkBehind(), Pace()
+        self.behind, self.pace, self.codes = WorkBehind(), Pace(), CodeWatch()
         self.connection, self.functions = connection, functions
         self.keys = Keys(settings.partitions, sealing)
         self.graves = Graves(connection, functions, self.keys)
@@ -112,6 +113,9 @@ class Store:
         self.expiry = Expiry(connection, functions, self.keys)
         self.identities = IdentityScan(connection, self.keys)
         self.sweeps = SweepLease(connection, functions, self.keys)
+        self.rotations = SweepLease(connection, functions, self.keys, ROTATIONS)
+        if sealing is not None:
+            self.workers.keys = sealing.epochs.digest
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()

@@ -17,6 +17,7 @@ from .repositories.deliveries import Deliveries
 from .repositories.expiring import IdempotencyRecords, SessionRecords
 from .repositories.outbox import ControlOutbox
 from .repositories.tenant.callback_records import CallbackRecords
+from .repositories.tenant.continuity_records import ContinuityRecords
 from .repositories.tenant.control_sweep import ControlSweep
 from .repositories.tenant.erasure_records import ErasureRecords
 from .repositories.tenant.handoff_records import HandoffRecords
@@ -83,6 +84,11 @@ class TenantStore:
     @cached_property
     def callbacks(self) -> CallbackRecords:
         return CallbackRecords(self.control)
+
+    @cached_property
+    def continuity(self) -> ContinuityRecords:
+        """Continuity codes."""
+        return ContinuityRecords(self.control, self._connection)
 
     @cached_property
     def ledger(self) -> LedgerRecords:

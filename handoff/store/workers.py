@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -35,12 +35,13 @@ log = structlog.get_logger(__name__)
 
 
 class WorkerInfo(Struct, frozen=True, kw_only=True):
-    """One worker as it registered."""
+    """One worker as it registered. `keys` is the digest of the key epochs that it knows."""
 
     host: str
     pid: int
     release: str
     format: int = 0
+    keys: str = ""
 
 
 class Workers:
@@ -56,9 +57,9 @@ class Workers:
         self.current = 1
         self._functions = functions
         self._registered = False
-        self._described = msgspec.json.encode(
-            WorkerInfo(host=socket.gethostname(), pid=os.getpid(), release=release)
-        )
+        self._info = WorkerInfo(host=socket.gethostname(), pid=os.getpid(), release=release)
+        self.keys: Callable[[], str] = str
+        """The digest of the key epochs that this worker knows; empty without sealing."""
 
     def writes(self, format_: int) -> bool:
         """Whether data of this format may be written now."""
@@ -72,8 +73,9 @@ class Workers:
 
     async def beat(self) -> None:
         """Register, and learn the store's format; one round trip."""
+        described = msgspec.json.encode(msgspec.structs.replace(self._info, keys=self.keys()))
         (answer,) = await self._functions.call_each(
-            "worker_beat", [([META, WORKERS], [self.id, self.understood, self._described])]
+            "worker_beat", [([META, WORKERS], [self.id, self.understood, described])]
         )
         self._registered = True
         before, self.current = self.current, int(answer)

@@ -21,9 +21,10 @@ from tests.api.conftest import SECRET, message, secret
 from tests.api.test_access import shop_headers
 from tests.conftest import fresh_tenant
 from tests.e2e.agents import free_port
+from tests.samples import WEEK_AGO
 from tests.store.servers import valkey_binary
 
-LATER = "2026-11-21T10:05:00Z"
+LATER = f"{WEEK_AGO}T10:05:00Z"
 
 
 class File:

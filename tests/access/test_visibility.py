@@ -10,6 +10,7 @@ import pytest
 from handoff.services.access.shown_snapshot import shown_snapshot
 from tests.access.conftest import Callers, message, stream_of
 from tests.api.conftest import secret
+from tests.samples import WEEK_AGO
 
 NOTE = "the customer is difficult"
 EDIT = "the customer is very difficult"
@@ -19,13 +20,13 @@ async def prepared(callers: Callers) -> Any:
     """A customer with a note, an edited note, and a handoff that an agent declined with a reason."""
     await callers.record("hello", text="Where is my parcel?", thread="t1")
     note = {"type": "note.added", "visibility": "internal", "thread": "t1"}
-    await callers.record("note", text=NOTE, occurred_at="2026-11-21T10:01:00Z", **note)
+    await callers.record("note", text=NOTE, occurred_at=f"{WEEK_AGO}T10:01:00Z", **note)
     await callers.record(
         "edit",
         type="message.edited",
         amends="note",
         text=EDIT,
-        occurred_at="2026-11-21T10:02:00Z",
+        occurred_at=f"{WEEK_AGO}T10:02:00Z",
         thread="t1",
     )
     first = await callers.hand_over("user:anna", "sales", "asks for a refund", token="bot")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -13,9 +13,11 @@ from structlog.testing import capture_logs
 
 from handoff.adapter.contract import SourceOptions
 from handoff.bootstrap.settings import Settings
-from handoff.bootstrap.sources import build_sources
+from handoff.bootstrap.sources import build_sources, source_rules
 from handoff.domain.errors import ConfigurationError
+from handoff.services.sources.inbound import Source
 from handoff_adapters import registry
+from handoff_adapters.chat.chatwoot import ChatwootAdapter, ChatwootOptions
 from handoff_adapters.registry import adapter_class
 from tests.source_trees import nodes
 
@@ -139,6 +141,24 @@ def test_a_missing_or_invalid_option_is_an_error(adapter: str, options: dict[str
 )
 def test_an_option_that_is_used_is_accepted(adapter: str, options: dict[str, Any]) -> None:
     assert configured(adapter, **options) == []
+
+
+class _BotsAdapter(ChatwootAdapter):
+    """A platform where a bot writes."""
+
+    manifest = msgspec.structs.replace(ChatwootAdapter.manifest, outbound="bot")
+
+
+def test_the_adapter_states_who_writes_unless_the_source_does() -> None:
+    for stated, expected in ((None, "bot"), ("person", "person")):
+        options = ChatwootOptions(
+            name="chat", adapter="chat.chatwoot", allow_unsigned=True, outbound=cast("Any", stated)
+        )
+        rules = source_rules({"chat": Source(options=options, adapter=_BotsAdapter(options))})
+        assert rules["chat"].outbound == expected
+    assert source_rules({"chat": Source(options=options, adapter=ChatwootAdapter(options))})
+    plain = msgspec.structs.replace(options, outbound=None)
+    assert source_rules({"chat": Source(options=plain, adapter=ChatwootAdapter(plain))}) == {}
 
 
 @pytest.mark.parametrize("adapter", REQUIRED)

@@ -14,6 +14,7 @@ from handoff.bootstrap.server import Server
 from handoff.bootstrap.settings import Settings
 from tests import serving
 from tests.conftest import fresh_tenant
+from tests.samples import WEEK_AGO
 from tests.serving import ADMIN
 from tests.serving import secret_of as secret
 
@@ -96,7 +97,7 @@ def message(event: str, **changes: Any) -> dict[str, Any]:
         "id": event,
         "channel": "chat",
         "type": "message.received",
-        "occurred_at": "2026-11-21T10:00:00Z",
+        "occurred_at": f"{WEEK_AGO}T10:00:00Z",
         "identities": ["user:anna"],
         "text": f"text of {event}",
         **changes,

@@ -29,6 +29,7 @@ from tests.briefs import NOW, brief_of, item
 from tests.briefs import RULES as RULES_OF_TESTS
 from tests.frozen.names import frozen
 from tests.journeys.journeys import NAMES, journey
+from tests.samples import WEEK_AGO
 
 NOT_LINES = {"complained"}
 """Frozen as codes, but used only inside the rules: no line has them."""
@@ -112,7 +113,7 @@ FROM_TOUCHPOINTS = {"handoff_requested", "ping_pong", "callback_missed", "form_f
 
 async def test_the_lines_of_a_running_server_follow_the_schema(api: Api) -> None:
     for at, given in enumerate(TOUCHPOINTS):
-        more = {"text": None, "occurred_at": f"2026-11-21T10:{at:02}:00Z", "thread": "t", **given}
+        more = {"text": None, "occurred_at": f"{WEEK_AGO}T10:{at:02}:00Z", "thread": "t", **given}
         sent = {key: value for key, value in message(f"e{at}", **more).items() if value is not None}
         await api.ok("POST", "/v1/touchpoints", sent)
     asked = {"identity": "user:anna", "reason": "refund", "to": {"channel": "chat", "queue": "refunds"}}
@@ -171,11 +172,20 @@ EARLIER = EarlierHandoff(
     requested_at=NOW,
     context={"pin": "1"},
 )
+
+
+def used(state: str, **mark: str) -> TimelineItem:
+    """A message with a continuity code."""
+    return asked(4, "Hello again", data={"continuity": {"state": state, **mark}})
+
+
 WANTED = asked(1, "Where is my refund for A-17?")
 AGAIN = asked(30, "Where is my refund for A-17?")
 STORIES: dict[str, tuple[list[TimelineItem], dict[str, Any]]] = {
     "assigned": ([WANTED, ASSIGNED], {}),
     "bot_after_person": ([WANTED, ASSIGNED, sent(9, "Try the form", by="bot")], {}),
+    "code_refused": ([WANTED, used("expired")], {}),
+    "continues": ([WANTED, used("joined", since="2026-11-21T10:42:00Z", channel="chat")], {}),
     "complaint_candidate": ([asked(1, "This is unacceptable, I have been waiting for three weeks")], {}),
     "declined": ([WANTED, item("handoff.declined", 2, text="busy", data={"state": "requested"})], {}),
     "dormant": ([asked(1, "Where is my refund?", occurred_at=NOW - 40 * DAY)], {}),
@@ -197,6 +207,8 @@ STORIES: dict[str, tuple[list[TimelineItem], dict[str, Any]]] = {
     "solved": ([WANTED, sent(5, "It is on its way."), RESOLVED], {}),
     "sent_files": ([item("message.received", 1, attachments=({"name": "receipt.pdf"},))], {}),
     "spoke": ([WANTED, TALK], {}),
+    "callback_not_followed": ([WANTED, sent(3, "You will be called back shortly")], {}),
+    "mail_not_followed": ([WANTED, sent(3, "I have sent you an e-mail with the form")], {}),
     "transfer_not_followed": ([WANTED, sent(3, "I will transfer you to a colleague")], {}),
     "unclear": (
         [WANTED, asked(2, "The invoice for B-22 is wrong", conversation="other"), TALK],

@@ -9,13 +9,14 @@ import msgspec
 import pytest
 
 from tests.api.conftest import Api, message
+from tests.samples import EIGHT_DAYS_AGO, WEEK_AGO
 
 VERIFIED_EMAIL = {"type": "email", "value": "anna@example.com", "assurance": "verified"}
 
 
 async def record_many(api: Api, count: int, **changes: Any) -> None:
     batch = [
-        message(f"e{n}", occurred_at=f"2026-11-21T10:{n // 60:02}:{n % 60:02}Z", **changes)
+        message(f"e{n}", occurred_at=f"{WEEK_AGO}T10:{n // 60:02}:{n % 60:02}Z", **changes)
         for n in range(count)
     ]
     assert (await api.ok("POST", "/v1/touchpoints", batch))["accepted"] == count
@@ -149,26 +150,28 @@ async def test_an_error_points_at_the_invalid_identity(api: Api) -> None:
 
 
 async def test_waiting_and_conversations_follow_the_messages(api: Api) -> None:
-    await api.record("e1", thread="t1", subject="Refund", occurred_at="2026-11-21T10:00:00Z")
-    await api.record("e2", thread="t1", type="message.sent", occurred_at="2026-11-21T10:01:00Z")
-    await api.record("e3", thread="t1", occurred_at="2026-11-21T10:02:00Z")
-    await api.record("e4", channel="email", type="email.received", occurred_at="2026-11-20T10:00:00Z")
-    await api.record("e5", channel="email", type="conversation.resolved", occurred_at="2026-11-20T11:00:00Z")
+    await api.record("e1", thread="t1", subject="Refund", occurred_at=f"{WEEK_AGO}T10:00:00Z")
+    await api.record("e2", thread="t1", type="message.sent", occurred_at=f"{WEEK_AGO}T10:01:00Z")
+    await api.record("e3", thread="t1", occurred_at=f"{WEEK_AGO}T10:02:00Z")
+    mail = {"type": "email.received", "occurred_at": f"{EIGHT_DAYS_AGO}T10:00:00Z"}
+    await api.record("e4", channel="email", **mail)
+    resolved = {"type": "conversation.resolved", "occurred_at": f"{EIGHT_DAYS_AGO}T11:00:00Z"}
+    await api.record("e5", channel="email", **resolved)
     context = await api.context()
     found = {it["channels"][0]: it for it in context["conversations"]}
     assert found["chat"]["state"] == "open"
     assert found["chat"]["subject"] == "Refund"
-    assert found["chat"]["waiting_since"] == "2026-11-21T10:02:00.000000Z"
+    assert found["chat"]["waiting_since"] == f"{WEEK_AGO}T10:02:00.000000Z"
     assert found["email"]["state"] == "resolved"
-    assert context["brief"]["effort"]["waiting_since"] == "2026-11-21T10:02:00.000000Z"
+    assert context["brief"]["effort"]["waiting_since"] == f"{WEEK_AGO}T10:02:00.000000Z"
     detail = await api.ok("GET", f"/v1/conversations/{found['chat']['id']}")
     assert (detail["threads"], detail["touchpoints"], detail["state"]) == (["t1"], 3, "open")
 
 
 async def test_a_new_conversation_starts_after_a_resolution(api: Api) -> None:
-    await api.record("e1", occurred_at="2026-11-20T10:00:00Z")
-    await api.record("e2", type="conversation.resolved", occurred_at="2026-11-20T11:00:00Z")
-    await api.record("e3", occurred_at="2026-11-20T12:00:00Z")
+    await api.record("e1", occurred_at=f"{EIGHT_DAYS_AGO}T10:00:00Z")
+    await api.record("e2", type="conversation.resolved", occurred_at=f"{EIGHT_DAYS_AGO}T11:00:00Z")
+    await api.record("e3", occurred_at=f"{EIGHT_DAYS_AGO}T12:00:00Z")
     context = await api.context()
     assert [it["state"] for it in context["conversations"]] == ["open", "resolved"]
     by_text = {it["text"]: it["conversation_id"] for it in context["timeline"]["touchpoints"]}
@@ -204,8 +207,8 @@ async def test_pages_add_up_to_the_whole_timeline_in_both_orders(api: Api, limit
 
 async def test_filters_combine_and_return_the_last_position_read(api: Api) -> None:
     await record_many(api, 10)
-    await api.record("mail", channel="email", type="email.received", occurred_at="2026-11-21T10:00:03.5Z")
-    await api.record("view", channel="web", type="page.viewed", occurred_at="2026-11-21T10:00:04.5Z")
+    await api.record("mail", channel="email", type="email.received", occurred_at=f"{WEEK_AGO}T10:00:03.5Z")
+    await api.record("view", channel="web", type="page.viewed", occurred_at=f"{WEEK_AGO}T10:00:04.5Z")
     id_ = (await api.context())["customer"]["id"]
     path = f"/v1/customers/{id_}/timeline"
     view = await api.ok("GET", f"{path}?channel=email,web&order=asc")
@@ -222,10 +225,10 @@ async def test_before_and_after_accept_times_and_cursors(api: Api) -> None:
     await record_many(api, 10)
     id_ = (await api.context())["customer"]["id"]
     path = f"/v1/customers/{id_}/timeline?order=asc"
-    view = await api.ok("GET", f"{path}&after=2026-11-21T10:00:02Z&before=2026-11-21T12:00:06%2B02:00")
+    view = await api.ok("GET", f"{path}&after={WEEK_AGO}T10:00:02Z&before={WEEK_AGO}T12:00:06%2B02:00")
     assert [it["text"] for it in view["touchpoints"]] == [f"text of e{n}" for n in (3, 4, 5)]
     first = await api.ok("GET", f"{path}&limit=4")
-    view = await api.ok("GET", f"{path}&after={first['next']}&before=2026-11-21T10:00:06Z")
+    view = await api.ok("GET", f"{path}&after={first['next']}&before={WEEK_AGO}T10:00:06Z")
     assert [it["text"] for it in view["touchpoints"]] == [f"text of e{n}" for n in (4, 5)]
 
 

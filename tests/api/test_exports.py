@@ -15,6 +15,7 @@ from handoff.services.timeline.participation import refer
 from tests.api.conftest import Api, message, secret
 from tests.api.vcon_schema import VCON
 from tests.reads import Wanted, WatchedReads, of_a_page, of_places
+from tests.samples import WEEK_AGO
 
 VALIDATOR = Draft202012Validator(VCON, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
@@ -98,10 +99,10 @@ async def test_less_certain_touchpoints_are_counted_and_left_out(api: Api) -> No
 
 async def test_vcons_in_an_export_equal_those_exported_one_by_one(api: Api) -> None:
     for number in range(3):
-        await api.record(f"a{number}", thread="one", occurred_at=f"2026-11-21T10:0{2 * number}:00Z")
-        await api.record(f"b{number}", thread="two", occurred_at=f"2026-11-21T10:0{2 * number + 1}:00Z")
+        await api.record(f"a{number}", thread="one", occurred_at=f"{WEEK_AGO}T10:0{2 * number}:00Z")
+        await api.record(f"b{number}", thread="two", occurred_at=f"{WEEK_AGO}T10:0{2 * number + 1}:00Z")
     await api.record(
-        "note", thread="one", type="note.added", text="nervous", occurred_at="2026-11-21T10:09:00Z"
+        "note", thread="one", type="note.added", text="nervous", occurred_at=f"{WEEK_AGO}T10:09:00Z"
     )
     await api.record("visit", channel="web", type="page.viewed", text=None)
     customer = await customer_id(api)

@@ -31,6 +31,7 @@ from handoff.api.http.plain_requests import (
 from handoff.bootstrap.accepting import accepting
 from handoff.domain.errors import StoreUnavailable
 from tests.api.conftest import SECRET, Api, message, secret, served
+from tests.samples import WEEK_AGO
 from tests.store.servers import valkey_server
 
 PATIENCE_S = 10
@@ -428,7 +429,7 @@ async def stored(api: Api) -> int:
 def delivery(api: Api, *events: str, key: str = SECRET, path: str = "/in/shop/v1/batch") -> bytes:
     """A batch of Segment's."""
     batch = [{"type": "track", "event": it, "messageId": it, "userId": "anna"} for it in events]
-    body = msgspec.json.encode({"batch": batch, "sentAt": "2026-11-21T10:00:00Z"})
+    body = msgspec.json.encode({"batch": batch, "sentAt": f"{WEEK_AGO}T10:00:00Z"})
     write_key = b64encode(f"{key}:".encode()).decode()
     return asking(body, "Content-Type: application/json", f"Authorization: Basic {write_key}", path=path)
 

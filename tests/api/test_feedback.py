@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.samples import WEEK_AGO
+
 from .conftest import Api
 
 
@@ -14,7 +16,7 @@ async def feedback(api: Api, event: str, **data: Any) -> Any:
     body = {
         "id": event,
         "channel": "chat",
-        "occurred_at": "2026-11-21T11:00:00Z",
+        "occurred_at": f"{WEEK_AGO}T11:00:00Z",
         "identities": ["user:anna"],
     }
     return await api.post("/v1/touchpoints", body | fields | {"data": data})

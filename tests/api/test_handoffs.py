@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.api.conftest import Answer, Api
+from tests.samples import WEEK_AGO
 
 BOT = {"channel": "chat", "party": "bot"}
 REFUNDS = {"channel": "chat", "queue": "refunds"}
@@ -245,10 +246,10 @@ async def test_handoffs_by_conversation_and_by_customer(api: Api) -> None:
 
 
 async def test_a_handoff_takes_the_newest_open_conversation_of_the_channel(api: Api) -> None:
-    await api.record("e1", thread="chat 1", occurred_at="2026-11-21T10:00:00Z")
-    await api.record("e2", thread="chat 2", occurred_at="2026-11-21T10:01:00Z")
+    await api.record("e1", thread="chat 1", occurred_at=f"{WEEK_AGO}T10:00:00Z")
+    await api.record("e2", thread="chat 2", occurred_at=f"{WEEK_AGO}T10:01:00Z")
     await api.record(
-        "e3", channel="email", type="email.received", thread="m", occurred_at="2026-11-21T10:02:00Z"
+        "e3", channel="email", type="email.received", thread="m", occurred_at=f"{WEEK_AGO}T10:02:00Z"
     )
     by_thread = {
         it["thread"]: it["conversation_id"] for it in (await api.context())["timeline"]["touchpoints"]

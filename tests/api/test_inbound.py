@@ -17,6 +17,7 @@ from handoff.api.handlers.inbound import MAX_INBOUND
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.sources import quarantine
 from tests.api.conftest import SECRET, Answer, Api
+from tests.samples import EIGHT_DAYS_AGO, WEEK_AGO
 
 
 def track(id_: str, **changes: Any) -> dict[str, Any]:
@@ -25,8 +26,8 @@ def track(id_: str, **changes: Any) -> dict[str, Any]:
         "messageId": id_,
         "userId": "anna",
         "event": "Basket Left",
-        "timestamp": "2026-11-21T10:00:00Z",
-        "sentAt": "2026-11-21T10:00:01Z",
+        "timestamp": f"{WEEK_AGO}T10:00:00Z",
+        "sentAt": f"{WEEK_AGO}T10:00:01Z",
         **changes,
     }
 
@@ -95,7 +96,7 @@ async def test_an_invalid_item_does_not_affect_its_batch(api: Api) -> None:
 
 
 async def test_quarantined_items_lower_completeness_until_they_are_gone(api: Api) -> None:
-    await api.record("open", occurred_at="2026-11-20T10:00:00Z")
+    await api.record("open", occurred_at=f"{EIGHT_DAYS_AGO}T10:00:00Z")
     await send(api, {"type": "track", "userId": "anna"})
     completeness = (await api.context())["completeness"]
     assert completeness["state"] == "degraded"

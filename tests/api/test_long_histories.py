@@ -16,6 +16,7 @@ from handoff.api.operations import OPERATIONS
 from handoff.api.operations.operation import Operation
 from handoff.services.timeline.recording import record
 from tests.handoffs.test_checkpoints import many
+from tests.samples import EIGHT_DAYS_AGO
 
 from .conftest import Answer, Api, message
 
@@ -43,7 +44,8 @@ MORE = {
 BODIES: Mapping[str, Any] = {
     "lookUp": {"identities": ["user:anna"], "limit": 500},
     "recordTouchpoints": [
-        message(f"b{n}", occurred_at=f"2026-11-20T10:{n // 60 % 60:02}:{n % 60:02}Z") for n in range(3_000)
+        message(f"b{n}", occurred_at=f"{EIGHT_DAYS_AGO}T10:{n // 60 % 60:02}:{n % 60:02}Z")
+        for n in range(3_000)
     ],
     "createLink": {"identity": "user:eve", "reason": "x"},
     "withdrawLink": {"reason": "x"},

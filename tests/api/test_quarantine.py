@@ -21,6 +21,7 @@ from handoff_adapters.web.segment.adapter import SegmentAdapter
 from handoff_adapters.web.segment.options import SegmentOptions
 from tests.api.conftest import SECRET, Api
 from tests.api.test_inbound import track
+from tests.samples import WEEK_AGO
 
 CARD = "4111 1111 1111 1111"
 
@@ -152,7 +153,7 @@ async def test_a_trial_shows_what_the_adapter_reads_and_stores_nothing(api: Api)
     assert trial["count"] == 1
     (read,) = trial["touchpoints"]
     assert (read["id"], read["type"]) == ("9", "event.tracked")
-    assert read["occurred_at"].startswith("2026-11-21T10:00:00")
+    assert read["occurred_at"].startswith(f"{WEEK_AGO}T10:00:00")
     assert (await api.context())["match"] == "none"
     assert (await listed(api))["total"] == 2
     trial = await api.ok("POST", f"/v1/quarantine/{bad}/try")

@@ -14,6 +14,7 @@ from handoff.domain.identity import parse_identity
 from handoff.domain.touchpoint import MAX_DEPTH, MAX_IDENTITIES, MAX_TEXT
 from handoff.store.repositories.outbox import is_quiet, read_entries
 from tests.api.conftest import Api, message
+from tests.samples import WEEK_AGO
 
 PATH = "/v1/touchpoints"
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -34,7 +35,7 @@ async def test_a_touchpoint_is_stored_and_found_by_its_id(api: Api) -> None:
         "direction": "inbound",
         "visibility": "public",
         "assurance": "verified",
-        "occurred_at": "2026-11-21T10:00:00.000000Z",
+        "occurred_at": f"{WEEK_AGO}T10:00:00.000000Z",
         "identity": "user:anna",
         "thread": "t",
         "subject": "hello",
@@ -104,7 +105,7 @@ async def test_an_array_of_valid_items_is_200(api: Api) -> None:
 INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown channel": ({"channel": "pigeon"}, "unknown_channel", "/channel"),
     "unknown type": ({"type": "message.shouted"}, "unknown_type", "/type"),
-    "no zone": ({"occurred_at": "2026-11-21T10:00:00"}, "invalid_time", "/occurred_at"),
+    "no zone": ({"occurred_at": f"{WEEK_AGO}T10:00:00"}, "invalid_time", "/occurred_at"),
     "out of all time": ({"occurred_at": "1066-10-14T09:00:00Z"}, "invalid", "/occurred_at"),
     "no identity": ({"identities": []}, "invalid", "/identities"),
     "many identities": ({"identities": [f"user:u{n}" for n in range(MAX_IDENTITIES + 1)]}, "invalid", ""),
@@ -285,7 +286,7 @@ async def test_a_byte_order_mark_is_skipped(api: Api) -> None:
 
 
 async def test_a_stream_is_answered_line_by_line(api: Api) -> None:
-    good = [message(f"e{number}", occurred_at=f"2026-11-21T10:00:{number % 60:02}Z") for number in range(450)]
+    good = [message(f"e{number}", occurred_at=f"{WEEK_AGO}T10:00:{number % 60:02}Z") for number in range(450)]
     body = lines(*good[:300], b"", b"not json", *good[300:], message("bad", channel="pigeon"), b"\r", b"")
     answer = await api.post(PATH, data=body, headers=NDJSON)
     assert answer.status == 200
@@ -331,7 +332,7 @@ def cloudevent(id_: str, **changes: Any) -> dict[str, Any]:
         "source": "/shop",
         "type": "message.received",
         "subject": "user:anna",
-        "time": "2026-11-21T10:00:00Z",
+        "time": f"{WEEK_AGO}T10:00:00Z",
         "data": {"channel": "chat", "text": "hello"},
         **changes,
     }

@@ -8,13 +8,14 @@ from jsonschema import Draft202012Validator
 
 from tests.api.conftest import Api
 from tests.api.vcon_schema import VCON
+from tests.samples import EIGHT_DAYS_AGO, WEEK_AGO
 
 VALIDATOR = Draft202012Validator(VCON, format_checker=Draft202012Validator.FORMAT_CHECKER)
 AGENT = {"type": "agent", "id": "7", "name": "Maria"}
 
 
 def at(minute: int) -> str:
-    return f"2026-11-21T10:{minute:02}:00.000000Z"
+    return f"{WEEK_AGO}T10:{minute:02}:00.000000Z"
 
 
 async def conversation_of(api: Api, event: dict[str, Any]) -> str:
@@ -80,7 +81,7 @@ async def test_notes_are_left_out_by_default(api: Api) -> None:
 async def test_the_uuid_is_stable_when_messages_are_added(api: Api) -> None:
     conversation = await chatted(api)
     before = await exported(api, conversation)
-    await api.record("m0", text="Hello?", occurred_at="2026-11-20T10:00:00Z", thread="chat-1")
+    await api.record("m0", text="Hello?", occurred_at=f"{EIGHT_DAYS_AGO}T10:00:00Z", thread="chat-1")
     after = await exported(api, conversation)
     assert after["dialog"][0]["body"] == "Hello?"
     assert (after["uuid"], after["created_at"]) == (before["uuid"], before["created_at"])

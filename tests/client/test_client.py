@@ -14,6 +14,7 @@ from handoff.bootstrap.server import running
 from handoff.client import Client, ClientError, LiveEvent, Party
 from handoff.client.live import parse_frame
 from tests.e2e.agents import free_port, settings
+from tests.samples import WEEK_AGO
 from tests.serving import options_of
 
 BOT = Party(channel="chat", party="Refund bot")
@@ -25,7 +26,7 @@ def touchpoint(event: str, **changes: Any) -> dict[str, Any]:
         "id": event,
         "channel": "chat",
         "type": "message.received",
-        "occurred_at": "2026-11-21T10:00:00Z",
+        "occurred_at": f"{WEEK_AGO}T10:00:00Z",
         "identities": ["user:anna"],
         "text": f"text of {event}",
         **changes,
@@ -43,7 +44,7 @@ async def client(valkey: str) -> AsyncIterator[Client]:
 
 
 async def test_from_touchpoint_to_accepted_handoff(client: Client) -> None:
-    recorded = await client.record(touchpoint("one"), touchpoint("two", occurred_at="2026-11-21T10:01:00Z"))
+    recorded = await client.record(touchpoint("one"), touchpoint("two", occurred_at=f"{WEEK_AGO}T10:01:00Z"))
     assert (recorded.accepted, recorded.duplicates) == (2, 0)
     assert (await client.record(touchpoint("one"))).duplicates == 1
     handoff = await client.request_handoff(to=QUEUE, sender=BOT, reason="Refund", identity="user:anna")

@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -27,6 +26,7 @@ from playwright.async_api import (
 from handoff.bootstrap.settings import Settings
 from tests.conftest import fresh_tenant
 from tests.e2e.chromium import binary
+from tests.samples import WEEK_AGO
 
 ADMIN = "admin-token-of-the-tests"
 EVERYTHING = ("context:read", "handoffs:write", "touchpoints:write", "links:write")
@@ -50,10 +50,6 @@ def settings(store: str, port: int = 0, tenants: int = 1) -> Settings:
         tokens.append({"name": f"desktop-{tenant}", "tenant": tenant, "scopes": EVERYTHING, "secret": secret})
     table = {"server": {"port": port}, "store": {"url": store}, "tokens": tokens}
     return msgspec.convert(table, Settings)
-
-
-WEEK_AGO, EIGHT_DAYS_AGO = ((datetime.now(UTC) - timedelta(days=it)).date().isoformat() for it in (7, 8))
-"""Dates of touchpoints: matters sleep after thirty days."""
 
 
 @dataclass

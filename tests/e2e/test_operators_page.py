@@ -21,8 +21,9 @@ from handoff.store.store import Store
 from tests import serving
 from tests.conftest import fresh_tenant
 from tests.delivery.subscribers import subscriber, until
-from tests.e2e.agents import PATIENCE_MS, WEEK_AGO, AgentTab, Backend
+from tests.e2e.agents import PATIENCE_MS, AgentTab, Backend
 from tests.e2e.looks import LOOKS, findings_in_every_look
+from tests.samples import WEEK_AGO
 from tests.store.servers import valkey_server
 
 in_the_browser = pytest.mark.asyncio(loop_scope="session")

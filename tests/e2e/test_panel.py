@@ -13,7 +13,8 @@ from playwright.async_api import Browser, Locator, expect
 
 from handoff.bootstrap.server import running
 from handoff.cli.journey import DemoTargets, play
-from tests.e2e.agents import ADMIN, EIGHT_DAYS_AGO, REASON, WEEK_AGO, Backend, free_port, settings
+from tests.e2e.agents import ADMIN, REASON, Backend, free_port, settings
+from tests.samples import EIGHT_DAYS_AGO, WEEK_AGO
 from tests.serving import options_of
 from tests.store.servers import valkey_binary
 

@@ -10,8 +10,9 @@ import pytest
 from playwright.async_api import expect
 
 from handoff.domain.touchpoint import TYPE_SET
-from tests.e2e.agents import EIGHT_DAYS_AGO, WEEK_AGO, Backend
+from tests.e2e.agents import Backend
 from tests.e2e.looks import ARABIC, HEBREW, LOOKS, findings_in_every_look
+from tests.samples import EIGHT_DAYS_AGO, WEEK_AGO
 
 in_the_browser = pytest.mark.asyncio(loop_scope="session")
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.agents import WEEK_AGO, Backend
+from tests.e2e.agents import Backend
+from tests.samples import WEEK_AGO
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

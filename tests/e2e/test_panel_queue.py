@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Route, expect
 
-from tests.e2e.agents import EIGHT_DAYS_AGO, REASON, AgentTab, Backend
+from tests.e2e.agents import REASON, AgentTab, Backend
 from tests.e2e.looks import LOOKS, findings_in_every_look
+from tests.samples import EIGHT_DAYS_AGO
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -14,7 +14,8 @@ from playwright.async_api import Browser, Route, expect
 from handoff.bootstrap.server import running
 from handoff.bootstrap.settings import PanelSettings, load_settings
 from handoff.domain.errors import ConfigurationError
-from tests.e2e.agents import REASON, WEEK_AGO, Backend, free_port, settings
+from tests.e2e.agents import REASON, Backend, free_port, settings
+from tests.samples import WEEK_AGO
 from tests.serving import options_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -303,3 +303,20 @@ async def test_automatic_replies_and_corrected_numbers_are_named_in_every_langua
         assert len(set(texts)) == 4
         assert not set(texts) & set(english)
     assert not tab.errors
+
+
+async def test_a_transcript_is_shown_with_its_message_and_marked(backend: Backend) -> None:
+    await backend.record("voice", text=None, attachments=[{"name": "voice.ogg", "content_type": "audio/ogg"}])
+    heard = {"of": "voice", "kind": "transcript", "by": "whisper", "confidence": 0.82}
+    at = ago(2)
+    words = "My zebra invoice is wrong"
+    await backend.record("heard", type="text.derived", text=words, data=heard, occurred_at=at)
+    tab = await backend.open_panel(f"handoff={await backend.hand_over()}")
+    await tab.wait_until_live()
+    entry = tab.context.locator(".entry", has_text=words)
+    await expect(entry).to_have_count(1)
+    await expect(entry.locator(".derived .mark")).to_have_text("as transcribed by whisper, 82 % sure")
+    wish = line(tab, words)
+    await expect(wish.locator(".mark.derived")).to_have_text("as transcribed by whisper, 82 % sure")
+    await wish.locator(".line-text").click()
+    await expect(entry).to_have_attribute("aria-current", "true")

@@ -20,6 +20,7 @@ import msgspec
 from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from tests import serving as servers
+from tests.samples import WEEK_AGO
 from tests.store.servers import free_port
 
 TOKEN = servers.ADMIN
@@ -96,7 +97,7 @@ class Ledger:
             "id": id_,
             "channel": "chat",
             "type": "message.received",
-            "occurred_at": "2026-11-21T10:00:00Z",
+            "occurred_at": f"{WEEK_AGO}T10:00:00Z",
             "identities": [f"user:u{sender % self.homes}"],
             "text": id_ + (" " + secrets.token_hex(self.padding // 2) if self.padding else ""),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -198,6 +199,53 @@ class Player:
                     fields["AnsweredBy"] = step["answered_by"]
             await self._send(wire.twilio(self._url, fields, query))
 
+    async def transcript(self, number: int, step: Step) -> None:
+        """Twilio's transcript of the message that the caller of step `of` left on the machine."""
+        fields = {
+            "CallSid": f"CA{self.user}-{step['of']}",
+            "CallStatus": "completed",
+            "Direction": "inbound",
+            "From": self.phone,
+            "To": wire.OUR_NUMBER,
+            "RecordingSid": f"RE{self.user}-{step['of']}",
+            "TranscriptionSid": f"TR{self.user}-{number}",
+            "TranscriptionStatus": "completed",
+            "TranscriptionText": step["text"],
+        }
+        await self._send(wire.twilio(self._url, fields))
+
+    async def sentence(self, number: int, step: Step) -> None:
+        """A sentence of the call in step `of`, transcribed while it lasts. It names no telephone number."""
+        fields = {
+            "CallSid": f"CA{self.user}-{step['of']}",
+            "TranscriptionSid": f"GT{self.user}-{step['of']}",
+            "TranscriptionEvent": "transcription-content",
+            "TranscriptionData": json.dumps({"transcript": step["text"], "confidence": step["sure"]}),
+            "Track": "inbound_track" if step["by"] == "customer" else "outbound_track",
+            "Final": "true",
+            "SequenceId": str(number),
+            "LanguageCode": self.journey.language,
+            "Timestamp": wire.iso(self._at(step)),
+        }
+        await self._send(wire.twilio(self._url, fields))
+
+    async def derived(self, number: int, step: Step) -> None:
+        """A transcript of the customer's newest message with a file, by a program of ours."""
+        context = await self._send(wire.api("/v1/context", {"identities": [f"user:{self.user}"]}))
+        touchpoints = context["timeline"]["touchpoints"]
+        original = next(it["id"] for it in touchpoints if it["attachments"])
+        body = {
+            "id": f"{self.user}-{number}",
+            "channel": "chat",
+            "type": "text.derived",
+            "occurred_at": wire.iso(self._at(step)),
+            "identities": [f"user:{self.user}"],
+            "text": step["text"],
+            "language": self.journey.language,
+            "data": {"of": original, "kind": "transcript", "by": step["by"], "confidence": step["sure"]},
+        }
+        await self._send(wire.api("/v1/touchpoints", body))
+
     async def sms(self, number: int, step: Step) -> None:
         sid = f"SM{self.user}-{number}"
         far = step.get("number", self.phone)
@@ -316,11 +364,14 @@ STEPS: dict[str, Callable[[Player, int, Step], Awaitable[None]]] = {
     ),
     "phone.call": Player.call,
     "phone.callback_call": Player.call,
+    "phone.transcript": Player.transcript,
+    "phone.sentence": Player.sentence,
     "phone.sms": Player.sms,
     "phone.callback": Player.callback,
     "email.in": Player.mail,
     "email.out": Player.mail,
     "api.touchpoint": Player.touchpoint,
+    "api.derived": Player.derived,
     "api.handoff": Player.handoff,
 }
 """The action of a journey's step -> how the player sends it."""

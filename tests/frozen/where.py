@@ -18,6 +18,7 @@ from handoff.bootstrap.settings import Settings
 from handoff.cli.arguments import parser
 from handoff.codec import body, compression, member
 from handoff.domain.brief import codes
+from handoff.domain.continuity.code import CodeState, CodeUse, ContinuityCode
 from handoff.domain.conversation import ConversationState
 from handoff.domain.evidence import EvidenceClass, Statement
 from handoff.domain.handoff import Action, Fallback, Handoff, Hop, Party, SnapshotRef, State, Step
@@ -59,6 +60,8 @@ STORED_RECORDS: dict[str, Any] = {
     "chain": Chain,
     "callback": Callback,
     "ledger entry": LedgerEntry,
+    "continuity code": ContinuityCode,
+    "continuity code.use": CodeUse,
     "erasure": Erasure,
     "subscription": Subscription,
     "subscription.wishes": SubscriptionSpec,
@@ -84,6 +87,7 @@ ENUMERATIONS: dict[str, type[Enum]] = {
     "handoff action": Action,
     "ledger state": EntryState,
     "ledger alarm": Alarm,
+    "continuity state": CodeState,
     "conversation state": ConversationState,
     "assurance": Assurance,
     "direction": Direction,

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from tests.api.conftest import Api
+from tests.samples import EIGHT_DAYS_AGO, WEEK_AGO
 
 ASK = {
     "identity": "user:anna",
@@ -68,7 +69,7 @@ async def test_the_customer_leaves_while_an_offer_is_in_flight(api: Api) -> None
 
 
 async def test_an_event_and_its_own_trailing_message_in_one_second(api: Api) -> None:
-    await api.record("m1", occurred_at="2026-11-21T10:00:00Z")
+    await api.record("m1", occurred_at=f"{WEEK_AGO}T10:00:00Z")
     await ask(api)
     await api.record("m2", text="handing you over now", type="message.sent")
     context = await api.context()
@@ -156,7 +157,7 @@ async def test_a_chat_closed_without_being_taken_stays_in_the_history(api: Api) 
     await api.record("m1", thread="t1")
     handoff = await ask(api)
     await act(api, handoff, "withdraw", reason="customer left")
-    await api.record("end", type="conversation.resolved", thread="t1", occurred_at="2026-11-21T11:00:00Z")
+    await api.record("end", type="conversation.resolved", thread="t1", occurred_at=f"{WEEK_AGO}T11:00:00Z")
     context = await api.context()
     assert context["handoffs"][0]["state"] == "withdrawn"
     assert [it["state"] for it in context["handoffs"][0]["history"]] == ["requested", "withdrawn"]
@@ -175,6 +176,6 @@ async def test_viewed_is_recorded_once_and_does_not_change_the_state(api: Api) -
 async def test_late_touchpoints_after_the_handoff_are_listed(api: Api) -> None:
     await api.record("m1")
     accepted = await act(api, await ask(api), "accept", agent="maria")
-    await api.record("m0", occurred_at="2026-11-20T09:00:00Z", text="I wrote yesterday too")
+    await api.record("m0", occurred_at=f"{EIGHT_DAYS_AGO}T09:00:00Z", text="I wrote yesterday too")
     context = await api.ok("GET", f"/v1/handoffs/{accepted['id']}/context")
     assert len(context["left_out"]["late"]) == 1

@@ -17,6 +17,7 @@ from handoff.domain.policies import Policy
 from tests.api.conftest import Api, message, secret, settings_for
 from tests.conftest import fresh_tenant
 from tests.handoffs.test_field_failures import act, ask
+from tests.samples import WEEK_AGO
 from tests.serving import options_of
 
 POLICIES = [
@@ -100,7 +101,7 @@ async def handoffs_beside_the_next(api: Api) -> list[Any]:
     """All handoffs once another customer was handed over: reactions follow the order of recording."""
     for event, more in (
         ("zoe 1", {"channel": "web", "type": "form.failed", "data": {"form": "refund"}}),
-        ("zoe 2", {"channel": "chat", "occurred_at": "2026-11-21T10:05:00Z"}),
+        ("zoe 2", {"channel": "chat", "occurred_at": f"{WEEK_AGO}T10:05:00Z"}),
     ):
         await api.record(event, identities=["user:zoe"], **more)
     zoe = (await api.context("user:zoe"))["customer"]["id"]
@@ -114,7 +115,7 @@ async def handoffs_beside_the_next(api: Api) -> list[Any]:
 
 async def test_a_failure_on_the_web_is_handed_over_once_in_the_chat(api: Api) -> None:
     await api.record("w1", channel="web", type="form.failed", data={"form": "refund"})
-    await api.record("c1", channel="chat", occurred_at="2026-11-21T10:05:00Z")
+    await api.record("c1", channel="chat", occurred_at=f"{WEEK_AGO}T10:05:00Z")
     (found,) = await handoffs(api, 1)
     assert found["to"]["queue"] == "refunds"
     assert found["requested_by"] == "policy:a form failed, now in chat"
@@ -122,13 +123,13 @@ async def test_a_failure_on_the_web_is_handed_over_once_in_the_chat(api: Api) ->
     context = await api.context()
     chat, web = context["conversations"]
     assert (chat["previous"], chat["root"]) == (web["id"], web["id"])
-    await api.record("c2", channel="chat", occurred_at="2026-11-21T10:06:00Z")
+    await api.record("c2", channel="chat", occurred_at=f"{WEEK_AGO}T10:06:00Z")
     assert [it["id"] for it in await handoffs_beside_the_next(api)] == [found["id"]]
 
 
 async def test_no_handoff_without_an_unresolved_matter(api: Api) -> None:
     await api.record("w1", channel="web", type="page.viewed")
-    await api.record("c1", channel="chat", occurred_at="2026-11-21T10:05:00Z")
+    await api.record("c1", channel="chat", occurred_at=f"{WEEK_AGO}T10:05:00Z")
     assert await handoffs_beside_the_next(api) == []
 
 
@@ -145,7 +146,7 @@ async def test_owners_are_notified_of_context_changes(api: Api) -> None:
     await api.record("m1")
     accepted = await act(api, await ask(api), "accept", agent="maria")
     async with streamed(api, "/v1/agents/maria/events") as events:
-        await api.record("m2", text="one more thing", occurred_at="2026-11-21T12:00:00Z")
+        await api.record("m2", text="one more thing", occurred_at=f"{WEEK_AGO}T12:00:00Z")
         await until(events, 2)
     kind, _id, data = events[1]
     assert kind == "context.changed"
@@ -160,7 +161,7 @@ async def test_owners_hear_of_a_call_on_a_number_that_their_customer_shares(api:
     accepted = await act(api, await ask(api), "accept", agent="maria")
     async with streamed(api, "/v1/agents/maria/events") as events:
         await api.record(
-            "call", identities=[phone], text="the fridge thaws", occurred_at="2026-11-21T12:00:00Z"
+            "call", identities=[phone], text="the fridge thaws", occurred_at=f"{WEEK_AGO}T12:00:00Z"
         )
         await until(events, 2)
     kind, _id, data = events[1]
@@ -188,11 +189,11 @@ async def test_quiet_touchpoints_trigger_no_reactions(api: Api) -> None:
         others = [
             {"type": "user", "value": "somebody", "role": "cc"}
         ]  # participants are looked up nevertheless
-        await quietly(api, "old 2", occurred_at="2026-11-21T13:00:00Z", participants=others)
+        await quietly(api, "old 2", occurred_at=f"{WEEK_AGO}T13:00:00Z", participants=others)
         for event, more in (("c1", []), ("c2", others)):
-            at = "2026-11-21T10:05:00Z"
+            at = f"{WEEK_AGO}T10:05:00Z"
             await quietly(api, event, identities=["user:otto"], occurred_at=at, participants=more)
-        await api.record("m2", occurred_at="2026-11-21T14:00:00Z")
+        await api.record("m2", occurred_at=f"{WEEK_AGO}T14:00:00Z")
         await until(notices, 2)
         await until(seen, 4)
     assert [data["change"]["text"] for _, _, data in notices[1:]] == ["text of m2"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Api
+from tests.samples import WEEK_AGO
 
 ANNA = "user:anna"
 CHAT = "chatwoot.contact@1:7"
@@ -14,7 +15,7 @@ CHAT = "chatwoot.contact@1:7"
 
 async def write(api: Api, event: str, minute: int, *who: str, **more: Any) -> str:
     """Record a touchpoint; the id of its conversation."""
-    given = {"identities": list(who) or [ANNA], "occurred_at": f"2026-11-21T10:{minute:02}:00Z", **more}
+    given = {"identities": list(who) or [ANNA], "occurred_at": f"{WEEK_AGO}T10:{minute:02}:00Z", **more}
     answer = await api.record(event, **given)
     read = await api.ok("GET", f"/v1/touchpoints/{answer['ids'][0]}")
     return str(read["conversation_id"])

@@ -21,6 +21,7 @@ from handoff.store.store import Store
 from tests import serving
 from tests.api.conftest import Api, message
 from tests.conftest import fresh_tenant, opened
+from tests.samples import WEEK_AGO
 from tests.store.servers import valkey_server
 
 __all__ = ["Shop", "message"]
@@ -60,7 +61,7 @@ class Shop(Api):
 
     async def web(self, type_: str, source: str = "web", **fields: Any) -> None:
         """A Segment call: `track`, `identify`, `page`, `alias`."""
-        item = {"type": type_, "messageId": self.event(), "timestamp": "2026-11-21T10:00:00Z", **fields}
+        item = {"type": type_, "messageId": self.event(), "timestamp": f"{WEEK_AGO}T10:00:00Z", **fields}
         if type_ == "track":
             item.setdefault("event", "Looked around")
         token = base64.b64encode(f"{KEY}:".encode()).decode()
@@ -90,7 +91,7 @@ class Shop(Api):
             "content": text,
             "content_type": "text",
             "private": False,
-            "created_at": "2026-11-21T10:05:00Z",
+            "created_at": f"{WEEK_AGO}T10:05:00Z",
             "sender": person,
             "conversation": {
                 "id": contact,
@@ -128,13 +129,28 @@ class Shop(Api):
         form = {"AccountSid": "AC1", "MessageSid": f"SM{self.event()}", "From": sender, "Body": text}
         await self._twilio({**form, "To": "+358942454000", **fields})
 
-    async def _twilio(self, form: dict[str, str]) -> None:
-        signed = f"{self.url}/in/calls" + "".join(name + form[name] for name in sorted(form))
+    async def gather(self, number: str, call: str, digits: str, query: str = "gather=continuity") -> None:
+        """Digits that a caller entered."""
+        form = {
+            "AccountSid": "AC1",
+            "CallSid": call,
+            "CallStatus": "in-progress",
+            "Direction": "inbound",
+            "From": number,
+            "To": "+358942454000",
+            "Digits": digits,
+        }
+        await self._twilio(form, f"?{query}" if query else "")
+
+    async def _twilio(self, form: dict[str, str], query: str = "") -> None:
+        signed = f"{self.url}/in/calls{query}" + "".join(name + form[name] for name in sorted(form))
         digest = base64.b64encode(hmac.new(KEY.encode(), signed.encode(), "sha1").digest()).decode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": digest}
-        await self._sent("/in/calls", urlencode(form).encode(), headers)
+        await self._sent(f"/in/calls{query}", urlencode(form).encode(), headers)
 
-    async def mail(self, sender: str, text: str, *above: str, **fields: str) -> None:
+    async def mail(
+        self, sender: str, text: str, *above: str, to: str = "support@shop.example", **fields: str
+    ) -> None:
         """A mail to support; `above` are fields that a mail server put on top."""
         named = {"From": sender, "To": "support@shop.example", "Subject": "Hello", **fields}
         named |= {"Message-ID": f"<{self.event()}.{self.tenant}@example.com>"}
@@ -144,7 +160,7 @@ class Shop(Api):
 
         def send() -> None:
             with smtplib.SMTP(address.hostname or "", address.port or 0, timeout=20) as smtp:
-                smtp.sendmail("bounces@example.com", "support@shop.example", "\r\n".join(lines))
+                smtp.sendmail("bounces@example.com", to, "\r\n".join(lines))
 
         await asyncio.to_thread(send)
 
@@ -204,18 +220,20 @@ def written(identity: Any) -> str:
 
 
 @asynccontextmanager
-async def shop_on(url: str) -> AsyncIterator[Shop]:
+async def shop_on(url: str, **store: Any) -> AsyncIterator[Shop]:
     tenant, other = fresh_tenant(), fresh_tenant()
     tokens = [
         serving.token("desk", tenant, *SCOPES),
         {**serving.token("elsewhere", tenant, *SCOPES), "tenant": other},
         serving.token("bot", tenant, "context:read", audience="customer"),
+        serving.token("officer", tenant, "privacy:write", "context:read"),
     ]
     sources = [
         {**source, "tenant": tenant} | ({} if source["adapter"] == "email.smtp" else {"secrets": [KEY]})
         for source in SOURCES
     ]
-    async with serving.in_process(serving.settings_for(url, tokens, sources=sources)) as (server, session):
+    chosen = serving.settings_for(url, tokens, sources=sources, store=store)
+    async with serving.in_process(chosen) as (server, session):
         yield Shop(server, session, tenant, other)
 
 

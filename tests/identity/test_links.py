@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from handoff.services.customers.lookup import MAX_LINKED
+from tests.samples import WEEK_AGO
 
 from .conftest import Shop, identities, message, texts_of
 
@@ -22,9 +23,9 @@ async def record_one(shop: Shop, event: str, *who: Any, **more: Any) -> None:
 async def anna(shop: Shop) -> None:
     """Anna with an email and a browser, each with something of its own; Bert has called."""
     await record_one(shop, "login", *ANNA)
-    await record_one(shop, "mail", ANNA[1], occurred_at="2026-11-21T10:01:00Z")
-    await record_one(shop, "page", ANNA[2], occurred_at="2026-11-21T10:02:00Z")
-    await record_one(shop, "call", "phone:+358401234567", occurred_at="2026-11-21T10:03:00Z")
+    await record_one(shop, "mail", ANNA[1], occurred_at=f"{WEEK_AGO}T10:01:00Z")
+    await record_one(shop, "page", ANNA[2], occurred_at=f"{WEEK_AGO}T10:02:00Z")
+    await record_one(shop, "call", "phone:+358401234567", occurred_at=f"{WEEK_AGO}T10:03:00Z")
 
 
 def parts(view: Any, key: str = "after") -> list[tuple[list[str], int]]:
@@ -64,7 +65,7 @@ async def test_a_link_is_previewed_made_and_undone(shop: Shop) -> None:
     (linked,) = [it for it in timeline if it["type"] == "identity.linked"]
     assert linked["visibility"] == "internal"
 
-    await record_one(shop, "call 2", "phone:+358401234567", occurred_at="2026-11-21T10:04:00Z")
+    await record_one(shop, "call 2", "phone:+358401234567", occurred_at=f"{WEEK_AGO}T10:04:00Z")
     undo = await shop.withdraw("user:anna", view["id"], dry_run=True)
     assert parts(undo) == [(everybody[:2] + everybody[3:], 4), (["phone:+358401234567"], 2)]
     await shop.withdraw("user:anna", view["id"])
@@ -407,7 +408,7 @@ async def test_a_thousand_orders_of_one_customer(shop: Shop) -> None:
 async def test_a_customer_facing_token_sees_verified_only(shop: Shop) -> None:
     await anna(shop)
     typed = {"type": "email", "value": "anna@example.com", "assurance": "claimed"}
-    await record_one(shop, "forged", typed, occurred_at="2026-11-21T11:00:00Z")
+    await record_one(shop, "forged", typed, occurred_at=f"{WEEK_AGO}T11:00:00Z")
     agent_view, bot_view = await shop.look_up("user:anna"), await shop.look_up("user:anna", token="bot")
     assert "text of forged" in texts_of(agent_view)
     assert "text of forged" not in texts_of(bot_view)
@@ -474,7 +475,7 @@ async def test_placeholder_values_are_blocked(shop: Shop) -> None:
 
 async def test_late_and_back_filled_touchpoints(shop: Shop) -> None:
     """They are sorted in, marked as late, and listed under `late` in the context of an earlier handoff."""
-    await record_one(shop, "now", "user:anna", occurred_at="2026-11-21T10:00:00Z")
+    await record_one(shop, "now", "user:anna", occurred_at=f"{WEEK_AGO}T10:00:00Z")
     made = await shop.ok(
         "POST",
         "/v1/handoffs",
@@ -486,7 +487,7 @@ async def test_late_and_back_filled_touchpoints(shop: Shop) -> None:
         },
     )
     await record_one(shop, "years ago", "user:anna", occurred_at="2019-01-01T10:00:00Z")
-    await record_one(shop, "typed", "user:anna", occurred_at="2026-11-21T09:59:00Z")
+    await record_one(shop, "typed", "user:anna", occurred_at=f"{WEEK_AGO}T09:59:00Z")
     context = await shop.ok("GET", f"/v1/handoffs/{made['id']}/context")
     touchpoints = [it for it in context["timeline"]["touchpoints"] if it["channel"] == "chat" and it["text"]]
     shown = [(it["text"], it["late"]) for it in touchpoints if it["text"].startswith("text of")]
@@ -506,7 +507,7 @@ async def hand_over(shop: Shop, identity: str, **sender: str) -> str:
 async def test_no_link_opens_a_conversation_or_makes_one_the_newest(shop: Shop) -> None:
     """A handoff by identity is about the newest conversation that the customer has, whatever was linked."""
     await record_one(shop, "old", ANNA[0], channel="email", type="email.received", thread="mail")
-    await record_one(shop, "new", ANNA[0], thread="chat", occurred_at="2026-11-21T10:05:00Z")
+    await record_one(shop, "new", ANNA[0], thread="chat", occurred_at=f"{WEEK_AGO}T10:05:00Z")
     await record_one(
         shop, "call", "phone:+358401234567", type="form.submitted", channel="phone", thread="call"
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.samples import WEEK_AGO
+
 from .conftest import Shop, identities, message, texts_of
 
 
@@ -205,7 +207,7 @@ def chatwoot(shop: Shop, contact: int, text: str, source_id: str, **more: Any) -
         "account": {"id": 1},
         "message_type": "incoming",
         "content": text,
-        "created_at": "2026-11-21T10:05:00Z",
+        "created_at": f"{WEEK_AGO}T10:05:00Z",
         "sender": person,
         "conversation": {
             "id": contact,
@@ -304,7 +306,7 @@ def types_of(context: Any) -> list[str]:
 async def test_an_update_without_new_content_is_no_edit(shop: Shop) -> None:
     made = chatwoot(shop, 31, "Where is my parcel?", "x")
     await shop.chat_event(made)
-    update = made | {"event": "message_updated", "updated_at": "2026-11-21T10:06:00Z"}
+    update = made | {"event": "message_updated", "updated_at": f"{WEEK_AGO}T10:06:00Z"}
     await shop.chat_event(update)
     context = await shop.look_up("chatwoot.contact@1:31")
     assert types_of(context) == ["message.received"]

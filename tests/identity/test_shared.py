@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.samples import WEEK_AGO
+
 from .conftest import Shop, identities, texts_of
 from .test_field import record_one, verified
 
@@ -193,7 +195,7 @@ async def test_an_assigned_touchpoint_is_in_one_persons_timeline_and_brief(shop:
 async def test_pages_of_a_timeline_with_assigned_touchpoints_leave_out_nothing(shop: Shop) -> None:
     await share(shop)
     for minute in range(6):
-        at = f"2026-11-21T11:{minute:02}:00Z"
+        at = f"{WEEK_AGO}T11:{minute:02}:00Z"
         if minute % 2:
             await assign(shop, await write(shop, f"m{minute}", occurred_at=at), "user:ella")
         else:
@@ -321,7 +323,7 @@ async def test_an_assigned_conversation_is_handed_over_as_the_persons_own(shop: 
 
 
 async def visit(shop: Shop, minute: int, name: str, **who: str) -> None:
-    at = f"2026-11-21T10:{minute:02}:00Z"
+    at = f"{WEEK_AGO}T10:{minute:02}:00Z"
     await shop.web("page", anonymousId="pc", name=name, timestamp=at, **who)
 
 

@@ -61,6 +61,8 @@ async def subscribe(api: Api) -> str:
 async def by_touchpoints(api: Api) -> None:
     """Native, NDJSON, CloudEvents, and a vendor's delivery."""
     await api.record("m1", identities=IDENTITIES, text=WORDS, thread="one", subject=WORDS)
+    transcript = {"of": "m1", "kind": "transcript", "by": "tests"}
+    await api.record("d1", type="text.derived", identities=IDENTITIES, text=WORDS, data=transcript)
     line = {"id": "n1", "channel": "email", "type": "email.received", "text": WORDS, "identities": [USER]}
     line |= {"occurred_at": "2026-11-21T10:00:00Z", "identities": [f"user:{USER}"]}
     ndjson = {"Content-Type": "application/x-ndjson"}

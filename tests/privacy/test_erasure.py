@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from handoff.adapter.trial import inbound_request
 from handoff.domain.identity import parse_identity
+from handoff.services.admission.limits import LimitSettings
 from handoff.services.privacy.settings import PrivacySettings
+from handoff.services.sources.quarantine import Quarantine, Rejected
 from tests import serving
 from tests.api.conftest import Api, settings_for
 from tests.api.test_inbound import send, track
@@ -181,3 +184,22 @@ async def test_an_erasure_leaves_no_hash_of_the_person_beside_quarantined_items(
     assert not any(it in after for it in named)
     (left,) = (await api.ok("GET", "/v1/quarantine"))["items"]  # it names only the session
     assert left["code"] == "missing_event"
+
+
+async def test_an_erasure_deletes_a_quarantined_item_whose_headers_name_the_person(api: Api) -> None:
+    address = "only.in.headers@example.org"
+    await api.record("m1", identities=[{"type": "email", "value": address, "assurance": "verified"}])
+    kept = Quarantine(api.server.store, LimitSettings())
+    for sender in (address, "otto@example.org"):
+        await kept.keep(
+            api.tenant,
+            "shop",
+            inbound_request(method="SMTP", body=b"unreadable"),
+            [Rejected(code="not_mail", detail="unreadable", item=b"unreadable")],
+            (("mail-from", sender),),
+        )
+    await erase(api, await customer_of(api, f"email:{address}"))
+    assert address.encode() not in b"\0".join(await everything(api)).lower()
+    (left,) = (await api.ok("GET", "/v1/quarantine"))["items"]
+    content = await api.ok("GET", f"/v1/quarantine/{left['id']}")
+    assert content["headers"] == [["mail-from", "otto@example.org"]]

@@ -18,7 +18,7 @@ from handoff.domain.clock import DAY, HOUR, Micros
 from handoff.domain.errors import AuditUnavailable
 from handoff.domain.identity import Assurance, Identity, parse_identity
 from handoff.domain.retention.rules import RetentionRule, class_of, days_of
-from handoff.domain.touchpoint import CHANNELS, Participant, Touchpoint
+from handoff.domain.touchpoint import CHANNELS, Participant, Touchpoint, Visibility
 from handoff.services.retention.policy import RetentionPolicy
 from handoff.services.retention.sweep import Sweeper, SweepSettings, SweepState
 from handoff.services.timeline.participation import refer
@@ -410,3 +410,39 @@ async def test_a_sweep_that_cannot_be_audited_is_not_over(own_store: Store) -> N
             state = await sweeper.turn()
     assert failed
     assert state.deleted.by_tenant == {tenant: 1}
+
+
+def transcript(event: str, of: str, days: float, **more: Any) -> Touchpoint:
+    return touchpoint(
+        event,
+        type="text.derived",
+        at=days_ago(days),
+        visibility=Visibility.INTERNAL,
+        amends=of,
+        data={"of": of, "kind": "transcript", "by": "tests"},
+        **more,
+    )
+
+
+@pytest.mark.parametrize("many", [0, 30])
+async def test_what_was_derived_does_not_outlive_its_original(store: Store, many: int) -> None:
+    """Also where the derived text itself is young. The list of an original forgets texts that are gone."""
+    tenant = fresh_tenant()
+    await record_all(store, tenant, [touchpoint(f"m{it}", at=days_ago(1)) for it in range(many)])
+    await record_all(
+        store,
+        tenant,
+        [
+            touchpoint("voice", at=days_ago(20.5)),
+            transcript("late", "voice", 2),
+            transcript("later", "voice", 1),
+            touchpoint("kept", at=days_ago(5.5)),
+            transcript("outdated", "kept", 15),
+            transcript("young", "kept", 3),
+        ],
+    )
+    await swept(store, policy_of(tenant, RetentionRule(days=10)))
+    left = [it for it in await timeline(store, tenant) if not it.text or "text of m" not in it.text]
+    assert [it.text for it in left] == ["text of kept", "text of young"]
+    assert [it.text for it in left[0].derived or ()] == ["text of young"]
+    await check_consistent(store, tenant, PEOPLE[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .announcements import load_announcements, measured_announcements
 from .measure import KINDS, measured, read_labels
 
 FOLDER = Path(__file__).parent
@@ -19,10 +20,13 @@ def main() -> None:
     files = options.files or [FOLDER / "worked.jsonl"]
     labels = [it for path in files for it in read_labels(path)]
     counts = measured(it for it in labels if options.language in (None, it.language))
+    if not options.files:
+        announced = load_announcements("worked")
+        counts |= measured_announcements(it for it in announced if options.language in (None, it.language))
     print(
         f"{'':10} {'':4} {'right':>6} {'wrong':>6} {'missed':>6} {'precision':>10} {'recall':>7} {'due':>5}"
     )
-    for kind in KINDS:
+    for kind in (*KINDS, "announced"):
         for (of, language), count in sorted(counts.items()):
             if of == kind:
                 due = f"{count.due:5.2f}" if kind == "promise" else ""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from handoff.cli.arguments import parser
 from handoff.cli.sealing.operating import rotate_keys
 from handoff.domain.clock import DAY, Micros
 from handoff.domain.errors import ConfigurationError
-from handoff.store.sealing.key_file import KeySet, read_key_file
+from handoff.store.sealing.key_file import Epoch, KeySet, read_key_file, write_key_file
 from handoff.store.sealing.rotation import RETIRED_S
 from tests.commands import run_command
 from tests.conftest import opened
@@ -106,9 +107,31 @@ def test_keys_are_listed_rotated_and_destroyed(
     printed = capsys.readouterr().out
     assert "destroyed" in printed
     assert "current" in printed
+    assert "by hand" in printed
     asyncio.run(read_back(fresh_valkey, config.parent))
     assert rotate(config, "--tenant", "another") == 0
     assert {it.tenant for it in key_set(config).epochs} == {"default", "another"}
+
+
+def test_the_list_has_the_age_of_an_epoch_and_its_next_rotation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, begun = tmp_path / "handoff.toml", int(time.time()) - 31 * 86_400
+    keys = f'keys = "{MASTER}"\nkey_file = "{tmp_path}/keys.json"\nrotate_every_days = 45'
+    config.write_text(f"[privacy.sealing]\n{keys}\n")
+    listed = [
+        Epoch(id="00000001", tenant="shop", created_at=begun - 9, retired_at=begun, emptied_at=begun + 200),
+        Epoch(id="00000002", tenant="shop", created_at=begun),
+        Epoch(id="00000003", tenant="shop", created_at=begun, prepared=True),
+    ]
+    write_key_file(tmp_path / "keys.json", KeySet(version=1, id="k", epochs=listed))
+    assert run_command("keys", "list", "--config", str(config)) == 0
+    old, current, prepared = capsys.readouterr().out.splitlines()[-3:]
+    due = datetime.fromtimestamp(begun + 45 * 86_400, UTC).strftime("%Y-%m-%d")
+    assert "emptied" in old
+    assert "31.0 days" in current
+    assert current.rstrip().endswith(due)
+    assert "prepared" in prepared
 
 
 def test_what_was_stored_before_is_sealed(

@@ -1,10 +1,21 @@
 // Runs in every tab of the shift. It sees what an agent sees, and when: through no driver, so its times are the page's.
 window.shift = (() => {
   const SENDING = /^(sending|loading)/i;
-  const EVERY_MS = 8; // between two looks
+  const FRAME_MS = 50; // a tab in the background has no frames
   let goal = () => false;
   let known = new Set();
   let begun = null;
+
+  /** Looks happen once per frame: between two, nothing that an agent sees changes. */
+  function nextFrame() {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, FRAME_MS);
+      requestAnimationFrame(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
 
   function* roots(root = document) {
     yield root;
@@ -105,7 +116,7 @@ window.shift = (() => {
         const text = news();
         explained = text ? (explained ?? now) : null;
         if (now > deadline || (explained !== null && now - explained > graceMs)) return { reached: false, ms: now - (begun ?? now), reported: text };
-        await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+        await nextFrame();
       }
     },
   };

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import against
 from bench.__main__ import Measurement, Without, measured
 from bench.load_loop import Quota
 from bench.processes import Failed, Missing
@@ -75,6 +76,16 @@ def test_a_run_of_a_stated_number_of_requests_ends_when_all_are_answered() -> No
     assert not quota.answered.is_set()
     quota.settle()
     assert quota.answered.is_set()
+
+
+def test_costly_requests_are_sent_less_often(tmp_path: Path) -> None:
+    assert [against.requests_of(it, 2_000) for it in against.COSTS] == [2_000, 2_000, 2_000, 2_000, 200, 50]
+    assert [against.requests_of("rebuilt", it) for it in (0, 10, 400)] == [0, 10, 40]
+    loads = against._loads({}, tmp_path, Settings(only=frozenset({"lookup", "cached"})))
+    assert [it.key for it in loads] == ["cached", "lookup"]
+    assert [it.key for it in against._loads({}, tmp_path, Settings())] == list(against.COSTS)
+    with pytest.raises(Failed, match="no such load: lookups; there are ingest"):
+        against.measure(Settings(only=frozenset({"lookups"})), tmp_path)
 
 
 def test_a_run_for_a_time_has_no_last_request() -> None:

@@ -17,6 +17,7 @@ TOKEN = '[[tokens]]\nname = "desk"\nscopes = ["operate"]\nsecret = "0d9f83c1a7b2
     "0d9f83c1a7b2", "0d9f83c1a7b24e56"
 )
 HOOK = '[[webhooks]]\nurl = "https://hooks.example.com/a"\n'
+RULE = '[[announcements.rules]]\nkind = "transfer"\n'
 POLICY = '[[policies]]\nname = "p"\nfrom = "web"\nto = "phone"\nwhom = { queue = "billing" }\n'
 SEGMENT = '[[sources]]\nname = "site"\nadapter = "web.segment"\nsecrets = ["8c5f1e90d2"]\n'
 MAIL = '[[sources]]\nname = "post"\nadapter = "email.smtp"\nrecipients = ["@shop.example"]\n'
@@ -101,8 +102,27 @@ def only(found: CheckedConfiguration) -> tuple[str, int | None, str]:
             "unknown value",
         ),
         ("[[retention]]\ndays = 9\n[[retention]]\ndays = 8\n", "retention[1]", 3, "this rule never applies"),
+        (
+            "[privacy.sealing]\nrotate_every_days = -1\n",
+            "privacy.sealing.rotate_every_days",
+            2,
+            "between 0 and",
+        ),
+        ("[privacy.sealing]\nrotate_every_days = 4000\n", "privacy.sealing.rotate_every_days", 2, "3650"),
         ('[[privacy.masking]]\ntenant = "shp"\n', "privacy.masking[0].tenant", 2, "allowed: default"),
         ('[[redaction]]\nname = "x"\npattern = "(a"\n', "redaction[0].pattern", 3, "missing )"),
+        (RULE.replace("transfer", "transfr"), "announcements.rules[0].kind", 2, "did you mean 'transfer'"),
+        (RULE + "within_s = 5\n", "announcements.rules[0].within_s", 3, "between 10 and 86400"),
+        (
+            RULE + 'on_unfulfilled = "handoff"\n',
+            "announcements.rules[0].on_unfulfilled",
+            3,
+            "whom must name a queue",
+        ),
+        (RULE + 'whom = { queue = "q" }\n', "announcements.rules[0].whom", 3, 'on_unfulfilled = "handoff"'),
+        (RULE + "speakers = []\n", "announcements.rules[0].speakers", 3, "must not be empty"),
+        (RULE + 'tenant = "shp"\n', "announcements.rules[0].tenant", 3, "allowed: default"),
+        (RULE + RULE, "announcements.rules", 1, "two rules for 'transfer'"),
         ('[business]\ntime_zone = "Mars/Sea"\n', "business.time_zone", 2, "IANA name"),
         ('[business]\ntime_zone = "../etc/passwd"\n', "business.time_zone", 2, "IANA name"),
         ('[business]\nday_ends = "5 pm"\n', "business.day_ends", 2, "must be a time, e.g. 17:00"),
@@ -218,6 +238,19 @@ def test_a_policy_that_watches_for_the_same_as_an_earlier_one_is_a_warning(
 ) -> None:
     found = checked(tmp_path, POLICY + first + POLICY.replace('"p"', '"other"') + second)
     assert [(it.key, it.severity) for it in found.faults] == [("policies[1]", "warning")] * reported
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[privacy.sealing]\n", "no effect"),
+        (f'[privacy]\nbackup_days = 30\n[privacy.sealing]\nkeys = "{"k" * 40}"\n', "no backup unreadable"),
+    ],
+)
+def test_a_rotation_that_is_of_no_use_is_a_warning(tmp_path: Path, text: str, words: str) -> None:
+    (fault,) = checked(tmp_path, f"{text}rotate_every_days = 90\n").faults
+    assert (fault.key, fault.severity) == ("privacy.sealing.rotate_every_days", "warning")
+    assert words in fault.problem
 
 
 def test_a_misspelt_queue_is_a_warning_and_numbered_ones_are_not(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ AT_HOME = {
     "rich": ("handoff.cli",),
     "segment": ("handoff.cli",),
     "re2": ("handoff.bootstrap",),
+    "pytest": ("handoff.testing",),
 }
 """Packages that only these modules import."""
 
@@ -140,7 +141,7 @@ def requirements(*groups: str) -> dict[str, Requirement]:
 
 def test_what_the_code_imports_is_declared() -> None:
     """A package that is only another package's requirement can disappear without notice."""
-    declared = set(requirements()) | set(requirements("embedded", "demo"))
+    declared = set(requirements()) | set(requirements("embedded", "demo", "testing"))
     distributions = packages_distributions()
     undeclared = {
         (name, package)
@@ -164,7 +165,7 @@ def pins() -> dict[str, str]:
 
 def test_every_requirement_is_pinned_within_what_it_allows() -> None:
     pinned = pins()
-    wanted = requirements() | requirements("embedded", "demo", "dev")
+    wanted = requirements() | requirements("embedded", "demo", "testing", "dev")
     assert not set(wanted) - set(pinned)
     assert not {name for name, it in wanted.items() if not it.specifier.contains(pinned[name])}
 

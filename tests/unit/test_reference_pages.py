@@ -30,8 +30,8 @@ NOW = parse_time("2026-11-21T10:00:00Z")
 CALLER = Caller(name="reference", channels=frozenset(CHANNELS))
 
 
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("configuration", ROOT / "docs/configuration.py")
+def generator(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -39,12 +39,18 @@ def generator() -> ModuleType:
     return module
 
 
-CONFIGURATION = generator()
+CONFIGURATION = generator("configuration")
 PAGE = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 
 
 def test_the_configuration_page_matches_the_settings() -> None:
     assert CONFIGURATION.generated(CONFIGURATION.texts()) == PAGE, "make config-docs writes the page"
+
+
+def test_the_page_of_sources_matches_the_manifests() -> None:
+    written = (ROOT / "docs/sources.md").read_text(encoding="utf-8")
+    assert generator("sources").generated() == written, "make config-docs writes the page"
+    assert all(f"## {name}\n" in written for name in BUILT_IN)
 
 
 def test_every_configuration_example_is_valid() -> None:

@@ -22,9 +22,9 @@ FUNCTION_LINES = 50
 CROWDED: dict[str, str] = {}
 """Packages that may have more modules than `SIBLINGS`, each with its reason."""
 
-SHARED_STEMS = {"__init__", "__main__", "adapter", "options", "settings"}
-"""Module names that mean the same in every package: a vendor's adapter, the options of a vendor or of
-commands, a part's settings."""
+SHARED_STEMS = {"__init__", "__main__", "adapter", "manifest", "options", "settings"}
+"""Module names that mean the same in every package: a vendor's adapter and its manifest, the options of a
+vendor or of commands, a part's settings."""
 
 
 def sources() -> Iterator[tuple[str, Path, ast.Module]]:

@@ -120,7 +120,7 @@ def test_every_type_has_a_direction_seen_from_the_business() -> None:
 def test_our_own_bookkeeping_is_not_for_the_customer() -> None:
     internal = {type_ for type_ in TYPES if default_visibility(type_) is Visibility.INTERNAL}
     families = {type_.partition(".")[0] for type_ in internal}
-    assert families == {"handoff", "identity", "context", "note", "brief"}
+    assert families == {"handoff", "identity", "context", "note", "brief", "text"}
 
 
 def test_the_order_of_the_types_is_stored_and_never_changes() -> None:

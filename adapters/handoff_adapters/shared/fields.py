@@ -11,12 +11,12 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 import msgspec
 
-from handoff.adapter.contract import Malformed
+from handoff.adapter.contract import Malformed, Parsed
 from handoff.domain.clock import DAY, HOUR, Micros, parse_any_time, parse_time
 from handoff.domain.errors import InvalidPayload, Unprocessable
 from handoff.domain.text.cleaning import clean, is_clean
@@ -294,3 +294,11 @@ def malformed(error: Unprocessable, item: bytes) -> Malformed:
     if pointers[0].get("pointer") in _SIZE_POINTERS:
         code = "too_large"
     return Malformed(code=code, detail=clean(error.detail), item=item)
+
+
+def one(read: Callable[[], Touchpoint], item: bytes) -> Parsed:
+    """A delivery of one event: the touchpoint that `read` makes, or the item that it cannot read."""
+    try:
+        return Parsed(touchpoints=(checked(read()),))
+    except Unprocessable as error:
+        return Parsed(malformed=(malformed(error, item),))

@@ -15,6 +15,7 @@ from handoff import __version__
 from handoff.domain.touchpoint import TYPES
 from handoff.services.events.payloads import (
     CONTENT_TYPE,
+    AnnouncementAlarm,
     ClockJumped,
     ContextChanged,
     CustomerErased,
@@ -84,6 +85,16 @@ _OTHERS = (
     EventKind("webhook.test", (WebhookTest,), "A requested test message."),
     EventKind("customer.erased", (CustomerErased,), "A customer was erased: delete what you keep of them."),
     EventKind("promise.due_soon", (PromiseAlarm,), "Four fifths of the time of a promise have passed."),
+    EventKind(
+        "announcement.unfulfilled",
+        (AnnouncementAlarm,),
+        "A transfer, a call back, or a mail was announced, and nothing followed in its time.",
+    ),
+    EventKind(
+        "announcement.fulfilled",
+        (AnnouncementAlarm,),
+        "The announced transfer, call back, or mail followed late.",
+    ),
     EventKind("operator.clock_jumped", (ClockJumped,), "The store's clock jumped."),
 )
 

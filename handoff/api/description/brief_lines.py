@@ -36,6 +36,18 @@ HOPS: Schema = {
     },
 }
 
+TRANSCRIBED: Schema = {
+    "type": "object",
+    "description": "The words in this line were not typed: a machine transcribed or read them.",
+    "properties": {
+        "by": TEXT,
+        "kind": {"type": "string", "enum": ["transcript", "ocr"]},
+        "confidence": {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]},
+    },
+    "required": ["by", "kind", "confidence"],
+}
+"""A param that any line may have."""
+
 WISH: Schema = {"channel": TEXT, "at": TIME, "words": TEXT, "matter": COUNT}
 REFERENCES: Schema = {
     "type": "array",
@@ -110,6 +122,23 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
         template="Closed {times} times, same words again: “{words}”",
         params={"times": COUNT, "words": TEXT, "matter": COUNT},
     ),
+    "continues": BriefCode(
+        section="why_now",
+        meaning="The customer used a continuity code: this continues an earlier conversation, perhaps of "
+        "another identity. `conversation` is its id.",
+        template="Continues the {from} of {since}, by code",
+        params={"from": TEXT, "since": TIME, "channel": TEXT, "at": TIME, "conversation": TEXT, "by": TEXT},
+    ),
+    "code_refused": BriefCode(
+        section="why_now",
+        meaning="The newest touchpoint carries a continuity code that joined nothing.",
+        template="Continuity code {outcome} at {at}: it may be somebody else",
+        params={
+            "outcome": values("used", "expired", "revoked", "unknown", "limited"),
+            "channel": TEXT,
+            "at": TIME,
+        },
+    ),
     "callback_missed": BriefCode(
         section="why_now",
         meaning="The customer missed our callback. `at` is the last attempt.",
@@ -142,9 +171,21 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "transfer_not_followed": BriefCode(
         section="why_now",
-        meaning="An agent announced a transfer, and none happened.",
+        meaning="A transfer was announced, and none happened in its time.",
         template="{who} announced a transfer at {at}, none followed",
-        params={"who": TEXT, "at": TIME, "words": TEXT},
+        params={"who": TEXT, "at": TIME, "words": TEXT, "announcement": TEXT},
+    ),
+    "callback_not_followed": BriefCode(
+        section="why_now",
+        meaning="A call back was announced, and none was made or registered in its time.",
+        template="{who} announced a call back at {at}, none followed",
+        params={"who": TEXT, "at": TIME, "words": TEXT, "announcement": TEXT},
+    ),
+    "mail_not_followed": BriefCode(
+        section="why_now",
+        meaning="A mail was announced, and none was sent in its time.",
+        template="{who} announced a mail at {at}, none followed",
+        params={"who": TEXT, "at": TIME, "words": TEXT, "announcement": TEXT},
     ),
     "unclear": BriefCode(
         section="why_now",
@@ -410,7 +451,7 @@ def brief_schemas() -> dict[str, Schema]:
 def _line(code: str, entry: BriefCode) -> Schema:
     params: Schema = {
         "type": "object",
-        "properties": {**entry.params, **entry.optional, **ALSO},
+        "properties": {**entry.params, **entry.optional, "transcribed": TRANSCRIBED, **ALSO},
         "required": list(entry.params),
     }
     if not entry.params and not entry.optional:

@@ -11,6 +11,7 @@ from msgspec import UnsetType
 
 from handoff.api.handlers.callbacks import CallbackInput, CancelInput, RescheduleInput
 from handoff.api.handlers.contexts import MAX_IDENTITIES, ContextInput
+from handoff.api.handlers.continuity import ContinuityInput
 from handoff.api.handlers.handoffs import (
     MAX_DEADLINE_S,
     MAX_NAME,
@@ -32,6 +33,7 @@ from handoff.api.http.exchange import MAX_LIMIT, MAX_REASON
 from handoff.domain import touchpoint as limits
 from handoff.domain.identity import Assurance
 from handoff.services.access.sessions import MAX_TTL_S
+from handoff.services.continuity.issuing import DIGITS_MAX_S, LEAST_S, MAX_S, MAX_USES
 from handoff.services.sources.native import IdentityInput, TouchpointInput
 
 Schema = dict[str, Any]
@@ -43,6 +45,11 @@ NAMES = {
     "CallbackAnswer": "CallbackList",
     "LinksAnswer": "LinkList",
     "CandidatesAnswer": "CandidateList",
+    "CodesAnswer": "ContinuityCodeList",
+    "ContinuityAnswer": "ContinuityCode",
+    "CodeView": "ContinuityCodeSummary",
+    "CodeUseView": "ContinuityUse",
+    "CodeForms": "ContinuityForms",
     "QuarantineAnswer": "QuarantineList",
     "QuarantineView": "QuarantinedItem",
     "QuarantineItemView": "QuarantinedContent",
@@ -122,6 +129,12 @@ NOTES: Mapping[type, Mapping[str, Schema]] = {
         "agent": {"minLength": 1, "maxLength": MAX_NAME},
         "reason": {"maxLength": MAX_REASON},
         "deadline_s": {"exclusiveMinimum": 0, "maximum": MAX_DEADLINE_S},
+    },
+    ContinuityInput: {
+        "expires_in_s": {"minimum": LEAST_S, "maximum": MAX_S},
+        "digits_expire_in_s": {"minimum": LEAST_S, "maximum": DIGITS_MAX_S},
+        "uses": {"minimum": 1, "maximum": MAX_USES},
+        "assurance": {"enum": ["claimed", "verified"]},
     },
     LinkInput: {"reason": _REASON},
     WithdrawInput: {"reason": _REASON},

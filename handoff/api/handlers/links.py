@@ -13,6 +13,7 @@ from handoff.api.http.auditing import about, about_homes
 from handoff.api.http.exchange import answer, bad_parameter, check_reason, read_identity, read_json
 from handoff.domain.identity import Assurance
 from handoff.services.access.principal import Principal
+from handoff.services.continuity.undoing import after_withdrawal
 from handoff.services.customers import assignments, separations
 from handoff.services.customers import links as service
 from handoff.services.customers.customer import by_id
@@ -151,19 +152,22 @@ async def create(request: web.Request) -> web.Response:
 
 async def withdraw(request: web.Request) -> web.Response:
     """`POST /v1/customers/{id}/links/{link}/withdraw`."""
-    principal = request[PRINCIPAL]
+    principal, store = request[PRINCIPAL], request.app[SITE].store
     given = await read_json(request, WithdrawInput)
+    link, dry_run = request.match_info["link"], _dry_run(request)
     forecast = await asyncio.shield(
         service.withdraw(
-            request.app[SITE].store,
+            store,
             principal.tenant,
             request.match_info["id"],
-            request.match_info["link"],
+            link,
             _by(principal, given.reason),
-            dry_run=_dry_run(request),
+            dry_run=dry_run,
             now=time.time_ns() // 1000,
         )
     )
+    if not dry_run:
+        await asyncio.shield(after_withdrawal(store, principal.tenant, link))
     _about_parts(request, forecast)
     return answer(forecast)
 

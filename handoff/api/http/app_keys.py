@@ -19,6 +19,7 @@ from handoff.services.access.watch import CredentialWatch
 from handoff.services.admission.limits import LimitSettings
 from handoff.services.admission.rates import RateLimits
 from handoff.services.admission.turns import Turns
+from handoff.services.announcements.settings import AnnouncementPolicies
 from handoff.services.audit.settings import AuditSettings
 from handoff.services.audit.trail import AuditTrail
 from handoff.services.context.completeness import Monitor
@@ -70,6 +71,7 @@ class AppContext(Struct, kw_only=True, eq=False):
     handoffs: Handoffs
     hub: Hub
     ledger: LedgerRules = field(default_factory=LedgerRules)
+    announcements: AnnouncementPolicies = field(default_factory=AnnouncementPolicies)
     reload: Callable[[], Awaitable[Reloaded]] | None = None
     """Reads the configuration again; None if the server was not started from one."""
     configuration: Callable[[str | None], dict[str, Any]] = lambda _tenant: {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from handoff.api.handlers import continuity
 from handoff.api.handlers import handoffs as handlers
+from handoff.api.handlers.continuity import CodesAnswer, ContinuityAnswer, ContinuityInput
 from handoff.api.handlers.handoffs import (
     MAX_DEADLINE_S,
     MAX_NAME,
@@ -16,6 +18,7 @@ from handoff.api.handlers.handoffs import (
 from handoff.api.operations.operation import (
     CONTEXT_ETAG,
     CURSOR,
+    CUSTOMER_ID,
     FIELDS,
     LIMIT,
     LOCATION,
@@ -32,6 +35,7 @@ from handoff.api.operations.operation import (
 )
 from handoff.domain.handoff import DEFAULT_DEADLINE_S, TRANSITIONS, Action, State
 from handoff.services.context.views import ContextView
+from handoff.services.continuity.code_views import CodeView
 from handoff.services.handoffs.records import HandoffView
 
 TAG = "Handoffs"
@@ -104,6 +108,74 @@ def _move(word: str, action: Action, summary: str, text: str, example: dict[str,
         conflicts="The state or the version does not allow it; `current` has the handoff",
     )
 
+
+_CONTINUITY = (
+    Operation(
+        method="POST",
+        path="/v1/customers/{id}/continuity",
+        handler=continuity.create,
+        id="createContinuityCode",
+        audit=Audited("customer"),
+        tag=TAG,
+        summary="Issue a continuity code",
+        text="Digits for keypads and speech, and a token for links, subjects, addresses, and texts. The next "
+        "touchpoint that carries one of them, on any channel, continues the conversation: it joins its chain "
+        "and appears in the customer's timeline. Its sender's handle becomes a candidate, or, with "
+        "`assurance` `verified`, the customer's if it is verified itself.",
+        queues=True,
+        customers=True,
+        scopes=("handoffs:write",),
+        parameters=(CUSTOMER_ID,),
+        body=ContinuityInput,
+        optional_body=True,
+        example={"channel": "phone", "expires_in_s": 3600},
+        replies=(ResponseSpec(201, "The code. Its digits and token are shown only once.", ContinuityAnswer),),
+        creating=True,
+        duplicates=True,
+        conflicts="The id is a former one of the customer (`customer_merged`), or several people share the "
+        "identity (`ambiguous_identity`)",
+    ),
+    Operation(
+        method="GET",
+        path="/v1/customers/{id}/continuity",
+        handler=continuity.list_,
+        id="listContinuityCodes",
+        audit=Audited("customer"),
+        tag=TAG,
+        summary="List a customer's continuity codes",
+        text="The newest first, with the touchpoints that used them. A code is kept for about 30 days after "
+        "its end.",
+        queues=True,
+        scopes=("context:read",),
+        parameters=(CUSTOMER_ID,),
+        replies=(ResponseSpec(200, "The codes.", CodesAnswer),),
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/customers/{id}/continuity/{code}",
+        handler=continuity.revoke,
+        id="revokeContinuityCode",
+        audit=Audited("customer"),
+        tag=TAG,
+        summary="Revoke a continuity code, and undo its uses",
+        text="The code is refused from now on. With `undo` (scope `links:write`), what it joined is "
+        "separated again: its evidence is withdrawn, and each conversation leaves the chain, unless a "
+        "handoff was made in it.",
+        queues=True,
+        scopes=("handoffs:write",),
+        parameters=(
+            CUSTOMER_ID,
+            path_parameter("code", "The code's id."),
+            Parameter(
+                name="undo",
+                text="`true`: also take back what its uses joined.",
+                schema={"type": "boolean", "default": False},
+            ),
+        ),
+        replies=(ResponseSpec(200, "The code.", CodeView),),
+        conflicts="The conversation is being changed (`busy_conversation`)",
+    ),
+)
 
 OPERATIONS = (
     Operation(
@@ -236,4 +308,5 @@ OPERATIONS = (
         ),
     ),
     *(_move(word, *about) for word, about in _MOVES.items()),
+    *_CONTINUITY,
 )

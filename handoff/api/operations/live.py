@@ -48,7 +48,8 @@ def _handoff_stream(
         summary=f"Stream the handoffs of {whose}",
         text="Starts with `ready` and the pending handoffs, then sends a frame for each change: its `event` "
         "is the type, such as `handoff.requested`, and its data is the handoff. Streams of queues and agents "
-        "also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`. "
+        "also get the alarms of promises to their customers, `promise.due_soon` and `promise.broken`, and "
+        "`announcement.unfulfilled` and `announcement.fulfilled`. "
         f"{LISTED} {ENDS}",
         queues=True,
         customers=True,

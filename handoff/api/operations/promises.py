@@ -1,8 +1,10 @@
-"""`/v1/promises`, `/v1/complaints`, and decisions about candidates."""
+"""`/v1/promises`, `/v1/complaints`, `/v1/announcements`, and decisions about them."""
 
 from __future__ import annotations
 
+from handoff.api.handlers import announcements
 from handoff.api.handlers import promises as handlers
+from handoff.api.handlers.announcements import AnnouncementsAnswer
 from handoff.api.handlers.promises import (
     ComplaintsAnswer,
     ConfirmInput,
@@ -21,6 +23,8 @@ from handoff.api.operations.operation import (
     choice,
     path_parameter,
 )
+from handoff.services.announcements.dismissing import DismissalView
+from handoff.services.announcements.shown import STORED_STATES
 from handoff.services.ledger.deciding import DecisionView
 from handoff.services.ledger.listing import COMPLAINT_STATES, PROMISE_STATES
 
@@ -31,6 +35,10 @@ PROMISE = path_parameter(
 COMPLAINT = path_parameter(
     "complaint",
     "A candidate's `id` from a line of the brief, or the id of a complaint from `/v1/complaints`.",
+)
+ANNOUNCEMENT = path_parameter(
+    "announcement",
+    "The param `announcement` of a line of the brief, or the id of an announcement from `/v1/announcements`.",
 )
 DECIDED = (
     "It was decided otherwise (`already_confirmed`, `already_dismissed`; see `current`), or the customer id "
@@ -169,4 +177,48 @@ _LISTS = (
     ),
 )
 
-OPERATIONS = (*_DECISIONS, *_LISTS)
+_ANNOUNCEMENTS = (
+    Operation(
+        method="GET",
+        path="/v1/announcements",
+        handler=announcements.list_announcements,
+        compressed=True,
+        id="listAnnouncements",
+        audit=Audited("announcement"),
+        tag=TAG,
+        summary="List announced transfers, call backs, and mails",
+        text="By the time of the words. `open`: its time has not passed. `fulfilled`: something followed; "
+        "see `late`. `unfulfilled`: nothing has followed.",
+        queues=True,
+        scopes=("context:read",),
+        parameters=(
+            Parameter(name="state", text="Only announcements in this state.", schema=choice(*STORED_STATES)),
+            OWNER,
+            LIMIT,
+            CURSOR,
+            ORDER,
+        ),
+        replies=(ResponseSpec(200, "A page.", AnnouncementsAnswer),),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/customers/{id}/announcements/{announcement}/dismiss",
+        handler=announcements.dismiss_announcement,
+        id="dismissAnnouncement",
+        audit=Audited("customer"),
+        tag=TAG,
+        summary="Dismiss an announcement",
+        text="Records `announcement.dismissed`. It is no longer shown, and raises no alarms.",
+        queues=True,
+        scopes=("handoffs:write",),
+        parameters=(CUSTOMER_ID, ANNOUNCEMENT),
+        body=DismissInput,
+        optional_body=True,
+        example={"reason": "The customer hung up"},
+        replies=(ResponseSpec(200, "The dismissal, also if it was made before.", DismissalView),),
+        creating=True,
+        conflicts="The customer id is a former one (`customer_merged`)",
+    ),
+)
+
+OPERATIONS = (*_DECISIONS, *_LISTS, *_ANNOUNCEMENTS)

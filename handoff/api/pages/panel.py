@@ -1,19 +1,17 @@
 """`/panel/` and `/panel/ops/`: the pages of agents and of operators, static files of this package, and icons.
 
-The server reads every file at start, compresses it on the first request, and answers with ETags. The page
-runs only scripts of this server, creates no markup from text (Trusted Types without a policy), and may be
-framed only by the configured desktops. Nothing may frame the operators' page.
+The server reads every file at start, compresses it on the first request, and answers with ETags. Browsers
+keep what has a version in its address (`assets`). The page runs only scripts of this server, creates no
+markup from text (Trusted Types without a policy), and may be framed only by the configured desktops. Nothing
+may frame the operators' page.
 """
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 
 from aiohttp import web
 from aiohttp.helpers import ETag
@@ -23,19 +21,14 @@ from handoff.api.http.cors import check_origin
 from handoff.domain.errors import NotFound
 from handoff.domain.text.urls import split_url
 
+from .assets import VERSIONED, Asset, asset_of, read_assets, version_of, versioned_page
 from .icons import icons_file
 
 PAGE = "index.html"
 ICONS_FILE = "icons.json"
 OPS = "ops"
 OPS_PAGE = f"{OPS}/index.html"
-_MEDIA = {
-    ".html": "text/html",
-    ".js": "text/javascript",
-    ".css": "text/css",
-    ".json": "application/json",
-    ".ts": "text/plain",  # the TypeScript types of the API, for custom desktops
-}
+FETCHED = ("styles/elements.css", "styles/forms.css", "styles/story.css", ICONS_FILE)
 _ORIGINS, _SIGN_IN = "{{origins}}", "{{sign_in}}"
 _COMMON = {
     "Cache-Control": "no-cache",  # browsers notice updates; unchanged files cost a 304
@@ -46,20 +39,7 @@ _COMMON = {
 }
 
 
-class Asset(Struct, frozen=True, dict=True):
-    """One file with its ETag."""
-
-    body: bytes
-    media: str
-    etag: str
-
-    @cached_property
-    def packed(self) -> bytes:
-        """The file compressed: not at start, since most workers never serve the panel."""
-        return gzip.compress(self.body, mtime=0)
-
-
-class Panel(Struct, frozen=True, kw_only=True):
+class Panel(Struct, frozen=True, kw_only=True, dict=True):
     """All files by name, each page's Content-Security-Policy, and the origins that may frame the agents'.
 
     `known` are those, and the origin of the sign-in page, which may send agents back into a frame.
@@ -71,6 +51,18 @@ class Panel(Struct, frozen=True, kw_only=True):
     origins: frozenset[str]
     known: frozenset[str]
 
+    @cached_property
+    def version(self) -> str:
+        return version_of(self.assets)
+
+    @cached_property
+    def pages(self) -> Mapping[str, Asset]:
+        """Both pages with versioned addresses: not at start, since most workers never serve them."""
+        return {
+            PAGE: versioned_page(self.assets, PAGE, self.version, FETCHED),
+            OPS_PAGE: versioned_page(self.assets, OPS_PAGE, self.version, FETCHED[:1]),
+        }
+
 
 PANEL = web.AppKey("panel", Panel)
 
@@ -81,8 +73,9 @@ def make_panel(origins: Sequence[str], sign_in_url: str | None = None) -> Panel:
     `sign_in_url` is where agents without a session get one.
     """
     filled = {_ORIGINS: " ".join(origins), _SIGN_IN: sign_in_url or ""}
-    contents = {**dict(_read(files("handoff") / "panel", "")), ICONS_FILE: icons_file()}
-    assets = {name: _asset(name, body, filled) for name, body in contents.items()}
+    contents = {**dict(read_assets(files("handoff") / "panel")), ICONS_FILE: icons_file()}
+    contents[PAGE] = _filled(contents[PAGE], filled)
+    assets = {name: asset_of(name, body) for name, body in contents.items()}
     framed_by_desktops = " ".join(("'self'", *origins))
     return Panel(
         assets=assets,
@@ -99,19 +92,10 @@ def _origins(url: str | None) -> Iterator[str]:
         yield f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def _read(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            yield from _read(entry, f"{prefix}{entry.name}/")
-        elif "." + entry.name.rpartition(".")[2] in _MEDIA:
-            yield prefix + entry.name, entry.read_bytes()
-
-
-def _asset(name: str, body: bytes, filled: Mapping[str, str]) -> Asset:
-    if name == PAGE:
-        for gap, text in filled.items():
-            body = body.replace(gap.encode(), escape(text).encode())
-    return Asset(body, _MEDIA["." + name.rpartition(".")[2]], sha256(body).hexdigest()[:32])
+def _filled(page: bytes, values: Mapping[str, str]) -> bytes:
+    for gap, text in values.items():
+        page = page.replace(gap.encode(), escape(text).encode())
+    return page
 
 
 def _policy(ancestors: str) -> str:
@@ -189,12 +173,16 @@ async def asset(request: web.Request) -> web.StreamResponse:
     return _answer(request, request.app[PANEL], request.match_info["asset"])
 
 
-def _answer(request: web.Request, panel: Panel, name: str) -> web.StreamResponse:
-    found = panel.assets.get(name)
-    if found is None:
+def _answer(request: web.Request, panel: Panel, asked: str) -> web.StreamResponse:
+    versioned = VERSIONED.fullmatch(asked)
+    name = versioned[2] if versioned else asked
+    found = panel.pages.get(name) or panel.assets.get(name)
+    if found is None or (versioned and name in panel.pages):
         raise NotFound("The panel has no such file")
     policy = panel.ops_policy if name == OPS_PAGE else panel.policy
     headers = {**_COMMON, "Content-Security-Policy": policy}
+    if versioned and versioned[1] == panel.version:  # else another release's page asks: it must ask again
+        headers["Cache-Control"] = "public, max-age=31536000, immutable"
     if any(it.value in (found.etag, "*") for it in request.if_none_match or ()):
         response = web.Response(status=304, headers=headers)
     elif "gzip" in request.headers.get("Accept-Encoding", ""):

@@ -1,17 +1,25 @@
-"""Opens the keys of a sealed store, and follows changes of its key file."""
+"""Opens the keys of a sealed store, follows changes of its key file, and rotates epochs by a schedule."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from handoff.domain.errors import StoreUnavailable
+from handoff.services.metrics import Measures
 from handoff.store.errors import KEYS_UNAVAILABLE, reason_of
+from handoff.store.sealing.rotation import Rotation
+from handoff.store.sealing.schedule import ScheduledRotation
+from handoff.store.sealing.settings import SealingSettings
 from handoff.store.store import Store
 
 from .tasks import repeating
 
 KEYS_S = 1.0  # how soon a server uses another key epoch
+TURN_S = 1.0
+DAY_S = 86_400
 
 
 @asynccontextmanager
@@ -48,3 +56,32 @@ async def _without_keys(store: Store, tenants: Sequence[str]) -> list[str]:
                 raise
             waiting.append(tenant)
     return waiting
+
+
+@asynccontextmanager
+async def rotating(store: Store, settings: SealingSettings, measures: Measures) -> AsyncIterator[None]:
+    """Measure the age of the epochs, and rotate them if the configuration says how often."""
+    async with AsyncExitStack() as stack:
+        if store.sealing is not None:
+            turn = _turns(store, settings, measures)
+            await stack.enter_async_context(repeating("key_rotation", TURN_S, turn))
+        yield
+
+
+def _turns(store: Store, settings: SealingSettings, measures: Measures) -> Callable[[], Awaitable[None]]:
+    assert store.sealing is not None
+    epochs = store.sealing.epochs
+    rotation = Rotation(store.connection, store.settings.url or "", store.functions, epochs)
+    every_s = settings.rotate_every_days * DAY_S
+    schedule = ScheduledRotation(rotation, store.workers, store.rotations, secrets.token_hex(8), every_s)
+
+    async def turn() -> None:
+        ages = [time.time() - it.created_at for it in epochs.content.epochs if it.current]
+        measures.epoch_age.set(max(ages, default=0))
+        if not every_s:
+            return
+        done = await schedule.turn()
+        measures.epochs_begun.inc(len(done.begun))
+        measures.keys_rewrapped.inc(done.rewrapped)
+
+    return turn

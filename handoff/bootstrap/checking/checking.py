@@ -22,7 +22,7 @@ from handoff.bootstrap.settings import (
     plain_value,
 )
 from handoff.bootstrap.sources import build_sources
-from handoff.delivery.settings import NOTED
+from handoff.delivery.settings import NOTED, TRANSCRIBED
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.retention.rules import CLASSES
 from handoff.domain.touchpoint import CHANNELS, TYPES
@@ -30,6 +30,7 @@ from handoff.services.access.access import Token, hash_secret
 from handoff.services.access.oidc import ALGORITHMS
 from handoff.services.access.principal import SCOPES, Audience
 from handoff.services.audit.settings import AuditSettings
+from handoff.services.privacy.settings import PrivacySettings
 from handoff.services.sources.inbound import Source
 from handoff.store.settings import StoreSettings
 
@@ -41,7 +42,7 @@ from .shape import ShapeCheck
 from .source_tables import check_sources
 
 T = TypeVar("T", bound=Struct)
-_TENANTED = ("sources", "tokens", "webhooks", "connectors", "oidc")
+_TENANTED = ("sources", "tokens", "webhooks", "connectors", "transcribers", "oidc")
 """Sections whose entries make a tenant known."""
 _RULES = ("policies", "retention")
 """Sections whose entries depend on those before them."""
@@ -147,6 +148,8 @@ class _ConfigurationCheck:
             ("webhooks", "*", "channels", "*"): channels,
             ("connectors", "*", "channels", "*"): channels,
             ("connectors", "*", "on", "*"): NOTED,
+            ("transcribers", "*", "channels", "*"): channels,
+            ("transcribers", "*", "types", "*"): TRANSCRIBED,
             ("policies", "*", "from"): channels,
             ("policies", "*", "to"): channels,
             ("policies", "*", "whom", "channel"): channels,
@@ -156,6 +159,8 @@ class _ConfigurationCheck:
             ("privacy", "masking", "*", "tenant"): tenants,
             ("promises", "agents_confirm", "*"): tenants,
             ("promises", "proofs", "*", "tenant"): tenants,
+            ("announcements", "rules", "*", "tenant"): tenants,
+            ("announcements", "rules", "*", "whom", "channel"): channels,
             ("retention", "*", "tenant"): tenants,
             ("retention", "*", "channels", "*"): channels,
             ("retention", "*", "types", "*"): frozenset(CLASSES),
@@ -178,6 +183,8 @@ class _ConfigurationCheck:
             machine.check_store(faults, store)
         if audit is not None:
             machine.check_audit(faults, audit)
+        if (privacy := self._section("privacy", PrivacySettings)) is not None:
+            meaning.check_rotation(faults, privacy)
         self._check_lists()
         self._check_connected_sources(sources.values())
         return list(sources.values())
@@ -205,6 +212,7 @@ class _ConfigurationCheck:
         own = Token(name="admin", tenant="", scopes=nothing, secret_hash=secret) if secret else None
         meaning.check_callers(faults, self._each("tokens"), own)
         meaning.check_subscriptions(faults, self._each("webhooks"), self._each("connectors"))
+        meaning.check_transcribers(faults, self._each("transcribers"))
         meaning.check_retention(faults, self._each("retention"), self._tenants, self._channels)
         meaning.check_patterns(faults, self._each("redaction"))
         meaning.check_policies(faults, self._each("policies"))

@@ -8,11 +8,13 @@ from typing import Any
 
 from handoff.bootstrap.redaction import build_patterns
 from handoff.bootstrap.settings import PatternSettings, TokenSettings
-from handoff.delivery.settings import ConnectorSettings, WebhookSettings
+from handoff.delivery.connectors.transcribing import load_plugins
+from handoff.delivery.settings import ConnectorSettings, TranscriberSettings, WebhookSettings
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.policies import Policy
 from handoff.domain.retention.rules import RetentionRule, check_rules
 from handoff.services.access.access import Token, check_tokens
+from handoff.services.privacy.settings import PrivacySettings
 from handoff.services.webhooks.spec import useless_types
 
 from .faults import FaultList
@@ -69,6 +71,25 @@ def check_subscriptions(
         known.add(configured.id)
 
 
+def check_transcribers(faults: FaultList, transcribers: Mapping[int, TranscriberSettings]) -> None:
+    """Transcribers that the server would refuse, and plug-ins that are not installed."""
+    names: set[tuple[str, str]] = set()
+    for at, entry in transcribers.items():
+        if (entry.tenant, entry.name) in names:
+            faults.add(("transcribers", at, "name"), "duplicate name: give each entry a different one")
+        names.add((entry.tenant, entry.name))
+        try:
+            entry.configured()
+        except ConfigurationError as error:
+            problem = error.detail.partition(f"{entry.name!r}: ")[2] or error.detail
+            words = [it for it in re.findall(r"\w+", problem) if it in entry.__struct_fields__]
+            faults.add(("transcribers", at, words[0] if words else "urls"), problem)
+        try:
+            load_plugins([entry.plugin])
+        except ConfigurationError as error:
+            faults.add(("transcribers", at, "plugin"), error.detail, severity="warning")
+
+
 def _named_in(problem: str, entry: WebhookSettings | ConnectorSettings) -> tuple[str, ...]:
     """The key that an error is about."""
     words = [it for it in re.findall(r"\w+", problem) if it in entry.__struct_fields__]
@@ -90,6 +111,19 @@ def check_retention(
             faults.add(("retention", at), re.sub(r"retention: rule \d+ ", "this rule ", error.detail))
         else:
             accepted.append(rule)
+
+
+def check_rotation(faults: FaultList, privacy: PrivacySettings) -> None:
+    """A schedule of rotations that has no effect, or comes too late to be of use."""
+    path, days = ("privacy", "sealing", "rotate_every_days"), privacy.sealing.rotate_every_days
+    if days and not privacy.sealing.on:
+        faults.add(path, "has no effect: privacy.sealing.keys is not set", severity="warning")
+    elif privacy.backup_days and days > privacy.backup_days:
+        problem = (
+            f"backups are deleted after {privacy.backup_days} days (privacy.backup_days): epochs that are "
+            "replaced less often make no backup unreadable before its end"
+        )
+        faults.add(path, problem, severity="warning")
 
 
 def check_patterns(faults: FaultList, patterns: Mapping[int, PatternSettings]) -> None:

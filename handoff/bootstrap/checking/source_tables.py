@@ -8,7 +8,8 @@ from typing import Any
 from handoff.adapter.contract import SourceOptions
 from handoff.domain.errors import ConfigurationError
 from handoff.services.sources.inbound import Source
-from handoff_adapters.registry import BUILT_IN, adapter_class, available
+from handoff_adapters import registry
+from handoff_adapters.registry import BUILT_IN, adapter_class
 
 from .faults import FaultList, KeyPath
 from .shape import ShapeCheck
@@ -75,7 +76,7 @@ def _adapter(faults: FaultList, table: dict[str, Any], path: KeyPath) -> Any:
         if "unknown adapter" not in error.detail:
             faults.add((*path, "adapter"), error.detail)
             return None
-        faults.add((*path, "adapter"), f"unknown adapter {name!r}", given=name, allowed=available())
+        faults.add((*path, "adapter"), f"unknown adapter {name!r}", given=name, allowed=registry.names())
         return None
 
 

@@ -111,6 +111,7 @@ def print_item(item: Any) -> None:
             ("request", f"{item['method']} {item['path']}"),
             ("query", "&".join(f"{name}={value}" for name, value in item["query"])),
             ("content type", item["content_type"]),
+            ("headers", ", ".join(f"{name}: {value}" for name, value in item.get("headers", ()))),
             ("bytes", f"{item['size']}" + ("" if item["complete"] else ", only the beginning is kept")),
         ]
     )

@@ -1,4 +1,4 @@
-"""`handoff promises` and `handoff complaints`, over the API of a running server."""
+"""`handoff promises`, `complaints`, and `announcements`, over the API of a running server."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ def list_promises(options: argparse.Namespace) -> int:
 def list_complaints(options: argparse.Namespace) -> int:
     """List complaints."""
     return _list(options, "complaints", _print_complaints)
+
+
+def list_announcements(options: argparse.Namespace) -> int:
+    """List announcements."""
+    return _list(options, "announcements", _print_announcements)
+
+
+def dismiss_announcement(options: argparse.Namespace) -> int:
+    """Dismiss an announcement."""
+    options.candidate = options.announcement
+    return _decide(options, "announcements", "dismiss", {})
 
 
 def confirm_promise(options: argparse.Namespace) -> int:
@@ -75,7 +86,7 @@ def _decide(options: argparse.Namespace, name: str, action: str, body: dict[str,
     if options.json:
         print_json(decision)
         return 0
-    due = f", due {short_time(decision['due'])}" if decision["due"] else ""
+    due = f", due {short_time(decision['due'])}" if decision.get("due") else ""
     print(f"{decision['state']}: {printable(decision['id'])}{due} ({decision['touchpoint']})")
     return 0
 
@@ -116,3 +127,20 @@ def _print_complaints(page: Any) -> None:
         for it in page["complaints"]
     ]
     print_rows(("Since (UTC)", "State", "Open", "Reopened", "Owner", "Customer", "Id", "Words"), rows)
+
+
+def _print_announcements(page: Any) -> None:
+    rows = [
+        (
+            short_time(it["announced_at"]),
+            short_time(it["due"]),
+            it["state"] + (" late" if it["late"] else ""),
+            it["kind"],
+            _owner(it),
+            it["customer_id"],
+            it["id"],
+            it["text"] or "",
+        )
+        for it in page["announcements"]
+    ]
+    print_rows(("At (UTC)", "Due (UTC)", "State", "What", "Owner", "Customer", "Id", "Words"), rows)

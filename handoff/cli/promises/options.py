@@ -1,4 +1,4 @@
-"""The parsers of `promises` and `complaints`. Imports nothing that a command needs."""
+"""The parsers of `promises`, `complaints`, and `announcements`. Imports nothing that a command needs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ COMPLAINTS_EXAMPLES = """\
 examples:
   handoff complaints list --state open
   handoff complaints confirm user:anna CANDIDATE_ID
+"""
+ANNOUNCEMENTS_EXAMPLES = """\
+examples:
+  handoff announcements list --state unfulfilled
+  handoff announcements dismiss user:anna ANNOUNCEMENT_ID --reason "she hung up"
 """
 REBUILD = """\
 Bring the ledger of promises and complaints up to date with all touchpoints.
@@ -47,6 +52,19 @@ def add_promises(commands: Any) -> None:
     actions = add_actions(complaints)
     _add_list(actions, "complaints", "in this state: open, resolved, dismissed")
     _add_decisions(actions, "complaint")
+    announcements = add_command(
+        commands,
+        "announcements",
+        "list and dismiss announced transfers, call backs, and mails",
+        ANNOUNCEMENTS_EXAMPLES,
+    )
+    actions = add_actions(announcements)
+    _add_list(actions, "announcements", "in this state: open, unfulfilled, fulfilled, dismissed")
+    dismiss = add_command(actions, "dismiss", "dismiss an announcement")
+    dismiss.add_argument("identity", help="type:value, or a customer id")
+    dismiss.add_argument("announcement", help="its id, from the brief or a list")
+    dismiss.add_argument("--reason", help="recorded with the dismissal")
+    add_admin_options(dismiss, f"{_RUN}:dismiss_announcement")
 
 
 def _add_list(actions: Any, name: str, states: str) -> None:

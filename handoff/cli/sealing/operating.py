@@ -23,6 +23,8 @@ from handoff.store.maintenance import RewrapProgress, Rewriting, Rotation, open_
 from handoff.store.sealing.key_file import Epoch, read_key_file
 from handoff.store.sealing.sealing import Sealing
 
+DAY_S = 86_400
+
 
 class SealedStore(Struct, frozen=True):
     """An open connection to a sealed store, with its keys."""
@@ -54,11 +56,12 @@ def show_keys(options: argparse.Namespace) -> int:
     if content is None:
         raise ConfigurationError(f"there is no key file {path}")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Epoch", "Tenant", "State", "Since"):
+    for heading in ("Epoch", "Tenant", "State", "Since", "Age", "Next rotation"):
         table.add_column(heading)
     for epoch in content.epochs:
         state, since = _state(epoch)
-        table.add_row(epoch.id, epoch.tenant, state, _date(since))
+        due = _due(epoch, settings.privacy.sealing.rotate_every_days)
+        table.add_row(epoch.id, epoch.tenant, state, _date(since), _age(epoch), due)
     Console(highlight=False).print(table)
     return 0
 
@@ -66,9 +69,22 @@ def show_keys(options: argparse.Namespace) -> int:
 def _state(epoch: Epoch) -> tuple[str, int]:
     if epoch.destroyed_at is not None:
         return "destroyed", epoch.destroyed_at
+    if epoch.emptied_at is not None:
+        return "emptied", epoch.emptied_at
     if epoch.retired_at is not None:
         return "retired", epoch.retired_at
-    return "current", epoch.created_at
+    return "prepared" if epoch.prepared else "current", epoch.created_at
+
+
+def _age(epoch: Epoch) -> str:
+    return f"{max(0.0, time.time() - epoch.created_at) / DAY_S:.1f} days"
+
+
+def _due(epoch: Epoch, every_days: int) -> str:
+    """When the schedule replaces the epoch."""
+    if not epoch.current:
+        return ""
+    return _date(epoch.created_at + every_days * DAY_S)[:10] if every_days else "by hand"
 
 
 def _date(seconds: int) -> str:
@@ -96,7 +112,7 @@ async def _rotate(options: argparse.Namespace) -> int:
     print(f"{progress.seen} data keys are in their tenants' current epochs")
     if progress.unreadable:
         print(f"{progress.unreadable} keys do not open: they were changed, or need an epoch that is gone")
-    retired = [it.id for it in epochs.content.epochs if _state(it)[0] == "retired"]
+    retired = [it.id for it in epochs.content.epochs if it.retired_at is not None and it.destroyed_at is None]
     if retired:
         print("to make older backups unreadable: handoff keys destroy " + " ".join(retired))
     return 1 if progress.unreadable else 0

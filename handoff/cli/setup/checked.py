@@ -37,7 +37,9 @@ def check(options: argparse.Namespace) -> int:
         f"{counts['webhooks']} webhooks, {counts['connectors']} connectors"
     )
     for source in checked.sources:
-        print(f"  {source.name}: {source.options.adapter}, tenant {source.tenant}")
+        maturity = source.adapter.manifest.maturity
+        note = "" if maturity == "stable" else f" ({maturity})"
+        print(f"  {source.name}: {source.options.adapter}{note}, tenant {source.tenant}")
     for line in lines:
         print(line)
     return 0
@@ -71,7 +73,14 @@ def _document(file: Path, checked: CheckedConfiguration) -> dict[str, Any]:
             for it in checked.faults
         ],
         "sources": [
-            {"name": it.name, "adapter": it.options.adapter, "tenant": it.tenant} for it in checked.sources
+            {
+                "name": it.name,
+                "adapter": it.options.adapter,
+                "maturity": it.adapter.manifest.maturity,
+                "on_outage": it.adapter.manifest.on_outage,
+                "tenant": it.tenant,
+            }
+            for it in checked.sources
         ],
         **checked.counts,
     }

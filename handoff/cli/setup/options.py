@@ -1,4 +1,4 @@
-"""The parsers of `init`, `check-config`, and `adapters`."""
+"""The parsers of `init` and `check-config`."""
 
 from __future__ import annotations
 
@@ -55,8 +55,6 @@ def add_setup(commands: Any) -> None:
     checking.add_argument("--strict", action="store_true", help="exit with 1 for warnings, too")
     checking.add_argument("--json", action="store_true", help="print the result as JSON")
     checking.set_defaults(run="setup.checked:check")
-    listing = add_command(commands, "adapters", "list the installed adapters")
-    listing.set_defaults(run="configured:list_adapters")
 
 
 def _add_init(commands: Any) -> None:

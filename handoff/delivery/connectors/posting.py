@@ -12,7 +12,7 @@ from handoff.delivery.sender import KEPT_ANSWER, BoundedResponse, Sender
 from handoff.domain.brief import Brief
 from handoff.domain.errors import NotFound, WrittenByNewer
 from handoff.domain.handoff import PENDING, State
-from handoff.services.conversations.vendor_threads import read_threads
+from handoff.services.conversations.vendor_threads import TRANSCRIBER, read_threads
 from handoff.services.events.publishing import StoredEvent
 from handoff.services.handoffs.records import PartyView, read_pinned
 from handoff.services.webhooks.subscriptions import Subscription
@@ -52,7 +52,7 @@ async def post_note(
     """Make one attempt. A handoff without a conversation at the vendor is `skipped`; one whose note already
     exists is delivered."""
     desktop = subscription.wishes.desktop
-    if desktop is None or not event.type.startswith("handoff."):
+    if desktop is None or desktop.kind == TRANSCRIBER or not event.type.startswith("handoff."):
         return _skipped("no_handoff")
     handoff = msgspec.json.decode(event.data, type=_HandoffState)
     threads = await read_threads(store, subscription.tenant, handoff.customer_id, handoff.conversation_id)

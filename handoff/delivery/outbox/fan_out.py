@@ -9,7 +9,8 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import TOUCHPOINT
-from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, type_code, type_name
+from handoff.codec.member import FLAG_ANNOUNCES, FLAG_PARTICIPANTS, FLAG_QUIET, type_code, type_name
+from handoff.domain.brief.sections.announced import DISMISSED_TYPE
 from handoff.domain.brief.sections.decided import DECIDING
 from handoff.domain.clock import parse_time
 from handoff.domain.errors import NotFound, Restricted
@@ -37,6 +38,7 @@ from handoff.store.repositories.outbox import (
     Outbox,
     OutboxEntry,
     Reference,
+    announces,
     is_quiet,
     names_others,
     read_reference,
@@ -135,8 +137,9 @@ class FanOut:
         return None
 
     def _decides(self, payload: bytes) -> bool:
-        """Whether the entry's touchpoint is about a promise or a complaint: the ledger follows those."""
-        return self._followers is not None and read_type(payload) in _DECIDING
+        """Whether the entry's touchpoint is about a promise or a complaint, or may announce something: the
+        ledger follows those."""
+        return self._followers is not None and (read_type(payload) in _DECIDING or announces(payload))
 
     def _touchpoint(self, reference: Reference) -> FanOutJob | None:
         """Most touchpoints need no job, which is decided here without a round trip."""
@@ -147,6 +150,7 @@ class FanOut:
             type=type_name(reference.type_code),
             participants=bool(reference.flags & FLAG_PARTICIPANTS),
             quiet=bool(reference.flags & FLAG_QUIET),
+            announces=bool(reference.flags & FLAG_ANNOUNCES),
         )
         published = not stored.quiet and stored.type in self._types_wanted(
             stored.tenant, self._subscriptions.get(stored.tenant, ())
@@ -238,7 +242,7 @@ class FanOut:
             self._wake(tenant)
 
 
-_DECIDING = frozenset(map(type_code, DECIDING))
+_DECIDING = frozenset(map(type_code, (*DECIDING, DISMISSED_TYPE)))
 
 # Handoff events are published from the control partition, with the handoff's full state.
 _PUBLISHED_TYPES = frozenset(type_ for type_ in TYPES if not type_.startswith("handoff."))

@@ -11,12 +11,13 @@ from msgspec import Struct
 from handoff.domain.clock import Micros
 
 from .copies import Copies
+from .heard import has_derived
 from .kept_items import KeptItems, Sparse, keeping_items, restored_items
 from .matters import Ask, Folded, Matter, MatterState
 from .matters.matter import given_in
 from .shapes import TimelineItem
 from .signals import NamedReference, Signal, Speaker, signal_of
-from .state import StoryState, filed
+from .state import StoryState, filed, standing_of
 from .steps import Steps
 
 VERSION = 3
@@ -94,7 +95,7 @@ class KeptStory(Struct, frozen=True, array_like=True):
     last_at: Micros | None
     matters: list[KeptMatter]
     loose: list[list[int]]
-    """Of the fold: unclear, steps, transfers, talks, nudges."""
+    """Of the fold: unclear, steps, none, talks, nudges. The third were announced transfers."""
     by_conversation: dict[str, list[int]]
     segments: list[tuple[Segment, list[int]]]
     last_in: list[tuple[Segment, Micros]]
@@ -106,7 +107,7 @@ def keeping_story(state: StoryState) -> Steps[KeptStory]:
     """The columns of a state, which must not change meanwhile."""
     folded = state.folded
     numbers = {id_: number for number, id_ in enumerate(state.signals)}
-    loose = (folded.unclear, folded.steps, folded.transfers, folded.talks, folded.loose_nudges)
+    loose = (folded.unclear, folded.steps, (), folded.talks, folded.loose_nudges)
     items = yield from keeping_items(state.items)
     signals = _signals(state)
     yield
@@ -132,6 +133,7 @@ def keeping_story(state: StoryState) -> Steps[KeptStory]:
 
 
 def _signals(state: StoryState) -> KeptSignals:
+    # An utterance has the id, and so the number, of the derived text that it was made of.
     places = {it.id: number for number, it in enumerate(state.items)}
     found = list(state.signals.values())
     return KeptSignals(
@@ -190,7 +192,11 @@ def restoring_story(kept: KeptStory) -> Steps[StoryState]:
     """The state that the columns were made of. IndexError or KeyError where they contradict each other."""
     items = restored_items(kept.items)
     yield
-    signals = _restored_signals(kept.signals, items)
+    copies = Copies(apart=frozenset(kept.apart))
+    copies.take(items)
+    yield
+    standing = standing_of(items, copies)
+    signals = _restored_signals(kept.signals, _numbered(items, standing))
     yield
     state = StoryState(
         items=items,
@@ -200,16 +206,22 @@ def restoring_story(kept: KeptStory) -> Steps[StoryState]:
         own_names=frozenset(kept.own_names),
         name_words=frozenset(kept.name_words),
         folded=(yield from _restoring_folded(kept, signals)),
-        copies=Copies(apart=frozenset(kept.apart)),
+        copies=copies,
         last_at=kept.last_at,
     )
-    yield
-    state.copies.take(items)
-    state.standing = state.stand(items)
+    state.standing = standing
     state.conversations = {it.conversation for it in state.standing}
     yield
     filed(state, state.standing)
     return state
+
+
+def _numbered(items: Sequence[TimelineItem], standing: Sequence[TimelineItem]) -> Sequence[TimelineItem]:
+    """The touchpoints by number, with what was heard instead of derived texts."""
+    if not has_derived(items):
+        return items
+    by_id = {it.id: it for it in standing}
+    return [by_id.get(it.id, it) for it in items]
 
 
 def _restored_signals(kept: KeptSignals, items: Sequence[TimelineItem]) -> list[Signal]:
@@ -227,12 +239,11 @@ def _restoring_folded(kept: KeptStory, signals: Sequence[Signal]) -> Steps[Folde
     for number, one in enumerate(kept.matters, start=1):
         matters.append(_restored_matter(one, number, signals))
         yield
-    unclear, steps, transfers, talks, nudges = ([signals[at] for at in it] for it in kept.loose)
+    unclear, steps, _former, talks, nudges = ([signals[at] for at in it] for it in kept.loose)
     folded = Folded(
         matters=matters,
         unclear=unclear,
         steps=steps,
-        transfers=transfers,
         talks=talks,
         loose_nudges=nudges,
         by_conversation={name: [matters[at - 1] for at in it] for name, it in kept.by_conversation.items()},

@@ -8,9 +8,10 @@ from typing import Any
 
 from handoff.domain.clock import DAY, HOUR, MINUTE, Micros, format_time, parse_any_time
 from handoff.domain.identity import ASSURANCE_RANK, Assurance
+from handoff.domain.text.derived import UNSTATED
 from handoff.domain.text.memo import cached_if_short
 
-from .shapes import BriefLine, TimelineItem
+from .shapes import BriefLine, TimelineItem, Transcribed
 
 MAX_QUOTE = 280  # characters of somebody's words in a line; the touchpoint has them all
 SHORT = 140  # characters of words quoted beside others in one line
@@ -131,11 +132,23 @@ MadeLine = BriefLine | Callable[[], BriefLine]
 """A line, or what makes it: lines that do not fit are counted and never made."""
 
 
-def line(code: str, params: dict[str, Any], proof: Sequence[TimelineItem], text: str) -> BriefLine:
-    """A line with its proof; the text is marked where the line is not verified."""
+def line(
+    code: str,
+    params: dict[str, Any],
+    proof: Sequence[TimelineItem],
+    text: str,
+    beside: Sequence[TimelineItem] = (),
+) -> BriefLine:
+    """A line with its proof; the text is marked where the line is not verified, or was transcribed.
+
+    `beside` are touchpoints whose words are quoted in it, and that prove nothing.
+    """
     assurance = weakest(proof)
     if len(proof) > 1:
         proof = sorted(proof, key=lambda it: (it.occurred_at, it.id))
+    if mark := _least_sure([*proof, *beside]):
+        params["transcribed"] = {"by": mark.by, "kind": mark.kind, "confidence": mark.confidence}
+        text = f"({transcribed(mark)}) {text}"
     return BriefLine(
         code=code,
         params=params,
@@ -144,3 +157,25 @@ def line(code: str, params: dict[str, Any], proof: Sequence[TimelineItem], text:
         assurance=assurance,
         text=text if assurance == Assurance.VERIFIED else f"({assurance}) {text}",
     )
+
+
+def transcribed(mark: Transcribed) -> str:
+    """How words were derived: `as transcribed by X, 82 % sure`."""
+    how = "read" if mark.kind == "ocr" else "transcribed"
+    sure = "" if mark.confidence is None else f", {percent(mark.confidence)} % sure"
+    return f"as {how} by {mark.by}{sure}"
+
+
+def percent(confidence: float) -> int:
+    """A confidence in whole percent. Only 1 is 100 %."""
+    return 100 if confidence == 1 else min(round(100 * confidence), 99)
+
+
+def _least_sure(items: Sequence[TimelineItem]) -> Transcribed | None:
+    marks = [it.transcribed for it in items if it.transcribed is not None]
+    return min(marks, key=sureness, default=None)
+
+
+def sureness(mark: Transcribed) -> float:
+    """By what marks are compared."""
+    return UNSTATED if mark.confidence is None else mark.confidence

@@ -11,6 +11,17 @@ from handoff.domain.clock import Micros
 from handoff.domain.handoff import Hop
 
 
+class Transcribed(Struct, frozen=True, kw_only=True):
+    """The mark of words that were derived from something else: by what, and its confidence if stated.
+
+    `kind` is `transcript` or `ocr`.
+    """
+
+    by: str
+    kind: str
+    confidence: float | None = None
+
+
 class TimelineItem(Struct, frozen=True):
     """A touchpoint of the customer's own as the rules read it. `id` is its public id.
 
@@ -43,6 +54,8 @@ class TimelineItem(Struct, frozen=True):
     """Types of the handles that it only claims to be the customer's."""
     made: dict[Any, Any] | None = None
     """Results computed from this touchpoint alone, cached where that is allowed."""
+    transcribed: Transcribed | None = None
+    """Set if the words are not typed but derived: of an utterance, see `heard`."""
 
     def once(self, name: Hashable, make: Callable[[], Any]) -> Any:
         """The result of `make` for this touchpoint alone, computed once where caching is allowed."""
@@ -154,3 +167,5 @@ class Pending(Struct, frozen=True, kw_only=True):
     to: str
     requested_at: Micros
     hops: tuple[Hop, ...] = ()
+    by: str = ""
+    """The name of the one who requested it."""

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from handoff.domain.clock import Micros
 
 from .copies import Copies
+from .heard import has_derived, heard
 from .lines import word
 from .matters import Folded, taking_all
 from .matters.joining import content_words
@@ -36,6 +37,7 @@ class StoryState(Struct, kw_only=True, eq=False):
     items: list[TimelineItem] = field(default_factory=list)
     """Oldest first, with those that were deleted and copies."""
     standing: list[TimelineItem] = field(default_factory=list)
+    """Those that were not deleted, with what was heard instead of derived texts."""
     by_id: dict[str, TimelineItem] = field(default_factory=dict)
     by_type: dict[str, list[TimelineItem]] = field(default_factory=dict)
     """Standing touchpoints by type, oldest first."""
@@ -58,13 +60,6 @@ class StoryState(Struct, kw_only=True, eq=False):
         copies = self.copies
         return [it for it in self.items if copies.counts(it)] if copies.exist else self.items
 
-    def stand(self, items: Sequence[TimelineItem]) -> list[TimelineItem]:
-        """The touchpoints that count, of those given."""
-        copies = self.copies
-        if copies.exist:
-            return [it for it in items if not it.deleted and copies.counts(it)]
-        return [it for it in items if not it.deleted]
-
 
 def advancing(
     state: StoryState | None,
@@ -81,11 +76,23 @@ def advancing(
     if state is not None and state.copies.apart == apart:
         known = len(state.items)
         # Lists compare identical elements without looking into them.
-        if state.items == items[:known] and (yield from _taking(state, items[known:], rules)):
+        fits = state.items == items[:known] and not _changes_what_was_heard(state.items, items[known:])
+        if fits and (yield from _taking(state, items[known:], rules)):
             return state
     fresh = StoryState(copies=Copies(apart=apart))
     yield from _taking(fresh, items, rules)
     return fresh
+
+
+def standing_of(items: Sequence[TimelineItem], copies: Copies) -> list[TimelineItem]:
+    """The touchpoints that the rules read, of those given: without copies, and what was derived from them."""
+    return heard([it for it in items if copies.counts(it)] if copies.exist else items)
+
+
+def _changes_what_was_heard(known: Sequence[TimelineItem], items: Sequence[TimelineItem]) -> bool:
+    """Whether new touchpoints may change an earlier utterance: derived texts, or an original that one
+    waits for."""
+    return bool(items) and (has_derived(items) or has_derived(known))
 
 
 def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> Steps[bool]:
@@ -93,7 +100,7 @@ def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules)
     state.items += items
     if not state.copies.take(items):
         return False  # something that stood for itself is shown with another now
-    standing = state.stand(items)
+    standing = standing_of(items, state.copies)
     known_in = {it.conversation: state.languages.get(it.conversation) for it in standing if state.standing}
     own_names = state.own_names
     signals = yield from _finding(state, standing, rules)

@@ -53,6 +53,7 @@ class Story(Struct, kw_only=True):
     """Conversations that were resolved and not reopened."""
     candidates: Sequence[CandidateWords] = ()
     """Messages from unverified senders about the same matters."""
+    tenant: str = "default"
     zone: ZoneInfo | None = None
     """The customer's time zone, once somebody asked for it."""
 
@@ -158,6 +159,7 @@ def read_story(
     pending: Pending | None,
     handoffs: Sequence[EarlierHandoff],
     internal: bool,
+    tenant: str = "default",
     state: StoryState | None = None,
     apart: frozenset[str] = frozenset(),
 ) -> tuple[Story, StoryState]:
@@ -170,6 +172,7 @@ def read_story(
             pending=pending,
             handoffs=handoffs,
             internal=internal,
+            tenant=tenant,
             state=state,
             apart=apart,
         )
@@ -184,6 +187,7 @@ def reading_story(
     pending: Pending | None,
     handoffs: Sequence[EarlierHandoff],
     internal: bool,
+    tenant: str = "default",
     state: StoryState | None = None,
     apart: frozenset[str] = frozenset(),
 ) -> Steps[tuple[Story, StoryState]]:
@@ -207,6 +211,7 @@ def reading_story(
         pending=pending,
         handoffs=handoffs,
         internal=internal,
+        tenant=tenant,
         resolved=state.resolved,
     )
     for matter in state.folded.matters:

@@ -46,7 +46,7 @@ def candidates_in(
             at=item.occurred_at,
             ours=ours,
             note=item.type in _NOTES,
-            speaker=_speaker(item, rules) if ours else "person",
+            speaker=speaker_in(item, rules) if ours else "person",
             speaker_name=item.name,
             identity=item.identity or None,
             matter=matter,
@@ -66,7 +66,8 @@ def _theirs(item: TimelineItem) -> bool:
     )
 
 
-def _speaker(item: TimelineItem, rules: BriefRules) -> SpokenBy:
+def speaker_in(item: TimelineItem, rules: BriefRules) -> SpokenBy:
+    """The kind of speaker of ours in a touchpoint."""
     source = rules.sources.get(item.source, _NO_SOURCE)
     speaker = speaker_of(item, rules.packs, source.outbound, tokens_of((item.text or "")[:MAX_OURS]))
     return _SPOKEN_BY.get(speaker, "unknown")

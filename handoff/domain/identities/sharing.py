@@ -12,11 +12,16 @@ from operator import attrgetter
 
 from msgspec import Struct
 
-from handoff.domain.clock import Micros
+from handoff.domain.clock import DAY, Micros
+from handoff.domain.continuity.code import SOURCE
 from handoff.domain.evidence import Evidence, Statement
 
 MAX_LOGINS = 4  # people in one household; a device with more logins is a kiosk with an unassigned history
 BEGINNING: Micros = -(2**62)
+CODE_BEFORE: Micros = DAY
+CODE_AFTER: Micros = 30 * DAY
+"""The part of a conversation, around the use of a continuity code, that the code gives to the customer. The
+thread of a text message is the pair of numbers, and lasts for years."""
 
 
 class Sighting(Struct, frozen=True):
@@ -55,6 +60,17 @@ def login_periods(sightings: Iterable[Sighting], *, complete: bool = True) -> tu
     if complete and periods and (len(periods) == 1 or periods[1].begins > periods[0].begins):
         periods[0] = LoginPeriod(BEGINNING, periods[0].ends, periods[0].who)
     return tuple(periods)
+
+
+def by_code(piece: Evidence) -> bool:
+    """Whether a continuity code gives a conversation to somebody: it counts on any identity, shared or
+    not."""
+    return piece.statement is Statement.ASSIGNED and piece.source == SOURCE and not piece.withdrawn
+
+
+def in_code_time(used_at: Micros, at: Micros) -> bool:
+    """Whether a code that was used then still gives what happens now, in a thread that may never end."""
+    return used_at - CODE_BEFORE <= at <= used_at + CODE_AFTER
 
 
 class Ownership:

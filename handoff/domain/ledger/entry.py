@@ -12,7 +12,8 @@ from handoff.domain.touchpoint import LATEST
 
 from .facts import ComplaintFact, PromiseFact
 
-PROMISE, COMPLAINT = "promise", "complaint"
+PROMISE, COMPLAINT, ANNOUNCEMENT = "promise", "complaint", "announcement"
+TOUCHPOINT_SIZE = 16  # bytes of a touchpoint's id; an announcement's has its kind after them
 SOON = (8, 10)  # of the time between a promise and its due time
 LATE_PROOF: Micros = 90 * DAY  # so long proof is looked for after the due time: what a brief reads
 REOPENABLE: Micros = 30 * DAY  # a resolved complaint that returns later is a new one
@@ -40,12 +41,12 @@ class Alarm(StrEnum):
 
 
 class LedgerEntry(OpenRecord, frozen=True, kw_only=True):
-    """A promise or a complaint: ids, times, and states, and none of anybody's words.
+    """A promise, a complaint, or an announcement: ids, times, and states, and none of anybody's words.
 
-    `id` is the touchpoint that it began with, `home` the identity that this is filed under, `homes` are the
-    customer's identities as of the last look. `made_at` is the time of the words, `filed_at` that of the
-    touchpoint. `alarm` is the last alarm that was sent. `given_up` is set if our side reported the
-    promise as broken.
+    `id` begins with that of the touchpoint that it began with, `home` is the identity that this is filed
+    under, `homes` are the customer's identities as of the last look. `made_at` is the time of the words,
+    `filed_at` that of the touchpoint. `alarm` is the last alarm that was sent. `given_up` is set if our side
+    reported the promise as broken.
     """
 
     id: bytes
@@ -67,6 +68,22 @@ class LedgerEntry(OpenRecord, frozen=True, kw_only=True):
     late: bool = False
     given_up: bool = False
     reopened: int = 0
+    type: str = ""
+    """Of an announcement: the type of its touchpoint. `act` is what it announces."""
+    spoken_by: str = ""
+    """Of an announcement: `person`, `bot`, or `unknown`."""
+    look_at: Micros | None = None
+    """Of an announcement: when it is looked at next."""
+    watch_until: Micros | None = None
+    """Of an announcement: until when what follows is still what was announced."""
+    handoff: str | None = None
+    """Of an announcement: the handoff that a policy requested because of it."""
+    handoff_wanted: bool = False
+
+    @property
+    def touchpoint(self) -> bytes:
+        """The touchpoint that it began with."""
+        return self.id[:TOUCHPOINT_SIZE]
 
     @property
     def soon_at(self) -> Micros | None:
@@ -84,7 +101,9 @@ class LedgerEntry(OpenRecord, frozen=True, kw_only=True):
 
     @property
     def watched_until(self) -> Micros | None:
-        """How long touchpoints may still change it; None if none do."""
+        """How long touchpoints may still change it; None if none do, or if it is looked at by the clock."""
+        if self.kind == ANNOUNCEMENT:
+            return None
         if self.state in OWED:
             return LATEST
         if self.state is EntryState.BROKEN:
@@ -96,6 +115,10 @@ class LedgerEntry(OpenRecord, frozen=True, kw_only=True):
     @property
     def owed(self) -> bool:
         """Whether it is still to be done, perhaps late."""
+        return self.kind != ANNOUNCEMENT and self._owed
+
+    @property
+    def _owed(self) -> bool:
         return self.state in OWED or (self.state is EntryState.BROKEN and not self.given_up)
 
     def overdue(self, now: Micros) -> bool:

@@ -77,6 +77,8 @@ def _proves(story: Story, item: TimelineItem, made: TimelineItem, made_at: Micro
     signal = story.signals.get(item.id)
     if signal is None or not signal.acts & rule.acts:
         return False
+    if item.transcribed is not None and signal.acts & Acts.ANSWER:
+        return False  # a transcript proves nothing; the call that it is of may
     if item.conversation == made.conversation:
         return item.occurred_at >= made_at + rule.pause
     return not rule.near or _in_matter(story, item, made)

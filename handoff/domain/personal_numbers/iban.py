@@ -22,6 +22,14 @@ _HEAD = re.compile(rf"(?<![0-9A-Za-z])({COUNTRIES})[0-9]{{2}}", re.IGNORECASE | 
 _HEAD_WITHIN = re.compile(rf"(?<![0-9])({COUNTRIES})[0-9]{{2}}", re.IGNORECASE | re.ASCII)
 _GAP = " .-\u2010\u2011\u2013\u00a0\u202f\r\n\t"
 MAX_GAP = 2  # characters between two of an IBAN: a line break of a mail
+WIDE_GAP = 6  # the same in a disguise: " - ", a line break with a quote mark, as of a card number
+_BETWEEN = rf'(?:[^\w"]|_){{0,{WIDE_GAP}}}'
+_COUNTRY = rf"([A-Z]){_BETWEEN}([A-Z])(?:{_BETWEEN}[0-9]){{2}}"
+_COUNTRY_FIRST = re.compile(_COUNTRY, re.IGNORECASE)
+_WIDE_HEAD = re.compile(
+    rf"(?<![0-9A-Za-z])(?={_COUNTRY}(?:{_BETWEEN}[A-Z]){{0,4}}(?:{_BETWEEN}[0-9]){{3}})", re.IGNORECASE
+)
+"""A bank's code has four letters at most, and digits come next."""
 
 
 def ibans(text: str, *, apart: bool = True) -> Iterator[tuple[int, int]]:
@@ -38,21 +46,47 @@ def ibans(text: str, *, apart: bool = True) -> Iterator[tuple[int, int]]:
             yield places[0], places[-1] + 1
 
 
+def disguised_ibans(text: str) -> Iterator[tuple[int, int]]:
+    """The places of valid IBANs with anything between their characters.
+
+    At least half of the account are digits. Otherwise one in a hundred sentences that begin with "be 20"
+    would be an IBAN.
+    """
+    for match in _WIDE_HEAD.finditer(text):
+        length = LENGTHS.get((match.group(1) + match.group(2)).upper())
+        places = _places(text, match.start(), length, wide=True) if length else []
+        if not places or text[places[-1] + 1 : places[-1] + 2].isalnum():
+            continue
+        plain = "".join([text[at] for at in places])
+        if 2 * sum(map(str.isdigit, plain[4:])) >= len(plain) - 4 and is_iban(plain):
+            yield places[0], places[-1] + 1
+
+
+def starts_iban(text: str, at: int) -> bool:
+    """Whether the letters and digits from a place on are an IBAN, whatever is between them."""
+    match = _COUNTRY_FIRST.match(text, at)
+    length = LENGTHS.get((match.group(1) + match.group(2)).upper()) if match else None
+    places = _places(text, at, length, wide=True) if length else []
+    return bool(places) and is_iban("".join([text[it] for it in places]))
+
+
 def is_iban(plain: str) -> bool:
     """Whether letters and digits without gaps have the check digits of an IBAN."""
     return int("".join([str(int(it, 36)) for it in plain[4:] + plain[:4]])) % 97 == 1
 
 
-def _places(text: str, start: int, length: int) -> list[int]:
+def _places(text: str, start: int, length: int, *, wide: bool = False) -> list[int]:
     """The places of the next `length` letters and digits; empty if there are fewer."""
     places: list[int] = []
     at, end = start, len(text)
+    longest = WIDE_GAP if wide else MAX_GAP
     while len(places) < length:
-        if at >= end or (places and at - places[-1] > MAX_GAP + 1):
+        if at >= end or (places and at - places[-1] > longest + 1):
             return []
-        if text[at].isascii() and text[at].isalnum():
+        character = text[at]
+        if character.isascii() and character.isalnum():
             places.append(at)
-        elif text[at] not in _GAP:
+        elif (character.isalnum() or character == '"') if wide else character not in _GAP:
             return []
         at += 1
     return places

@@ -35,6 +35,8 @@ _BEYOND = (
     "\U0001fbf0-\U0001fbf9"
 )
 """Those above U+FFFF, such as mathematical ones. Apart, because a character class is slower with them."""
+FOREIGN = _BASIC + _BEYOND
+"""All of them, for a character class."""
 LEADS = bytes({it.encode()[0] for it in _BASIC + _BEYOND if not it.isascii()})
 """First bytes in UTF-8 of all these."""
 _FOREIGN = re.compile(f"[{_BASIC}]")

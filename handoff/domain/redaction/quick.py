@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 
 from .codes import names_code
-from .digits import FEWEST, LEADS, PADDED, in_ascii
+from .digits import FEWEST, FOREIGN, LEADS, PADDED, in_ascii
 from .issuers import lengths_of, luhn, passes, running_sums
+from .view import INVISIBLE
 
 _ASCII = b"0123456789"
 _ALPHABET = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -34,6 +35,8 @@ _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _QUOTED = re.compile(r"=(?:[0-9A-F]{2}=[0-9A-F]{2}|20[0-9]|[ \t]{0,8}(?:\r?\n|\\[rn]))")
 _QUERY = re.compile(rb"[?&][A-Za-z_][\w.\[\]-]{0,40}=")
 _UNICODE = re.compile(r"\\[ux]")
+_UNUSUAL = re.compile(f"[{FOREIGN}{INVISIBLE}]")
+_ALL_ASCII = bytes(range(128))
 _RUN = re.compile(rb"[0-9]++(?:[^0-9A-Za-z]*+[0-9]++)*+")
 _GROUP = re.compile(rb"[0-9]+")
 
@@ -60,6 +63,17 @@ def is_suspicious(name: str) -> bool:
     if len(raw.translate(None, _NO_DIGITS)) < FEWEST:
         return False
     return _is_written(name) or any(map(_is_card, _RUN.findall(raw)))
+
+
+def is_disguised(raw: bytes) -> bool:
+    """Whether a text, or a JSON document, may show digits that are not in it, or has invisible characters."""
+    return has_any(raw, _UNUSUAL) or _is_written(raw.decode("latin-1"))
+
+
+def has_any(raw: bytes, characters: re.Pattern[str]) -> bool:
+    """Whether one of these characters, none of which is ASCII, is in a text in UTF-8."""
+    rest = raw.translate(None, _ALL_ASCII)
+    return bool(rest) and characters.search(rest.decode(errors="replace")) is not None
 
 
 def _may_hold_number(raw: bytes) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from handoff.domain.clock import Micros
 from handoff.domain.identity import Identity
+from handoff.domain.text.derived import DERIVED
 from handoff.domain.touchpoint import Participant, Touchpoint
 
 from .codes import may_name_code
@@ -25,7 +26,7 @@ Pseudonym = Callable[[str], str]
 """A short keyed hash of a value, so that two values with the same last digits stay apart."""
 
 _ENCODE = msgspec.json.Encoder().encode
-MESSAGES = frozenset({"message.received", "message.sent"})
+MESSAGES = frozenset({"message.received", "message.sent", DERIVED})
 _NO_PATTERNS: tuple[TenantPattern, ...] = ()
 
 
@@ -112,7 +113,10 @@ def may_continue(touchpoint: Touchpoint) -> bool:
 
 
 def _conversation(tenant: str, touchpoint: Touchpoint) -> tuple[Any, ...]:
-    return (tenant, touchpoint.home.identity, touchpoint.thread, touchpoint.direction)
+    """The key of messages that follow one another. Parts of a transcript follow those of the same speaker."""
+    speaker = touchpoint.data.get("speaker") if touchpoint.type == DERIVED else None
+    by = speaker if isinstance(speaker, str) else None
+    return (tenant, touchpoint.home.identity, touchpoint.thread, touchpoint.direction, by)
 
 
 def _uncounted(kind: str, way: str, count: int) -> None:

@@ -30,7 +30,9 @@ _CLASS_OF_FAMILY = {
     "survey": "surveys",
     "promise": "promises",
     "complaint": "complaints",
+    "announcement": "promises",
     "consent": "consents",
+    "text": "messages",
 }
 """By the part of a type before the dot."""
 CLASSES = tuple(dict.fromkeys(_CLASS_OF_FAMILY.values()))

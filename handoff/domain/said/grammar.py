@@ -13,8 +13,10 @@ from .date_words import DateLexicon, DateWords, lexicon
 from .templates import Places, QuickLook, TemplateBook, Templates, Vocabulary, check_template
 from .words import phrase
 
+AnnouncedAs = Literal["transfer", "callback", "mail", "sent"]
 PromisedAct = Literal["call", "write", "refund", "send", "visit", "other"]
 MAX_HARMLESS = 4  # phrases of one sentence
+ANNOUNCED: tuple[AnnouncedAs, ...] = ("transfer", "callback", "mail", "sent")
 ACTS: tuple[PromisedAct, ...] = ("call", "write", "refund", "send", "visit", "other")
 
 
@@ -40,6 +42,11 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Words that begin a new part: "but"."""
     joins: list[str] = field(default_factory=list)
     """Words that begin a new part where one of `{subjects}` follows: "and"."""
+    announcements: dict[AnnouncedAs, list[str]] = field(default_factory=dict)
+    """Sentences about what happens at once: a transfer, a callback beside those of `promises.call`, a mail;
+    `sent`: a mail that was sent just now, which nothing in `blocks` blocks."""
+    unannounced: list[str] = field(default_factory=list)
+    """In the same part of the sentence: it announces nothing ("yesterday", "transfer the money")."""
     complaints: list[str] = field(default_factory=list)
     complaining_questions: list[str] = field(default_factory=list)
     """Questions that complain: "why does nobody call me back"."""
@@ -62,7 +69,8 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         by_act = (*self.promises.values(), *self.timed.values(), *self.notes.values())
         complaints = (*self.complaints, *self.complaining_questions, *self.praise)
         endings = (*self.settled, *self.needless, *self.ends, *self.goodbyes, *self.thanks, *self.reopens)
-        others = (*self.harmless, *self.blocks, *self.conditions, *self.reports)
+        announced = (*chain(*self.announcements.values()), *self.unannounced)
+        others = (*announced, *self.harmless, *self.blocks, *self.conditions, *self.reports)
         for template in chain(*by_act, complaints, endings, others):
             check_template(template, self.lists)
 
@@ -81,6 +89,8 @@ class Compiled(Struct, frozen=True, kw_only=True):
     contrasts: frozenset[str]
     joins: frozenset[str]
     subjects: frozenset[str]
+    announcements: Mapping[AnnouncedAs, Templates]
+    unannounced: Templates
     complaints: Templates
     complaining_questions: Templates
     praise: Templates
@@ -96,6 +106,8 @@ class Compiled(Struct, frozen=True, kw_only=True):
     complaining: frozenset[str]
     closing: QuickLook
     """Of the templates for ends of conversations."""
+    announcing: QuickLook
+    """Of the templates for announcements."""
 
     def plain(self, words: Sequence[str]) -> tuple[list[int], Places]:
         """The places of the words without phrases that look like a negation and are none, and what is where
@@ -137,6 +149,8 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
         complaints, questions = book.compiled(speech.complaints), book.compiled(speech.complaining_questions)
         settled, ends, goodbyes = map(book.compiled, (speech.settled, speech.ends, speech.goodbyes))
         needless = book.compiled(speech.needless)
+        announced = {it: book.compiled(speech.announcements.get(it, ())) for it in ANNOUNCED}
+        called = [table["call"] for table in (promises, notes) if "call" in table]
         promising = [it for table in (promises, timed, notes) for it in table.values()]
         return Compiled(
             promises=promises,
@@ -146,6 +160,8 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             blocks=book.compiled(speech.blocks),
             conditions=book.compiled(speech.conditions),
             reports=book.compiled(speech.reports),
+            announcements=announced,
+            unannounced=book.compiled(speech.unannounced),
             complaints=complaints,
             complaining_questions=questions,
             praise=book.compiled(speech.praise),
@@ -163,7 +179,15 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             promising=_triggers(promising),
             complaining=_triggers([complaints, questions]),
             closing=book.quick_look(settled, needless, ends, goodbyes),
+            announcing=book.quick_look(*announced.values(), *called),
         )
+
+    def announcing_alone(self) -> QuickLook:
+        """`compiled.announcing` without compiling the rest, which takes long."""
+        speech, book = self.speech, TemplateBook(self.speech.lists)
+        stated = [speech.announcements.get(it, ()) for it in ANNOUNCED]
+        stated += [table["call"] for table in (speech.promises, speech.notes) if "call" in table]
+        return book.quick_look(*map(book.compiled, stated))
 
 
 def _triggers(tables: Iterable[Templates]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -42,17 +42,29 @@ def commitments(stated: Sequence[str], grammar: Compiled, *, note: bool) -> list
     words = [stated[it] for it in kept]
     timed = bool(elements(stated, grammar.dates))
     found = []
+    for part, places in _unconditional(words, grammar):
+        act = _act_of(grammar, places, part.last - part.first, note=note, timed=timed)
+        if act is not None:
+            first, last = kept[part.first], kept[part.last - 1] + 1
+            times = tuple(elements(stated[first:last], grammar.dates))
+            found.append(Commitment(act, first, last, times))
+    return _joined(found, stated, grammar)
+
+
+def uttered_parts(
+    stated: Sequence[str], grammar: Compiled, *, note: bool
+) -> Iterator[tuple[SentencePart, Places]]:
+    """The parts of a sentence without a condition, unless it reports the words of others."""
+    kept, places = grammar.plain(stated)
+    if note or not grammar.reports.match(places, len(kept)):
+        yield from _unconditional([stated[it] for it in kept], grammar)
+
+
+def _unconditional(words: Sequence[str], grammar: Compiled) -> Iterator[tuple[SentencePart, Places]]:
     for group in _groups(_parts(words, grammar)):
         read = [(it, grammar.vocabulary.places(words[it.first : it.last])) for it in group]
-        if any(grammar.conditions.match(it, part.last - part.first) for part, it in read):
-            continue
-        for part, places in read:
-            act = _act_of(grammar, places, part.last - part.first, note=note, timed=timed)
-            if act is not None:
-                first, last = kept[part.first], kept[part.last - 1] + 1
-                times = tuple(elements(stated[first:last], grammar.dates))
-                found.append(Commitment(act, first, last, times))
-    return _joined(found, stated, grammar)
+        if not any(grammar.conditions.match(it, part.last - part.first) for part, it in read):
+            yield from read
 
 
 def _possible(grammar: Compiled, places: Places, *, note: bool) -> bool:

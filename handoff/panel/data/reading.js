@@ -1,6 +1,7 @@
 // @ts-check
 /** Read a customer's context by handoff, customer or identity, together with the session. */
 
+import { readAhead, takeAhead } from "./ahead.js";
 import { path } from "./api.js";
 import { agentOf, isPending } from "./handoffs.js";
 import { PAGE } from "./pages.js";
@@ -24,16 +25,22 @@ export function targetOf(element) {
  */
 export async function read(api, target) {
   const { handoff: id } = target;
+  const ahead = id ? takeAhead(api, id) : null;
   const [session, named, context] = await Promise.all([
     api.session(),
-    id ? api.get(path`/v1/handoffs/${id}`) : null,
-    contextOf(api, target),
+    id ? (ahead?.handoff ?? api.get(path`/v1/handoffs/${id}`)) : null,
+    ahead?.context?.catch(() => contextOf(api, target)) ?? contextOf(api, target),
   ]);
   const mine = agentOf(session);
   const owned = context.handoffs?.find((it) => it.owner === mine);
   const waiting = (context.handoffs ?? []).filter(isPending);
   const offered = waiting.find((it) => it.state === "offered" && it.to.agent === mine);
   return { session, context, handoff: named ?? owned ?? offered ?? waiting[0] ?? null };
+}
+
+/** Begin to read the story of a handoff that the agent accepts. @param {import("./api.js").Api} api @param {string} id */
+export function prepare(api, id) {
+  readAhead(api, id, contextOf(api, { handoff: id, customer: null, identity: null }));
 }
 
 /** @param {import("./api.js").Api} api @param {Target} target @returns {Promise<Context>} */

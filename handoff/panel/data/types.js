@@ -7,6 +7,7 @@
  * @typedef {Schemas["Brief"]} Brief
  * @typedef {Schemas["Candidate"]} Candidate
  * @typedef {Schemas["Context"]} Context
+ * @typedef {Schemas["ContinuityCode"]} ContinuityCode
  * @typedef {Schemas["ConversationSummary"]} Conversation
  * @typedef {Schemas["Customer"]} Customer
  * @typedef {Schemas["Effort"]} Effort
@@ -17,5 +18,6 @@
  * @typedef {Schemas["Party"]} Party
  * @typedef {Schemas["Timeline"]} Timeline
  * @typedef {Schemas["Touchpoint"]} Touchpoint
+ * @typedef {Schemas["Derived"]} Derived
  */
 export {};

@@ -10,7 +10,9 @@ import { loadIcons, styles } from "./dom.js";
 /** @typedef {{words: Words, times: Times}} Locale the agent's language and time zone */
 
 const TICK_MS = 15_000;
-const SERVER = new URL("../..", import.meta.url).href;
+/** The panel's address on the server, without the version of its files. */
+const PANEL = import.meta.url.replace(/(?:v\/[0-9a-f]+\/)?dom\/element\.js(?:\?.*)?$/, "");
+const SERVER = new URL("..", PANEL).href;
 
 /** Subclasses implement `start` and may extend `stop`. Both run again when an attribute or the token changes. */
 export class PanelElement extends HTMLElement {

@@ -36,6 +36,7 @@ export function briefLine(line, locale, acts, label) {
     line.params.state ? h("span", { class: `state ${line.params.state}` }, words.name("state", line.params.state)) : null,
     repeated > 1 ? h("span", { class: "count" }, ` ${repeated}× `) : null,
     unsure(line.assurance, words),
+    line.params.transcribed ? h("span", { class: "mark derived" }, derivation(line.params.transcribed, words)) : null,
   ];
   const keys = new Map([["w", "wrong"], ["y", "confirmed"], ["n", "dismissed"]]);
   const usable = line.candidate ? ["y", "n"] : ["w"];
@@ -97,6 +98,15 @@ export function unsure(assurance, words) {
   return h("span", { class: "unsure", title: words.text(`assurance.${assurance}.why`) }, words.name("assurance", assurance));
 }
 
+/** How a text was derived, and how sure it is.
+ * @param {{kind: string, by: string, confidence: number | null, language?: string | null}} it
+ * @param {import("../text/words.js").Words} words */
+export function derivation({ kind, by, confidence, language }, words) {
+  const sure = confidence === null ? "" : ".sure";
+  const percent = confidence === 1 ? 100 : Math.min(Math.round(100 * (confidence ?? 0)), 99);
+  return words.text(`derived.${kind}${sure}`, { by, percent, language: language ? languageName(language, words) : "?" });
+}
+
 /** A line as plain text, for copying and for button labels.
  * @param {Line} line @param {Locale} locale */
 export function plain(line, locale) {
@@ -116,6 +126,8 @@ export function sentence(line, locale) {
   const values = { ...line.params };
   values.count = COUNTED.map((name) => line.params[name]).find((it) => it !== undefined) ?? 0;
   if (line.params.channel) values.channel = h("span", {}, words.name("channel", line.params.channel));
+  if (line.code === "continues") values.from = words.name("channel", line.params.from);
+  if (line.code === "code_refused") values.outcome = words.name("code", line.params.outcome);
   if (line.code === "waiting") {
     values.since = times.element(line.params.since, "short");
     values.length = times.element(line.params.since, "since");

@@ -3,6 +3,7 @@
 
 import { button, h } from "../dom/dom.js";
 import { clear } from "./drafts.js";
+import { codeButton } from "./forms/continuity.js";
 
 /** @typedef {import("../data/types.js").Context} Context */
 
@@ -83,8 +84,9 @@ function composer({ locale: { words, times }, draft, summary, add }) {
  * @param {ComposerOptions["draft"]} draft
  * @param {() => string} summary
  * @param {ComposerOptions["add"] | null} add null if the agent may only read
+ * @param {import("./forms/continuity.js").Issue | null} issue null if the agent may issue no continuity codes
  */
-export function composePart(locale, draft, summary, add) {
+export function composePart(locale, draft, summary, add, issue) {
   const { words } = locale;
   const copied = h("span", { class: "quiet", role: "status" });
   const copy = button(words.text("copy.button"), async () => {
@@ -95,5 +97,5 @@ export function composePart(locale, draft, summary, add) {
       copied.textContent = words.text("copy.failed"); // a frame may have no access to the clipboard
     }
   });
-  return [h("h3", {}, words.text("compose.title")), add ? composer({ locale, draft, summary, add }) : null, h("p", { class: "moves" }, copy, copied)];
+  return [h("h3", {}, words.text("compose.title")), add ? composer({ locale, draft, summary, add }) : null, h("p", { class: "moves" }, copy, issue ? codeButton(locale, issue) : null, copied)];
 }

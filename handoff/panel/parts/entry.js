@@ -2,8 +2,9 @@
 /** One touchpoint in the timeline. */
 
 import { badge, button, h, handle, userText } from "../dom/dom.js";
-import { unsure } from "./brief.js";
+import { derivation, unsure } from "./brief.js";
 import { isGenerated } from "./names.js";
+import { revealPart } from "./reveal.js";
 
 /** @typedef {import("../data/types.js").Touchpoint} Touchpoint */
 /** @typedef {import("../dom/element.js").Locale} Locale */
@@ -31,10 +32,11 @@ function iconOf(it) {
 /**
  * @param {Touchpoint} it
  * @param {Locale} locale
- * @param {{who: string, fresh: boolean, opened: Set<string>, separate?: ((id: string) => void) | null}} state `opened` has the
- *   ids of long texts shown whole; `separate` shows a copy by itself, null if the agent may not
+ * @param {{who: string, fresh: boolean, opened: Set<string>, reveal: import("./reveal.js").Reveal | null, separate: ((id: string) => void) | null}} state
+ *   `opened` has the ids of long texts shown whole; `reveal` is null if the agent may not see masked numbers, `separate`, which
+ *   shows a copy by itself, if they may not link
  */
-export function entryNode(it, locale, { who, fresh, opened, separate }) {
+export function entryNode(it, locale, { who, fresh, opened, reveal, separate }) {
   const { words, times } = locale;
   const note = it.type === "note.added";
   const kind = `entry ${it.direction}${isMinor(it) ? " minor" : ""}${it.visibility === "internal" ? " private" : ""}${note ? " note" : ""}`;
@@ -55,7 +57,8 @@ export function entryNode(it, locale, { who, fresh, opened, separate }) {
         times.element(it.occurred_at, "clock"),
       ),
       content(it, locale, opened),
-      copies(it, locale, separate ?? null),
+      copies(it, locale, separate),
+      it.masked && reveal ? revealPart(it, reveal, locale) : null,
     ),
   );
 }
@@ -74,6 +77,7 @@ function marks(it, fresh, { words, times }) {
     it.amended_by && !it.deleted ? h("span", { class: "mark" }, words.text("mark.edited")) : null,
     it.participant_of ? h("span", { class: "mark" }, words.text("mark.participant")) : null,
     it.transcript_of ? h("span", { class: "mark" }, words.text("mark.transcript", { at: times.short(it.transcript_of.at) })) : null,
+    it.masked ? h("span", { class: "mark", title: words.text("mark.masked.why") }, words.text("mark.masked")) : null,
   ];
 }
 
@@ -100,8 +104,30 @@ function content(it, locale, opened) {
     title ? h("p", { class: "detail" }, userText(title)) : null,
     it.data.due ? h("p", { class: "detail" }, words.nodes("due", { at: times.element(String(it.data.due), "both") })) : null,
     it.text ? textNode(it.id, it.text, words, opened) : null,
+    ...derivedNodes(it, words),
     files.length ? h("ul", { class: "attachments" }, files) : null,
     details(it, locale),
+  ];
+}
+
+/** Derived texts, such as a transcript: first those that count, then those that were replaced.
+ * @param {Touchpoint} it @param {import("../text/words.js").Words} words */
+function derivedNodes(it, words) {
+  const texts = it.derived ?? [];
+  const node = (/** @type {import("../data/types.js").Derived} */ one) =>
+    h(
+      "div",
+      { class: "derived", tabindex: "-1", "data-derived": one.id },
+      h("p", { class: "text", dir: "auto", lang: one.language || undefined }, one.speaker ? h("span", { class: "quiet" }, `${words.text(`speaker.${one.speaker}`)}: `) : null, one.text),
+      h("p", { class: "detail" }, h("span", { class: "mark" }, derivation(one, words))),
+    );
+  const replaced = texts.filter((one) => one.superseded);
+  return [
+    ...texts.filter((one) => !one.superseded).map(node),
+    replaced.length
+      ? h("details", { class: "replaced" }, h("summary", { class: "quiet" }, words.text("derived.superseded", { count: replaced.length })), replaced.map(node))
+      : null,
+    it.derived_left_out ? h("p", { class: "quiet" }, words.text("derived.more", { count: it.derived_left_out })) : null,
   ];
 }
 

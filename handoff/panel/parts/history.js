@@ -52,6 +52,12 @@ export class CustomerHistory {
     this.#pages.take(context.timeline);
   }
 
+  /** Whether the agent may see masked numbers. @param {boolean} allowed */
+  mayReveal(allowed) {
+    const reveal = async (/** @type {string} */ id, /** @type {string} */ reason) => this.api()?.post(path`/v1/touchpoints/${id}/reveal`, { reason });
+    this.view.reveal = allowed ? (this.view.reveal ?? reveal) : null;
+  }
+
   loaded() {
     return this.#pages.ordered();
   }

@@ -13,7 +13,7 @@ import { ActorNames } from "./names.js";
 const KINDS = Object.freeze({
   talk: ["message", "email", "call", "callback", "complaint", "survey"],
   visits: ["page", "article", "search", "form", "event", "identified"],
-  notes: ["note", "promise"],
+  notes: ["note", "promise", "announcement"],
   moves: ["handoff", "context", "identity", "conversation"],
 });
 
@@ -82,12 +82,14 @@ export class TimelineView {
   /** @type {Map<string, Box>} days, conversations and runs of steps */ #boxes = new Map();
   /** @type {Map<string, string>} the run of steps that a touchpoint was shown in */ #runs = new Map();
   /** @type {Set<string>} */ #opened = new Set();
+  /** @type {Map<string, string>} derived texts, and the originals that they are shown with */ #under = new Map();
   /** @type {Set<string>} */ #used = new Set();
   /** @type {HTMLElement | null} */ #found = null;
   /** @type {HTMLElement | null} rebuilt while it had the focus */ #refocus = null;
   /** @type {Set<string>} */ #fresh = new Set();
   /** @type {((id: string) => void) | null} shows a copy by itself; null if the agent may not */ separate = null;
   /** @type {Set<string> | undefined} ids already shown, to mark new touchpoints */ seen = undefined;
+  /** @type {import("./reveal.js").Reveal | null} */ reveal = null;
 
   /** @param {Locale} locale */
   constructor(locale) {
@@ -103,7 +105,7 @@ export class TimelineView {
    * @param {Customer | null | undefined} customer
    */
   show(touchpoints, conversations, filters, customer) {
-    const shown = touchpoints.filter((it) => passes(it, filters));
+    const shown = this.#withoutDerived(touchpoints.filter((it) => passes(it, filters)));
     const names = new ActorNames(this.locale.words, customer, touchpoints);
     const unfolded = isFiltered(filters);
     this.#used = new Set();
@@ -129,6 +131,12 @@ export class TimelineView {
     return shown.length;
   }
 
+  /** A derived text is shown with its original, where that is shown. @param {Touchpoint[]} touchpoints */
+  #withoutDerived(touchpoints) {
+    this.#under = new Map(touchpoints.flatMap((it) => (it.derived ?? []).map((one) => [one.id, it.id])));
+    return this.#under.size ? touchpoints.filter((it) => !this.#under.has(it.id)) : touchpoints;
+  }
+
   /** Another customer, or other identities: nothing is new. */
   reset() {
     this.seen = undefined;
@@ -148,7 +156,7 @@ export class TimelineView {
    * @param {string} id
    */
   go(id) {
-    const node = this.#entries.get(id)?.node;
+    const node = this.#entries.get(this.#under.get(id) ?? id)?.node;
     if (!node?.isConnected) return false;
     for (let it = node.parentElement; it && it !== this.element; it = it.parentElement) if (it instanceof HTMLDetailsElement) it.open = true;
     this.#found?.removeAttribute("aria-current");
@@ -255,12 +263,13 @@ export class TimelineView {
     const who = names.of(it);
     if (this.seen && !this.seen.has(it.id)) this.#fresh.add(it.id);
     const fresh = this.#fresh.has(it.id);
-    const signature = JSON.stringify([who, this.#opened.has(it.id), fresh, Boolean(this.separate)]);
+    const signature = JSON.stringify([who, this.#opened.has(it.id), fresh, Boolean(this.reveal), Boolean(this.separate)]);
     if (known?.signature === signature && (known.touchpoint === it || JSON.stringify(known.touchpoint) === JSON.stringify(it))) {
       known.touchpoint = it;
       return known.node;
     }
-    const node = entryNode(it, this.locale, { who, fresh, opened: this.#opened, separate: this.separate && ((id) => this.separate?.(id)) });
+    const separate = this.separate && ((/** @type {string} */ id) => this.separate?.(id));
+    const node = entryNode(it, this.locale, { who, fresh, opened: this.#opened, reveal: this.reveal, separate });
     if (known && this.#found === known.node) {
       node.setAttribute("aria-current", "true");
       this.#found = node;

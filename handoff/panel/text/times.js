@@ -26,6 +26,7 @@ export class Times {
       parts: new Intl.DateTimeFormat("en-CA", { dateStyle: "short", timeStyle: "medium", hour12: false, timeZone }),
       ago: new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" }),
     };
+    /** @type {Map<string, Intl.NumberFormat>} by unit */ this.units = new Map();
   }
 
   /** @param {string} at */
@@ -73,7 +74,9 @@ export class Times {
 
   /** @param {number} count @param {string} unit */
   #unit(count, unit) {
-    return new Intl.NumberFormat(this.language, { style: "unit", unit, unitDisplay: "short" }).format(count);
+    const format = this.units.get(unit) ?? new Intl.NumberFormat(this.language, { style: "unit", unit, unitDisplay: "short" });
+    this.units.set(unit, format); // making one takes as long as a hundred uses
+    return format.format(count);
   }
 
   /**

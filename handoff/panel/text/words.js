@@ -8,6 +8,25 @@ const LANGUAGES = Object.freeze(["en", "fi", "sv", "de"]);
 /** @typedef {string | Record<string, string>} Message a text, or one per plural form */
 /** @typedef {Record<string, unknown>} Values */
 
+/** @type {Map<string, Promise<Record<string, Message>>>} by language, shared by all elements of the page */
+const loaded = new Map();
+
+/** @param {string} language */
+async function read(language) {
+  const response = await fetch(new URL(`messages/${language}.json`, import.meta.url));
+  return response.json();
+}
+
+/** The messages of a language. A failed request is repeated by the next call. @param {string} language */
+function messagesIn(language) {
+  const known = loaded.get(language);
+  if (known) return known;
+  const messages = read(language);
+  loaded.set(language, messages);
+  messages.catch(() => loaded.delete(language));
+  return messages;
+}
+
 export class Words {
   /**
    * @param {string} language
@@ -28,9 +47,9 @@ export class Words {
   static async load(asked) {
     const wanted = [asked, ...navigator.languages].map((it) => (it ?? "").slice(0, 2).toLowerCase());
     const language = wanted.find((it) => LANGUAGES.includes(it)) ?? "en";
-    const response = await fetch(new URL(`messages/${language}.json`, import.meta.url));
+    const messages = await messagesIn(language);
     const tag = [asked, ...navigator.languages].find((it) => it?.toLowerCase().startsWith(`${language}-`));
-    return new Words(language, await response.json(), tag ?? language);
+    return new Words(language, messages, tag ?? language);
   }
 
   /** @param {string} key */

@@ -27,12 +27,13 @@ def shown_snapshot(content: bytes, reader: Reader) -> bytes | None:
     if not reader.internal:
         public = {it["id"] for it, _shown in visible}
         visible = [(it, shown) for it, shown in visible if _stands_alone(it, public)]
-    whole = {it["id"] for it, shown in visible if shown is it}
+    whole = {it["id"] for it, shown in visible if shown is it or shown == _without_derived(it)}
     handoffs = [_handoff(it, reader) for it in context.get("handoffs") or ()]
     brief = context.get("brief") or {}
     others = _others(context, reader)
     if (
         len(whole) == len(pinned)
+        and all(shown is it for it, shown in visible)
         and handoffs == (context.get("handoffs") or [])
         and not others
         and all(set(line.get("touchpoints") or ()) <= whole for line in _lines(brief))
@@ -43,9 +44,9 @@ def shown_snapshot(content: bytes, reader: Reader) -> bytes | None:
         kept = [shown for _it, shown in visible]
         context["timeline"] = {**timeline, "touchpoints": kept, "returned": len(kept), "total": None}
     if brief:
-        context["brief"] = _brief(brief, whole)
+        context["brief"] = _brief(brief, whole, transcribed=reader.internal)
     context |= others
-    subjects = {it["subject"] for it, shown in visible if shown is it}
+    subjects = {it["subject"] for it, _shown in visible if it["id"] in whole}
     context["conversations"] = [
         it if it.get("subject") in subjects else {**it, "subject": None}
         for it in context.get("conversations") or ()
@@ -80,8 +81,17 @@ def _lines(brief: dict[str, Any]) -> list[dict[str, Any]]:
 def _touchpoint(touchpoint: dict[str, Any], reader: Reader) -> dict[str, Any] | None:
     data = reader.shown_data(touchpoint["type"], touchpoint.get("data") or {})
     if data is None:
-        return touchpoint if reader.internal or touchpoint.get("visibility") == "public" else None
+        if not (reader.internal or touchpoint.get("visibility") == "public"):
+            return None
+        return touchpoint if reader.internal else _without_derived(touchpoint)
     return {**touchpoint, "subject": None, "text": None, "data": data}
+
+
+def _without_derived(touchpoint: dict[str, Any]) -> dict[str, Any]:
+    """The touchpoint without what was derived from it, which is internal."""
+    if "derived" not in touchpoint:
+        return touchpoint
+    return {name: value for name, value in touchpoint.items() if not name.startswith("derived")}
 
 
 def _stands_alone(touchpoint: dict[str, Any], public: set[str]) -> bool:
@@ -114,10 +124,18 @@ def _without_reason(hop: dict[str, Any], reader: Reader) -> dict[str, Any]:
     return hop if mine else {**hop, "reason": ""}
 
 
-def _brief(brief: dict[str, Any], shown: set[str]) -> dict[str, Any]:
-    """The lines that touchpoints prove which the reader sees; a summary is made of everything."""
+def _brief(brief: dict[str, Any], shown: set[str], *, transcribed: bool) -> dict[str, Any]:
+    """The lines that touchpoints prove which the reader sees; a summary is made of everything.
+
+    `transcribed`: also those that quote a transcript.
+    """
     kept = {
-        section: [line for line in brief.get(section) or () if _proved(line, shown)] for section in _SECTIONS
+        section: [
+            line
+            for line in brief.get(section) or ()
+            if _proved(line, shown) and (transcribed or "transcribed" not in line.get("params", {}))
+        ]
+        for section in _SECTIONS
     }
     return {**brief, **kept, "summary": None}
 

@@ -8,7 +8,8 @@ from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.handoff import Handoff
 from handoff.services.customers.customer import Customer
-from handoff.services.timeline.reading import Decoded, views_of
+from handoff.services.timeline.deriving import complete_views
+from handoff.services.timeline.reading import Decoded
 from handoff.services.timeline.same_acts import named
 from handoff.services.timeline.views import TimelineView
 from handoff.store.repositories.retention.horizons import TenantHorizons
@@ -25,7 +26,7 @@ async def timeline_view(store: Store, history: History, wanted: ContextSelection
     shown = await store.pace.each(tenant, history.entries.__getitem__, places)
     more = history.more or len(history.entries) > used
     decoded = Decoded(shown, history.rendering, history.ownership)
-    views = named(await views_of(store, decoded, shown), history.copies)
+    views = named(await complete_views(store, decoded, shown), history.copies)
     return TimelineView(
         touchpoints=views,
         total=history.total if not history.hidden and wanted.reader.internal else None,

@@ -7,8 +7,9 @@ from typing import Any
 
 from handoff.codec.member import channel_name
 from handoff.domain.brief import TimelineItem
+from handoff.domain.text.derived import DERIVED
 from handoff.services.timeline.reading import TimelineEntry
-from handoff.services.timeline.views import Rendering
+from handoff.services.timeline.views import Rendering, shown_data
 
 
 def timeline_item(
@@ -45,7 +46,7 @@ def _made(rendering: Rendering, entry: TimelineEntry, conversation: str) -> Time
         shown.text,
         actor_type(actor) if actor else None,
         _actor_name(actor) if actor else None,
-        shown.stated_data or {},
+        (shown.stated_data or {}) if stored.type != DERIVED else shown_data(stored, body, shown, rendering),
         body.stated_traits or {},
         stored.blanked,
         stored.recorded_at,

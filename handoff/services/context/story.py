@@ -41,6 +41,7 @@ async def story_of(
             to=handoff.to.name,
             requested_at=handoff.requested_at,
             hops=handoff.hops,
+            by=handoff.requested_by,
         )
     known = {it.id: it for it in (*handoffs, *((handoff,) if handoff else ()))}
     recollection = history.recollection
@@ -53,6 +54,7 @@ async def story_of(
         pending=pending,
         handoffs=[_earlier(it) for it in known.values()],
         internal=wanted.reader.internal,
+        tenant=tenant,
         state=recollection.story if recollection else None,
         apart=history.apart,
     )

@@ -21,16 +21,17 @@ from handoff.store.repositories.timelines import Window, read_page
 from handoff.store.store import Store
 
 Kind = Literal["chatwoot.note", "zendesk.comment"]
+TRANSCRIBER: Literal["transcriber"] = "transcriber"
 
 
 class Desktop(OpenRecord, frozen=True, kw_only=True):
     """The desktop that a subscription writes to; its conversations are vendor threads.
 
     `source` is the source of the touchpoints in these threads. `account` is set for vendors with several
-    accounts.
+    accounts. A `transcriber` writes to no desktop but to the timeline; `source` is then its name.
     """
 
-    kind: Kind
+    kind: Kind | Literal["transcriber"]
     source: str
     account: str | None = None
 

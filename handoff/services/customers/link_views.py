@@ -10,6 +10,7 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import CUSTOMER, EVIDENCE, TOUCHPOINT, KeyedHash
 from handoff.domain.clock import format_time
 from handoff.domain.evidence import Evidence, Group, Objections, Resolution, Statement, joins, resolve
+from handoff.domain.identities.sharing import by_code
 from handoff.services.timeline.views import public_conversation
 from handoff.store.repositories.components import Component, read_records, walk
 from handoff.store.repositories.identities import IdentityRecord
@@ -86,7 +87,7 @@ async def read_links(store: Store, tenant: str, customer: Customer) -> list[Link
         if piece.statement is not Statement.NOT_SAME:
             effective = joins(piece) and piece.id not in refused
             if piece.statement is Statement.ASSIGNED:
-                effective = not piece.withdrawn and piece.one in shared
+                effective = by_code(piece) or (not piece.withdrawn and piece.one in shared)
             elif piece.statement is Statement.SEPARATE:
                 effective = not piece.withdrawn
             identities, others = _names(records, dict.fromkeys((piece.one, piece.other))), None

@@ -1,5 +1,8 @@
 """Shared identities around a customer, and what on them belongs to the customer.
 
+The same goes for an identity whose conversation continues one of the customer's by a continuity code: that
+conversation is the customer's too, without joining the identity.
+
 A shared identity joins no customers. A touchpoint on one belongs to somebody only if an agent assigned it, or
 if it happened on a device while that person alone was logged in. All of it is computed when it is read, so
 that withdrawing an assignment or a link gives everything back.
@@ -14,7 +17,15 @@ from msgspec import Struct
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.member import Member
 from handoff.domain.evidence import Evidence, Objections, Resolution, Statement, joins, strongest_neighbours
-from handoff.domain.identities.sharing import MAX_LOGINS, LoginPeriod, Ownership, Sighting, login_periods
+from handoff.domain.identities.sharing import (
+    MAX_LOGINS,
+    LoginPeriod,
+    Ownership,
+    Sighting,
+    by_code,
+    in_code_time,
+    login_periods,
+)
 from handoff.domain.identity import ANONYMOUS, Assurance
 from handoff.services.timeline.reading import NOTHING_GIVEN, Given, TimelineEntry, decode
 from handoff.store.reads import Reads
@@ -32,7 +43,9 @@ MAX_ENDS = 40  # identities linked with a device; more are a kiosk
 
 
 class SharedPart(Struct, frozen=True, kw_only=True):
-    """A shared identity near a customer. `linked`: verified evidence leads from the customer to it."""
+    """A shared identity near a customer, or one with a conversation that a code gave to the customer.
+
+    `linked`: it is shared, and verified evidence leads from the customer to it."""
 
     record: IdentityRecord
     ownership: Ownership
@@ -58,7 +71,8 @@ async def read_portions(
     """
     members = set(customer.group.members)
     linked = members if customer.group.shared else _linked(customer, members)
-    homes = linked | _assigned_homes(customer.component.evidence, members)
+    codes = {} if customer.group.shared else _continued(customer.component.evidence, members)
+    homes = linked | _assigned_homes(customer.component.evidence, members) | codes.keys()
     if not homes:
         return NOTHING
     reading = store.of(tenant).people.reader(reads)
@@ -73,6 +87,10 @@ async def read_portions(
             periods = await _periods(store, hashes, reading, record)
         ownership = Ownership(key, component.evidence, periods)
         parts.append(SharedPart(record=record, ownership=ownership, linked=key in linked))
+    for key in sorted(codes.keys() - resolution.shared):
+        if key in component.records:
+            ownership = Ownership(key, codes[key])
+            parts.append(SharedPart(record=component.records[key], ownership=ownership, linked=False))
     owned: list[Member] = []
     if not customer.group.shared:
         owned = [it for part in parts for it in await _owned(store, hashes, part, members)]
@@ -102,6 +120,18 @@ def _linked(customer: Customer, members: Collection[bytes]) -> set[bytes]:
             if one in shared and other in members and other not in objections.of(one):
                 found.add(one)
     return found & set(customer.component.reached)
+
+
+def _continued(evidence: Sequence[Evidence], members: Collection[bytes]) -> dict[bytes, list[Evidence]]:
+    """Evidence of conversations that continuity codes gave to the customer, by the identity of others."""
+    pieces = [it for it in evidence if by_code(it) and it.other in members and it.one not in members]
+    if not pieces:
+        return {}
+    objections, found = Objections(evidence), dict[bytes, list[Evidence]]()
+    for piece in pieces:
+        if not objections.between([piece.one], members):
+            found.setdefault(piece.one, []).append(piece)
+    return found
 
 
 def _assigned_homes(evidence: Iterable[Evidence], members: Collection[bytes]) -> set[bytes]:
@@ -195,10 +225,16 @@ async def _owned(
         found |= {it.id: it for it in places if it is not None}
     decoded = await decode(store, hashes, {key: part.record}, list(found.values()))
 
+    entries = [it for it in decoded.entries if not it.is_reference]
+    times = {it.stored.id: it.stored.occurred_at for it in entries}
+
     def owned(entry: TimelineEntry) -> bool:
         stored, conversation = entry.stored, decoded.rendering.conversation(entry.stored, entry.body)[0]
+        piece = ownership.assignment(stored.id, conversation)
+        if piece is not None and by_code(piece):
+            used_at = times.get(piece.touchpoint or b"", piece.recorded_at)
+            return piece.other in members and in_code_time(used_at, stored.occurred_at)
         return ownership.owner(stored.id, conversation, stored.occurred_at) in members
 
-    entries = [it for it in decoded.entries if not it.is_reference]
     theirs = await store.pace.each(hashes.tenant, owned, entries)
     return [it.entry for it, is_theirs in zip(entries, theirs, strict=True) if is_theirs]

@@ -122,6 +122,30 @@ class ClockJumped(Struct, frozen=True, kw_only=True):
     held: bool
 
 
+class AnnouncementAlarm(Struct, frozen=True, kw_only=True):
+    """The outcome of an announcement, for the current owner of the customer. It has no words of anybody.
+
+    `kind` is `transfer`, `callback`, or `mail`, `touchpoint` what announced it, `announced_by` a `person`, a
+    `bot`, or `unknown`. `fulfilled_at` and `proof` are of the touchpoint that followed late.
+    """
+
+    announcement: str
+    kind: str
+    state: str
+    late: bool
+    customer_id: str
+    conversation_id: str
+    touchpoint: str
+    announced_by: str
+    announced_at: str
+    due: str
+    fulfilled_at: str | None
+    proof: str | None
+    agent: str | None
+    queue: str | None
+    handoff: str | None
+
+
 class PromiseAlarm(Struct, frozen=True, kw_only=True):
     """An alarm about a promise, for the current owner of the customer. It has no words of anybody.
 

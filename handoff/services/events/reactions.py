@@ -12,18 +12,22 @@ import structlog
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import TOUCHPOINT
+from handoff.domain.brief.sections.announced import DISMISSED_TYPE
 from handoff.domain.clock import format_time
 from handoff.domain.errors import Conflict, NotFound, Restricted
 from handoff.domain.evidence import MAX_STRONG_NEIGHBOURS
 from handoff.domain.handoff import Handoff, Party
+from handoff.domain.identities.sharing import by_code
 from handoff.domain.identity import ANONYMOUS, Assurance
 from handoff.domain.policies import Policy, unresolved
+from handoff.services.announcements.noticing import AnnouncementFollower
+from handoff.services.announcements.settings import AnnouncementPolicies
 from handoff.services.context.history import conversations_of
 from handoff.services.customers.customer import Customer, by_id, by_key
 from handoff.services.customers.lookup import find
 from handoff.services.handoffs.lifecycle import HandoffRequest, Handoffs
 from handoff.services.handoffs.records import read_chains, read_of_homes
-from handoff.services.handoffs.targets import read_conversation_id
+from handoff.services.handoffs.targets import continued_by_code, read_conversation_id
 from handoff.services.ledger.following import LedgerFollower
 from handoff.services.ledger.settling import LedgerRules
 from handoff.services.timeline.pages import read_touchpoint
@@ -51,6 +55,8 @@ class StoredTouchpoint(Struct, frozen=True, kw_only=True):
     type: str
     participants: bool
     quiet: bool = False
+    announces: bool = False
+    """Whether its words may announce what has to follow."""
 
 
 class Followers:
@@ -62,8 +68,10 @@ class Followers:
         handoffs: Handoffs,
         policies: Sequence[Policy],
         ledger: LedgerRules | None = None,
+        announcements: AnnouncementPolicies | None = None,
     ) -> None:
         self._store = store
+        self._announcements = AnnouncementFollower(store, announcements or AnnouncementPolicies())
         self._ledger = LedgerFollower(store, ledger or LedgerRules())
         self._handoffs = handoffs
         self._policies: list[Policy] = []
@@ -87,7 +95,7 @@ class Followers:
 
     def concerns(self, touchpoint: StoredTouchpoint) -> bool:
         """Whether a touchpoint may trigger reactions, as of the last `look`. No round trip."""
-        if touchpoint.participants or self._in_ledger(touchpoint):
+        if touchpoint.participants or self._in_ledger(touchpoint) or _announces(touchpoint):
             return True
         if touchpoint.quiet or touchpoint.type.startswith(OURS):
             return False
@@ -109,6 +117,8 @@ class Followers:
             await refer(self._store, touchpoint.tenant, touchpoint.home, touchpoint.id)
         place = (touchpoint.home, touchpoint.id)
         await self._ledger.follow(touchpoint.tenant, place, touchpoint.type, quiet=touchpoint.quiet)
+        if _announces(touchpoint):
+            await self._announcements.follow(touchpoint.tenant, place, touchpoint.type)
         if touchpoint.quiet or touchpoint.type.startswith(OURS):
             return
         detecting = any(policy.tenant == touchpoint.tenant for policy in self._policies)
@@ -131,7 +141,11 @@ class Followers:
         late = view.late
         if not (late or view.direction == "inbound" or view.type.startswith("identity.")):
             return  # owners know what their own side did
-        concerned = [customer, *await self._people(tenant, customer, view)]
+        concerned = [
+            customer,
+            *await self._people(tenant, customer, view),
+            *await self._continued(tenant, customer, view),
+        ]
         for one in concerned:
             homes = [it.key for it in one.members]
             for handoff in await read_of_homes(self._store.of(tenant).handoffs, homes):
@@ -157,6 +171,22 @@ class Followers:
             for it in look_up.candidates
             if it.assurance is Assurance.VERIFIED and it.id != customer.id
         ]
+
+    async def _continued(self, tenant: str, customer: Customer, view: TouchpointView) -> list[Customer]:
+        """The customer whose conversation this one continues by a code, if it is another one."""
+        hashes = self._store.hashes(tenant)
+        home, _id = hashes.private(TOUCHPOINT, view.id, 2)
+        conversation = read_conversation_id(hashes, view.conversation_id)
+        if not any(map(by_code, customer.component.evidence)):
+            return []
+        now = await self._store.of(tenant).clock()
+        owner = continued_by_code(customer, home, conversation, now)
+        if owner is None or owner in customer.group.members:
+            return []
+        try:
+            return [await by_key(self._store, tenant, owner)]
+        except (NotFound, Restricted):
+            return []
 
     async def _publish_change(
         self, tenant: str, customer: Customer, handoff: Handoff, view: TouchpointView, *, shared: bool
@@ -224,6 +254,10 @@ class Followers:
                 log.info("policy_had_no_effect", policy=policy.name, code=error.problem_code)
                 continue
             return
+
+
+def _announces(touchpoint: StoredTouchpoint) -> bool:
+    return (touchpoint.announces and not touchpoint.quiet) or touchpoint.type == DISMISSED_TYPE
 
 
 def _pinned(handoff: Handoff) -> str:

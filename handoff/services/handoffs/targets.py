@@ -8,10 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import CONVERSATION, SIZE, KeyedHash
+from handoff.domain.clock import Micros
 from handoff.domain.conversation import Conversation
 from handoff.domain.errors import Conflict, NotFound, Restricted
+from handoff.domain.evidence import Objections
 from handoff.domain.handoff import Handoff
-from handoff.domain.identities.sharing import Ownership
+from handoff.domain.identities.sharing import Ownership, by_code, in_code_time
 from handoff.domain.identity import STRONG_TYPES, Identity
 from handoff.services.context.story import Matters, matters_of
 from handoff.services.customers.customer import Customer, by_id, by_key, require_current
@@ -44,7 +46,14 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 async def find_target(store: Store, tenant: str, wanted: TargetSelector) -> Target:
-    """The conversation that a selector selects. Raises NotFound, or Conflict for an ambiguous identity."""
+    """The conversation that a selector selects. Raises NotFound, or Conflict for an ambiguous identity.
+
+    A conversation that continues another customer's by a code is handed over as that customer's.
+    """
+    return await _as_continued(store, tenant, await _find_target(store, tenant, wanted))
+
+
+async def _find_target(store: Store, tenant: str, wanted: TargetSelector) -> Target:
     hashes = store.hashes(tenant)
     if wanted.conversation_id is not None:
         return await _target_conversation(store, tenant, wanted.conversation_id)
@@ -70,6 +79,37 @@ async def find_target(store: Store, tenant: str, wanted: TargetSelector) -> Targ
         conversation = home + hashes.episode(home, channel)
         return Target(home=home, conversation=conversation, identity=wanted.identity, customer=None)
     return await _choose(store, tenant, look_up.customer, wanted)
+
+
+async def _as_continued(store: Store, tenant: str, target: Target) -> Target:
+    """The target with the customer whose conversation it continues. No round trip without a code."""
+    customer = target.customer
+    if customer is None:
+        return target
+    if not any(map(by_code, customer.component.evidence)):
+        return target
+    now = await store.of(tenant).clock()
+    owner = continued_by_code(customer, target.home, target.conversation, now)
+    if owner is None or owner in customer.group.members:
+        return target
+    try:
+        known = await by_key(store, tenant, owner)
+    except (NotFound, Restricted):
+        return target
+    record = next((it for it in known.members if it.key == owner), known.members[0])
+    return Target(home=record.key, conversation=target.conversation, identity=record.identity, customer=known)
+
+
+def continued_by_code(customer: Customer, home: bytes, conversation: bytes, now: Micros) -> bytes | None:
+    """A key of the person to whom a continuity code gave a conversation on one of a customer's identities."""
+    evidence = customer.component.evidence
+    pieces = [it for it in evidence if it.one == home and it.conversation == conversation and by_code(it)]
+    if not pieces:
+        return None
+    newest = max(pieces, key=lambda it: (it.recorded_at, it.id))
+    if not in_code_time(newest.recorded_at, now):
+        return None
+    return None if Objections(evidence).between([home], [newest.other]) else newest.other
 
 
 async def _target_conversation(store: Store, tenant: str, conversation_id: str) -> Target:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from handoff.codec.keyed_hash import TOUCHPOINT, KeyedHash
-from handoff.domain.ledger.entry import LedgerEntry
+from handoff.domain.ledger.entry import ANNOUNCEMENT, LedgerEntry
 from handoff.store.repositories.control import Change, decode_record
 from handoff.store.repositories.tenant.ledger_records import LedgerPlace
 from handoff.store.repositories.timelines import read_places
@@ -14,19 +14,20 @@ from handoff.store.tenant import TenantStore
 
 
 def public_entry_id(hashes: KeyedHash, entry: LedgerEntry) -> str:
-    """The id of an entry for clients: that of the touchpoint it began with."""
-    return hashes.public(TOUCHPOINT, entry.home, entry.id)
+    """The id of an entry for clients: that of the touchpoint it began with, and what is announced there."""
+    id_ = hashes.public(TOUCHPOINT, entry.home, entry.touchpoint)
+    return f"{id_}.{entry.act}" if entry.kind == ANNOUNCEMENT else id_
 
 
 def place_of(entry: LedgerEntry) -> LedgerPlace:
-    alarm = entry.next_alarm
+    alarm = entry.next_alarm[1] if entry.next_alarm else entry.look_at
     return LedgerPlace(
         kind=entry.kind,
         state=entry.state,
         home=entry.home,
         made_at=entry.made_at,
         until=entry.watched_until,
-        alarm=alarm[1] if alarm else None,
+        alarm=alarm,
         owed=entry.owed,
     )
 
@@ -57,5 +58,5 @@ async def entries_of(part: TenantStore, homes: Sequence[bytes]) -> dict[bytes, L
 async def without_touchpoint(store: Store, entries: Iterable[LedgerEntry]) -> list[LedgerEntry]:
     """The entries whose touchpoint is no longer stored; one round trip."""
     known = list(entries)
-    found = await read_places(store.connection, store.keys, [(it.home, it.id) for it in known])
+    found = await read_places(store.connection, store.keys, [(it.home, it.touchpoint) for it in known])
     return [it for it, member in zip(known, found, strict=True) if member is None]

@@ -74,5 +74,7 @@ def found_candidate(made: Candidate, item: TimelineItem) -> FoundCandidate:
 
 def promised_by_agent(story: Story, item: TimelineItem) -> list[str]:
     """The ids of the promises that a person of ours typed in a message, if nobody decided about them."""
+    if item.transcribed is not None:
+        return []  # a machine wrote it down
     made = [it for it in candidates_of(story, item) if it.kind == PROMISE and it.speaker == "person"]
     return [it.id for it in made if decided_in(story, PROMISE, it.id) is None]

@@ -143,7 +143,7 @@ def matches(entry: LedgerEntry, state: str | None, now: Micros) -> bool:
     if state == OVERDUE:
         return entry.overdue(now)
     if state == "open":
-        return entry.kind == PROMISE and entry.state in OWED and not entry.overdue(now)
+        return entry.kind != COMPLAINT and entry.state in OWED and not entry.overdue(now)
     return entry.state == state and not (entry.state in OWED and entry.overdue(now))
 
 
@@ -152,9 +152,9 @@ def shown_state(entry: LedgerEntry, now: Micros) -> str:
 
 
 async def words_of(store: Store, tenant: str, entries: Sequence[LedgerEntry]) -> dict[bytes, str]:
-    """The words of entries by the entries' ids, where they may be shown. Four round trips."""
+    """The words of entries by the entries' touchpoints, where they may be shown. Four round trips."""
     hashes = store.hashes(tenant)
-    found = await read_places(store.connection, store.keys, [(it.home, it.id) for it in entries])
+    found = await read_places(store.connection, store.keys, [(it.home, it.touchpoint) for it in entries])
     records = await read_records(store.connection, store.keys, list({it.home for it in entries}))
     shown = [it for it in found if it is not None and it.home in records and not records[it.home].restricted]
     decoded = await decode(store, hashes, records, shown)

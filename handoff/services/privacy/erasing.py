@@ -18,6 +18,7 @@ from handoff.services.audit.entry import AuditEntry, customer_ids
 from handoff.services.audit.settings import AuditSettings
 from handoff.services.audit.trail import AuditTrail
 from handoff.services.callbacks.callback import OPEN, Callback, read_callback, writing
+from handoff.services.continuity.undoing import forget_codes
 from handoff.services.events.payloads import CustomerErased
 from handoff.services.events.publishing import Event, encode_event
 from handoff.services.handoffs.chains import read_chain
@@ -208,6 +209,7 @@ class Eraser:
                     count += 1
                     await self._end_callback(erasure.tenant, callback)
         await self._forget_ledger(erasure)
+        await forget_codes(self._store, erasure.tenant, erasure.homes)
         return _next(erasure, callbacks=count)
 
     async def _forget_ledger(self, erasure: Erasure) -> None:
@@ -275,6 +277,7 @@ class Eraser:
             return msgspec.structs.replace(erasure, step=STEPS[0])
         await drop_checkpoints(self._store, erasure)  # a look from before may have kept one since
         await self._forget_ledger(erasure)  # and a worker that was settling may have written an entry
+        await forget_codes(self._store, erasure.tenant, erasure.homes)
         for handoff in await self._handoffs_of(erasure):
             await self._unlist(erasure, handoff)
         await self._store.compaction.ask(at_once=erasure.at_once)

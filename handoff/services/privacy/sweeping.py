@@ -119,9 +119,8 @@ class Sweep:
 
     async def _quarantined(self, _key: bytes, raw: bytes) -> bool:
         item = decode_record(raw, Quarantined)
-        words = "&".join((item.path, item.detail, *(f"{name}={value}" for name, value in item.query)))
-        request = words.encode(errors="replace")
-        if not any(self._traces.are_in(it, written=True) for it in (item.content(), request)):
+        head = item.head().encode(errors="replace")
+        if not any(self._traces.are_in(it, written=True) for it in (item.content(), head)):
             return False
         quarantine = self._store.of(self._tenant).quarantine
         return bool(await quarantine.drop(item.source, [bytes.fromhex(item.id)]))

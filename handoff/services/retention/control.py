@@ -11,7 +11,7 @@ from handoff.codec.keyed_hash import CALLBACK, HANDOFF
 from handoff.codec.records import decode_as
 from handoff.domain.clock import Micros
 from handoff.domain.handoff import Handoff
-from handoff.domain.ledger.entry import COMPLAINT, OWED, PROMISE, EntryState, LedgerEntry
+from handoff.domain.ledger.entry import ANNOUNCEMENT, COMPLAINT, OWED, PROMISE, EntryState, LedgerEntry
 from handoff.services.callbacks.callback import OPEN, Callback
 from handoff.services.handoffs.records import Chain
 from handoff.services.ledger.entries import forget_entry
@@ -24,6 +24,7 @@ from handoff.store.tenant import TenantStore
 from .deleting import RETENTION, Deleted
 
 AT_ONCE = 100  # records
+LEDGER_KINDS = (PROMISE, COMPLAINT, ANNOUNCEMENT)
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ async def delete_ended(store: Store, tenant: str, before: Micros) -> Deleted:
         lambda raw: _callback(store, part, raw, before),
     )
     ended = [it for it in EntryState if it not in OWED]
-    ledger = sum([await _ledger(store, part, kind, ended, before) for kind in (PROMISE, COMPLAINT)])
+    ledger = sum([await _ledger(store, part, kind, ended, before) for kind in LEDGER_KINDS])
     counts = {"handoffs": handoffs, "callbacks": callbacks, "ledger": ledger}
     return Deleted(records={name: count for name, count in counts.items() if count})
 
@@ -133,11 +134,12 @@ async def delete_outdated(store: Store, tenant: str) -> Deleted:
     if horizons is None:
         return Deleted()
     count = 0
-    for kind, type_ in ((PROMISE, "promise.made"), (COMPLAINT, "complaint.opened")):
+    opening = ((PROMISE, "promise.made"), (COMPLAINT, "complaint.opened"), (ANNOUNCEMENT, ""))
+    for kind, type_ in opening:
 
         async def outdated(raw: bytes, type_: str = type_) -> bool:
             entry = decode_record(raw, LedgerEntry)
-            if not horizons.excludes(entry.channel, type_, entry.filed_at):
+            if not horizons.excludes(entry.channel, entry.type or type_, entry.filed_at):
                 return False
             if await store.expiry.is_held(entry.home):
                 return False

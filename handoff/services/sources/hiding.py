@@ -10,10 +10,14 @@ from urllib.parse import quote
 import msgspec
 
 from handoff.adapter.contract import SourceOptions
+from handoff.adapter.manifest import Manifest
+from handoff.domain.redaction.redaction import safe_detail
+from handoff.domain.text.cleaning import clean
 from handoff.domain.text.urls import split_url
 
 HIDDEN = "…"
 MAX_URL = 300  # characters
+MAX_HEADER = 16 * 1024  # characters of a header that is kept; a longer one is not kept
 DIGITS = 7  # as many may be a telephone number
 SHORTEST = 6  # characters of a secret that is looked for inside a text
 _NUMBER = re.compile(r"\d(?:[^A-Za-z]?\d){6,}")
@@ -80,3 +84,19 @@ def without_secrets_in(content: bytes, secrets: Sequence[str]) -> bytes:
             for form in {secret, msgspec.json.encode(secret)[1:-1].decode(), quote(secret, safe="")}:
                 content = content.replace(form.encode(), HIDDEN.encode())
     return content
+
+
+def kept_headers(
+    manifest: Manifest, headers: Mapping[str, str], options: SourceOptions
+) -> tuple[tuple[str, str], ...]:
+    """The headers that are stored with an item in quarantine, without secrets and card numbers.
+
+    Only those that the adapter's manifest names: any other may carry a credential.
+    """
+    present = [(name, headers[name]) for name in manifest.kept_headers if name in headers]
+    secrets = source_secrets(options) if present else ()
+    return tuple(
+        (name, safe_detail(without_secrets(clean(value), secrets)))
+        for name, value in present
+        if len(value) <= MAX_HEADER
+    )

@@ -1,4 +1,4 @@
-"""Vendors' deliveries, for every transport: verify, parse, quarantine, record, answer.
+"""Vendors' deliveries, for every transport: verify, parse, quarantine, record, reply.
 
 `Inbound.handle` is the one entry. The HTTP handler and the mail listener make a `Received` from what they
 read, and send the `Reply` in their own protocol.
@@ -15,7 +15,6 @@ from msgspec import Struct
 from handoff.adapter.contract import (
     Adapter,
     CallLeg,
-    HeadChecker,
     InboundRequest,
     Outcome,
     Parsed,
@@ -42,6 +41,7 @@ from handoff.store.store import Store
 
 from . import quarantine
 from .activity import ActivityLog
+from .hiding import kept_headers
 from .naming import named_by, named_in
 from .parsing import THREAD_ABOVE, Parsing, parse
 from .quarantine import ItemTurns, Rejected
@@ -116,16 +116,19 @@ class Inbound:
     def refuse_early(self, received: Received) -> Reply | None:
         """The reply to a delivery that its head alone shows to be invalid; None for any other."""
         adapter, request = received.source.adapter, received.request
-        if not isinstance(adapter, HeadChecker) or adapter.preflight(request) is not None:
-            return None
         try:
-            adapter.check_head(request)
+            if adapter.handshake(request) is None:
+                adapter.check_head(request)
         except HandoffError as error:
             if isinstance(error, SignatureRefused):
                 self._count_refused(received.source, error)
-            self.activity.refused(received.source.tenant, received.source.name, error)
-            return Reply(status=400, headers=adapter.headers(request), error=error)
+            return self._refusal(received, error)
         return None
+
+    def _refusal(self, received: Received, error: HandoffError) -> Reply:
+        source = received.source
+        self.activity.refused(source.tenant, source.name, error)
+        return Reply(status=400, headers=source.adapter.headers(received.request), error=error)
 
     def _count_refused(self, source: Source, error: SignatureRefused) -> None:
         self._measures.refused.labels(source.name).inc()
@@ -137,21 +140,18 @@ class Inbound:
         The transport has called `check_rate`, before it read the body.
         """
         adapter, request = received.source.adapter, received.request
-        early = adapter.preflight(request)
-        if early is not None:
-            return early
         try:
-            outcome = await self._record(received.source, request)
+            early = adapter.handshake(request)
+            if early is not None:
+                return early
+            parsed, outcome = await self._record(received.source, request)
+        except InvalidPayload as error:
+            return _reply_to_kept(adapter, request, error)
         except HandoffError as error:
-            kept = isinstance(error, InvalidPayload)
-            if not kept:
-                self.activity.refused(received.source.tenant, received.source.name, error)
-            return Reply(status=400, headers=adapter.headers(request), error=error, kept=kept)
-        if len(request.body) > THREAD_ABOVE:
-            return await self._parsing.in_thread(adapter.answer, request, outcome)
-        return adapter.answer(request, outcome)
+            return self._refusal(received, error)
+        return adapter.reply(request, parsed, outcome)
 
-    async def _record(self, source: Source, request: InboundRequest) -> Outcome:
+    async def _record(self, source: Source, request: InboundRequest) -> tuple[Parsed, Outcome]:
         """Verify, parse and record one delivery; everything that the outcome counts is durable.
 
         Raises SignatureRefused and NotFound as the adapter does, InvalidPayload if the bytes are not this
@@ -180,7 +180,8 @@ class Inbound:
             await self._keep(source, request, [whole])
             self.activity.quarantined(source.tenant, source.name)
             raise
-        return await self._finish(source, request, delivery.parsed, touchpoints, results)
+        outcome = await self._finish(source, request, delivery.parsed, touchpoints, results)
+        return delivery.parsed, outcome
 
     async def _settle(self, source: Source, parsed: Parsed) -> Parsed:
         if not depends_on_history(parsed):
@@ -250,7 +251,8 @@ class Inbound:
         return kept
 
     async def _keep(self, source: Source, request: InboundRequest, items: Sequence[Rejected]) -> None:
-        await self._quarantine.keep(source.tenant, source.name, request, items)
+        headers = kept_headers(source.adapter.manifest, request.headers, source.options)
+        await self._quarantine.keep(source.tenant, source.name, request, items, headers)
         self._measures.quarantined.labels(source.name).inc(len(items))
         log.warning(
             "quarantined", source=source.name, count=len(items), codes=sorted({item.code for item in items})
@@ -279,6 +281,14 @@ class Inbound:
         await quarantine.dismiss(self._store, source.tenant, item)
         self._measures.count(source.name, results)
         return _outcome(results)
+
+
+def _reply_to_kept(adapter: Adapter, request: InboundRequest, error: InvalidPayload) -> Reply:
+    """The reply to a delivery that is in quarantine as a whole: the adapter's, if it acknowledges it."""
+    reply = adapter.reply(request, None, Outcome(quarantined=1))
+    if reply.status < 400:
+        return msgspec.structs.replace(reply, kept=True)
+    return Reply(status=400, headers=adapter.headers(request), error=error, kept=True)
 
 
 def _refused(

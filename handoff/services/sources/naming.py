@@ -8,7 +8,7 @@ from __future__ import annotations
 import structlog
 from msgspec import Struct
 
-from handoff.adapter.contract import Adapter, InboundRequest, MentionReader, Mentions
+from handoff.adapter.contract import Adapter, InboundRequest, Mentions
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.errors import HandoffError
 from handoff.domain.touchpoint import Touchpoint
@@ -31,8 +31,6 @@ UNNAMED = NamedPeople()
 
 def named_in(adapter: Adapter, request: InboundRequest, hashes: KeyedHash) -> NamedPeople:
     """The people that a delivery names although it cannot be recorded."""
-    if not isinstance(adapter, MentionReader):
-        return UNNAMED
     try:
         found = adapter.mentions(request)
         return _hashed(found, hashes)

@@ -19,6 +19,7 @@ from handoff.domain.identity import (
     identity,
     parse_identity,
 )
+from handoff.domain.text.derived import DERIVED
 from handoff.domain.touchpoint import (
     TYPE_SET,
     Direction,
@@ -132,11 +133,21 @@ def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
         attachments=tuple(given.attachments),
         seq=given.seq,
         thread=given.thread,
-        amends=given.amends,
+        amends=_amended(given),
         actor=_actor(given.actor) if given.actor is not None else None,
         data=given.data,
         traits=_traits(given) if given.type == "identified" else {},
     )
+
+
+def _amended(given: TouchpointInput) -> str | None:
+    """The touchpoint that this one edits or deletes, or was derived from."""
+    if given.type != DERIVED:
+        return given.amends
+    if given.amends is not None:
+        _refuse("/amends", "a derived text names its original in data.of", "derived_amends")
+    of = given.data.get("of")
+    return of if isinstance(of, str) else None
 
 
 def _refuse(pointer: str, detail: str, code: str) -> None:

@@ -56,9 +56,16 @@ class Quarantined(Struct, frozen=True, kw_only=True):
     codec: int
     item: bytes
     size: int
+    headers: tuple[tuple[str, str], ...] = ()
+    """Those that the adapter's manifest keeps. Items of earlier builds have none."""
 
     def content(self) -> bytes:
         return decompress(self.codec, self.item)
+
+    def head(self) -> str:
+        """Everything that is kept beside the content, for a search."""
+        pairs = [f"{name}={value}" for name, value in (*self.query, *self.headers)]
+        return "&".join((self.path, self.detail, self.content_type, *pairs))
 
     def request(self) -> InboundRequest:
         """The request to parse again, without its signature, which was verified when it was received."""
@@ -68,7 +75,7 @@ class Quarantined(Struct, frozen=True, kw_only=True):
             path=self.path,
             url="",
             query=self.query,
-            headers={"content-type": self.content_type},
+            headers={"content-type": self.content_type, **dict(self.headers)},
             raw=content,
             body=content,
             received_at=self.received_at,
@@ -124,9 +131,16 @@ class Quarantine:
         self._limits = limits
 
     async def keep(
-        self, tenant: str, source: str, request: InboundRequest, items: Sequence[Rejected]
+        self,
+        tenant: str,
+        source: str,
+        request: InboundRequest,
+        items: Sequence[Rejected],
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         """Store the items, and delete the source's oldest ones beyond its limits. One round trip.
+
+        `headers` are stored as given (`hiding.kept_headers`).
 
         Card numbers and the like are masked first, in whatever format the item is.
         StoreUnavailable (`out_of_memory`) while only the store's reserve is left.
@@ -137,7 +151,8 @@ class Quarantine:
         turns = ItemTurns()
         for place, rejected in enumerate(items):
             masked = await _masked(self._store.redaction, tenant, rejected.item[:MAX_ITEM])
-            records.append(_record(source, request, place, rejected, masked))
+            record = _record(source, request, place, rejected, masked, headers)
+            records.append(_packed(record, rejected))
             await turns.after(rejected.item)  # the compressor belongs to the loop's thread
         gone = await self._store.of(tenant).quarantine.keep(source, records, self._bounds())
         if gone:
@@ -162,14 +177,18 @@ class Quarantine:
 
 
 def _record(
-    source: str, request: InboundRequest, place: int, rejected: Rejected, masked: bytes
-) -> QuarantineItem:
+    source: str,
+    request: InboundRequest,
+    place: int,
+    rejected: Rejected,
+    masked: bytes,
+    headers: tuple[tuple[str, str], ...],
+) -> Quarantined:
     """A `masked` item as it is stored, with the parts of its request that a replay needs, masked too."""
     codec, packed = compress(masked)
-    id_ = secrets.token_hex(16)
     query = tuple((safe_detail(name), safe_detail(value)) for name, value in clean_pairs(request.query))
-    record = Quarantined(
-        id=id_,
+    return Quarantined(
+        id=secrets.token_hex(16),
         source=source,
         received_at=request.received_at + place,
         code=rejected.code,
@@ -181,9 +200,13 @@ def _record(
         codec=codec,
         item=packed,
         size=len(rejected.item),
+        headers=headers,
     )
+
+
+def _packed(record: Quarantined, rejected: Rejected) -> QuarantineItem:
     return QuarantineItem(
-        bytes.fromhex(id_),
+        bytes.fromhex(record.id),
         record.received_at,
         pack_record(1, record),
         rejected.named.hashes,

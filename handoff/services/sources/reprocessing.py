@@ -27,15 +27,17 @@ DESCRIBED = 50  # touchpoints of a trial
 class QuarantineItemView(QuarantineView, frozen=True, kw_only=True):
     """An item with its content as it is stored: card numbers and the like are masked.
 
-    Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `text` is
-    null if the content is not UTF-8; `base64` has it in any case. `complete` is false for a delivery above
-    1 MiB, of which only the beginning is kept.
+    Secrets of its source, which some vendors send in the URL or the body, are replaced by `…`. `headers` are
+    those that the source's adapter needs to read it again. `text` is null if the content is not UTF-8;
+    `base64` has it in any case. `complete` is false for a delivery above 1 MiB, of which only the beginning
+    is kept.
     """
 
     method: str
     path: str
     query: list[tuple[str, str]]
     content_type: str
+    headers: list[tuple[str, str]]
     complete: bool
     text: str | None
     base64: str
@@ -105,6 +107,7 @@ def content_view(item: Quarantined, secrets: Sequence[str]) -> QuarantineItemVie
         path="/".join(without_secrets(part, secrets) for part in item.path.split("/")),
         query=[(name, without_secrets(value, secrets)) for name, value in item.query],
         content_type=item.content_type,
+        headers=[(name, without_secrets(value, secrets)) for name, value in item.headers],
         complete=item.size <= MAX_ITEM,
         text=text,
         base64=b64encode(content).decode("ascii"),

@@ -37,7 +37,7 @@ async def settle(store: Store, tenant: str, parsed: Parsed) -> Parsed:
     Takes two to four round trips for each edit, two for each leg.
     """
     touchpoints: list[Touchpoint] = []
-    ignored = Counter(parsed.ignored)
+    ignored, malformed = Counter(parsed.ignored), [*parsed.malformed]
     for touchpoint in parsed.touchpoints:
         if _is_edit(touchpoint) and await _changes_nothing(store, tenant, touchpoint):
             ignored[UNCHANGED] += 1
@@ -45,11 +45,19 @@ async def settle(store: Store, tenant: str, parsed: Parsed) -> Parsed:
             touchpoints.append(touchpoint)
     for leg in parsed.legs:
         settled = await _settled(store, tenant, leg)
-        if isinstance(settled, str):
+        if isinstance(settled, str) and leg.unfiled is not None:
+            malformed.append(leg.unfiled)
+        elif isinstance(settled, str):
             ignored[settled] += 1
         else:
             touchpoints.append(settled)
-    return Parsed(touchpoints=tuple(touchpoints), malformed=parsed.malformed, ignored=dict(ignored))
+    return msgspec.structs.replace(
+        parsed,
+        touchpoints=tuple(touchpoints),
+        legs=(),
+        malformed=tuple(malformed),
+        ignored=dict(ignored),
+    )
 
 
 async def _settled(store: Store, tenant: str, leg: CallLeg) -> Touchpoint | str:

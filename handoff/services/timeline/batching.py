@@ -24,6 +24,7 @@ from handoff.codec.keyed_hash import KeyedHash
 from handoff.domain.errors import HandoffError, StoreUnavailable
 from handoff.domain.touchpoint import Touchpoint
 from handoff.services.admission.turns import Neighbours
+from handoff.services.continuity.recognising import carrying, recognise
 from handoff.store.repositories.recorder import MAX_WAITING, Entry, Item, Recorded, fail
 from handoff.store.store import Store
 
@@ -88,22 +89,19 @@ class Intake:
         self._turn = None
         batch = self._waiting.take()
         readable = [request for request in batch if request.read()]
-        asking = [request for request in readable if request.continued]
+        asking = [request for request in readable if request.asks]
         if asking:  # they are recorded in a turn of their own, once the store has answered
             learning = asyncio.ensure_future(self._learn(asking))
             self._learning.add(learning)
             learning.add_done_callback(self._learning.discard)
-            readable = [request for request in readable if not request.continued]
+            readable = [request for request in readable if not request.asks]
         self._record(readable)
         if batch and self._turn is None and self._waiting:  # only now: the store works on this turn's items
             self._schedule()
 
     async def _learn(self, requests: Sequence[_BatchedRequest]) -> None:
-        try:
-            await asyncio.gather(*(learn(it.store, it.tenant, it.continued) for it in requests))
-        except Exception:  # no request may wait forever
-            log.exception("learning_failed")
-        self._record(requests)
+        await asyncio.gather(*(request.ask() for request in requests))
+        self._record([request for request in requests if not request.failed])
 
     def _record(self, requests: Sequence[_BatchedRequest]) -> None:
         readable = [request for request in requests if request.redact()]
@@ -214,7 +212,9 @@ class _BatchedRequest:
         "_pending",
         "_read",
         "_settled",
+        "carries",
         "continued",
+        "failed",
         "hashes",
         "results",
         "size",
@@ -237,6 +237,8 @@ class _BatchedRequest:
         self.size = size
         self.touchpoints: Sequence[Touchpoint] = ()
         self.continued: Sequence[Touchpoint] = ()
+        self.carries = False
+        self.failed = False
         self.results: list[Result] = []
         self._read = read
         self._done = done
@@ -249,10 +251,31 @@ class _BatchedRequest:
         try:
             self.touchpoints = self._read()
             self.continued = continuing(self.touchpoints)
+            self.carries = carrying(self.touchpoints)
         except Exception as error:  # hostile bytes fail their own request only
             self._report(error)
             return False
         return True
+
+    @property
+    def asks(self) -> bool:
+        """Whether the store has to be asked before it can be recorded."""
+        return self.carries or bool(self.continued)
+
+    async def ask(self) -> None:
+        """Learn how numbers begin that it may continue, and try the continuity codes that it carries."""
+        try:
+            if self.continued:
+                await learn(self.store, self.tenant, self.continued)
+        except Exception:  # it is recorded all the same
+            log.exception("learning_failed")
+        if not self.carries:
+            return
+        try:
+            self.touchpoints = await recognise(self.store, self.tenant, self.touchpoints)
+        except Exception as error:  # its sender sends it again
+            self.failed = True
+            self._report(error)
 
     def redact(self) -> bool:
         try:

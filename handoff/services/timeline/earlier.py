@@ -15,6 +15,7 @@ from handoff.codec.member import ORDER, PLACE, Member, pack_occurred
 from handoff.domain.errors import HandoffError
 from handoff.domain.redaction.fragments import WINDOW, end_of
 from handoff.domain.redaction.redaction import MESSAGES, may_continue
+from handoff.domain.text.derived import DERIVED
 from handoff.domain.touchpoint import Touchpoint
 from handoff.store.errors import StoreError
 from handoff.store.repositories.timelines import Window, read_page
@@ -67,5 +68,7 @@ def _text(member: Member, touchpoint: Touchpoint) -> str | None:
         return None
     body = member.body()
     if (body.thread, body.direction) != (touchpoint.thread, touchpoint.direction):
+        return None
+    if touchpoint.type == DERIVED and body.data.get("speaker") != touchpoint.data.get("speaker"):
         return None
     return "" if body.stated_redacted else body.text or ""

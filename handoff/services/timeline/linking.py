@@ -11,17 +11,19 @@ from functools import lru_cache
 from msgspec import Struct
 
 from handoff.codec.keyed_hash import KeyedHash
+from handoff.domain.continuity.code import SOURCE
 from handoff.domain.evidence import Evidence, EvidenceClass, Statement
 from handoff.domain.identities.likeness import likeness
-from handoff.domain.identity import REFERENCE, Handle, weaker
+from handoff.domain.identity import REFERENCE, Assurance, Handle, weaker
 from handoff.domain.redaction.redaction import may_be_card, storable_identity
 from handoff.domain.text.memo import personal
-from handoff.domain.touchpoint import Touchpoint
+from handoff.domain.touchpoint import Continuation, Touchpoint
 from handoff.services.timeline.mentions import mentioned
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import (
     EvidenceTemplate,
     evidence_template,
+    pack_evidence,
     pack_identity,
     pack_pointer,
     pack_why,
@@ -105,4 +107,53 @@ def _automatic_evidence(
         recorded_at=0,  # the store's clock, when it is written
         why="",
         finds=REFERENCE in (first.identity.type, handle.identity.type),
+    )
+
+
+class CodeLinks(Struct, frozen=True):
+    """The evidence that a continuity code adds to a touchpoint, and the pointers to it."""
+
+    evidence: tuple[tuple[bytes, bytes], ...] = ()
+    pointers: tuple[Pointer, ...] = ()
+
+
+NO_CODE = CodeLinks()
+
+
+def code_links(used: Continuation, place: tuple[bytes, bytes], hashes: KeyedHash, keys: Keys) -> CodeLinks:
+    """The evidence of a touchpoint, at its home and id, that used a code: its conversation is the customer's,
+    which is certain, and its handle may be."""
+    home, _id = place
+    if home == used.home:
+        return NO_CODE
+    pieces = [
+        code_evidence(used, place, hashes, Statement.ASSIGNED),
+        code_evidence(used, place, hashes, Statement.SAME),
+    ]
+    return CodeLinks(
+        evidence=tuple((it.id, pack_evidence(it)) for it in pieces),
+        pointers=tuple(Pointer(used.home, keys.record(used.home), (pack_pointer(it),)) for it in pieces),
+    )
+
+
+def code_evidence(
+    used: Continuation, place: tuple[bytes, bytes], hashes: KeyedHash, statement: Statement
+) -> Evidence:
+    """The evidence of a code for the touchpoint's conversation (`assigned`), or for its handle (`same`)."""
+    home, id_ = place
+    assigned = statement is Statement.ASSIGNED
+    return Evidence(
+        id=hashes.evidence(home, used.home, statement, used.code.hex(), used.conversation.hex()),
+        one=home,
+        other=used.home,
+        statement=statement,
+        assurance=Assurance.VERIFIED if assigned else used.assurance,
+        evidence_class=EvidenceClass.AUTOMATIC,
+        source=SOURCE,
+        touchpoint=id_,
+        who=used.by,
+        recorded_at=0,  # the store's clock, when it is written
+        why=used.why,
+        conversation=used.conversation if assigned else b"",
+        whole=assigned,
     )

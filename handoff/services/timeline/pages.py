@@ -12,6 +12,7 @@ from handoff.store.repositories.identities import IdentityRecord, doubled
 from handoff.store.repositories.timelines import Window, encode_cursor, read_places
 from handoff.store.store import Store
 
+from .deriving import complete_views
 from .reading import (
     GONE,
     NOTHING_GIVEN,
@@ -23,7 +24,6 @@ from .reading import (
     homes_of,
     onwards,
     read_merged,
-    views_of,
 )
 from .same_acts import PageReading, page_views, read_page_beside
 from .seeing import seen
@@ -93,7 +93,7 @@ async def _scan(
             mine = shown.get(id(entry.entry))
             if mine is not None and filter_.passes(mine.stored, mine.body):
                 fitting.append(mine)
-        found += await views_of(store, visible, fitting)
+        found += await complete_views(store, visible, fitting)
     cursor = encode_cursor(last.place) if last else None
     return TimelineView(
         touchpoints=found,
@@ -109,7 +109,7 @@ async def read_touchpoint(
 ) -> TouchpointView:
     """One touchpoint by its public id. Raises NotFound if it is unknown or hidden from the reader.
 
-    Three round trips.
+    Three round trips, two more if texts were derived at its home.
     """
     hashes = store.hashes(tenant)
     home, id_ = hashes.private(TOUCHPOINT, touchpoint_id, 2)
@@ -125,4 +125,5 @@ async def read_touchpoint(
     visible = await seen(store, decoded, reader)
     if not visible.entries:
         raise NotFound(GONE)
-    return visible.view(visible.entries[0])
+    (view,) = await complete_views(store, visible, visible.entries[:1])
+    return view

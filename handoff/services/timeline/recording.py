@@ -17,25 +17,47 @@ from msgspec import Struct
 
 from handoff.codec.body import DIGEST_KEPT, digest, encode_body
 from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
-from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET, channel_code, pack_occurred, type_code
+from handoff.codec.member import (
+    FLAG_ANNOUNCES,
+    FLAG_PARTICIPANTS,
+    FLAG_QUIET,
+    channel_code,
+    pack_occurred,
+    type_code,
+)
+from handoff.domain.brief.sections.announced import ANNOUNCING
 from handoff.domain.brief.steps import Steps
 from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import storable_identity
+from handoff.domain.said.announcing import may_announce
+from handoff.domain.said.templates import QuickLook
+from handoff.domain.text.derived import DERIVED
 from handoff.domain.text.memo import CACHE_SIZE
-from handoff.domain.touchpoint import Participant, Touchpoint
+from handoff.domain.touchpoint import Direction, Participant, Touchpoint
+from handoff.services.continuity.recognising import carrying, recognise
 from handoff.store.keys import Keys
 from handoff.store.pacing.pace import AT_ONCE
 from handoff.store.repositories.identities import pack_identity
-from handoff.store.repositories.recorder import DUPLICATE, ERASED, EXPIRED, REUSED, Item, Pointer, Recorded
+from handoff.store.repositories.recorder import (
+    CROWDED,
+    DUPLICATE,
+    ERASED,
+    EXPIRED,
+    REUSED,
+    Item,
+    Pointer,
+    Recorded,
+)
 from handoff.store.store import Store
 
 from .earlier import continuing, learn
-from .linking import links_of
+from .linking import NO_CODE, code_links, links_of
 
 PREPARED_AT_ONCE = 100  # touchpoints, between two looks for what they continue
-_DELETES = frozenset({"message.deleted"})
+_AMENDING = {"message.deleted": b"d", DERIVED: b"t"}
+"""How a type concerns the touchpoint that it names; any other edits it."""
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = (b"0", b"1", b"2")
 
@@ -81,6 +103,8 @@ async def record(
     prepared: list[Item | Result] = []
     for at in range(0, len(touchpoints), PREPARED_AT_ONCE):
         part = touchpoints[at : at + PREPARED_AT_ONCE]
+        if carrying(part):
+            part = await recognise(store, tenant, part, redeem=not quiet)
         if continued := continuing(part):
             await learn(store, tenant, continued)
         prepared += await store.pace.run(tenant, _preparing(store, tenant, part, quiet=quiet))
@@ -123,10 +147,13 @@ def prepare_or_reject(
     """The item to store for each touchpoint, or its rejection."""
     hashes, keys, rules = store.hashes(tenant), store.keys, store.rules
     horizons = store.horizons.of(tenant)
+    look = None if quiet else store.brief_rules.packs.announcing
     prepared: list[Item | Result] = []
     for touchpoint in touchpoints:
         try:
-            item = prepare(without_placeholders(touchpoint, rules), hashes, keys, quiet=quiet)
+            known = without_placeholders(touchpoint, rules)
+            announces = look is not None and _may_announce(touchpoint, look)
+            item = prepare(known, hashes, keys, quiet=quiet, announces=announces)
         except Unprocessable as error:
             prepared.append(rejected(error))
             continue
@@ -137,6 +164,14 @@ def prepare_or_reject(
         else:
             prepared.append(item)
     return prepared
+
+
+def _may_announce(touchpoint: Touchpoint, look: QuickLook) -> bool:
+    """Whether the words of a touchpoint of ours may announce what has to follow."""
+    text = touchpoint.text
+    if not text or touchpoint.type not in ANNOUNCING or touchpoint.direction is Direction.INBOUND:
+        return False
+    return may_announce(text, look)
 
 
 def rejected(error: Unprocessable) -> Result:
@@ -157,6 +192,9 @@ def result_of(hashes: KeyedHash, item: Item, status: int) -> Result:
         return Result(
             status="rejected", id=public, code="id_reused", detail="this id was used for other content"
         )
+    if status == CROWDED:
+        detail = "too many texts were derived from this original"
+        return Result(status="rejected", id=public, code="too_many_derived", detail=detail)
     return Result(status=_STATUSES.get(status, "accepted"), id=public)
 
 
@@ -205,7 +243,9 @@ def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
     return hashes.thread(touchpoint.thread_space or touchpoint.id_space, touchpoint.thread)
 
 
-def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: bool = False) -> Item:
+def prepare(
+    touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: bool = False, announces: bool = False
+) -> Item:
     """The item to store for a touchpoint. A pure function, so that a retry prepares the same item."""
     stated = touchpoint.identities[0]
     links = links_of(touchpoint, hashes, keys)
@@ -225,6 +265,9 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
     if conversation is not None and len(conversation) == SIZE:
         pointers = (*pointers, _thread_pointer(keys, conversation, home))
     content_digest, type_ = digest(touchpoint), touchpoint.type
+    used = touchpoint.continuation
+    code = code_links(used, (home, id_), hashes, keys) if used is not None and not moved else NO_CODE
+    flags = _flags(participants=bool(touchpoint.participants), quiet=quiet, announces=announces)
     return Item(
         home=home,
         timeline=timeline,
@@ -234,9 +277,9 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
             (
                 pack_occurred(touchpoint.occurred_at),
                 id_,
-                _header(bool(touchpoint.participants), quiet, type_, channel_code(touchpoint.channel), codec),
+                _header(flags, type_, channel_code(touchpoint.channel), codec),
                 content_digest[:DIGEST_KEPT],
-                b"d" if type_ in _DELETES else b"e",
+                _AMENDING.get(type_, b"e"),
                 _DIGITS[_ASSURANCES.index(stated.assurance)],
                 touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
                 amends,
@@ -246,8 +289,8 @@ def prepare(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: boo
         plain=links.plain,
         tenant=hashes.tenant_bytes,
         resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
-        evidence=() if moved else links.evidence(id_, type_),
-        pointers=pointers,
+        evidence=() if moved else (*links.evidence(id_, type_), *code.evidence),
+        pointers=(*pointers, *code.pointers),
     )
 
 
@@ -274,9 +317,16 @@ def _with_storable_identities(touchpoint: Touchpoint, hashes: KeyedHash) -> Touc
     )
 
 
+def _flags(*, participants: bool, quiet: bool, announces: bool) -> int:
+    return (
+        (FLAG_PARTICIPANTS if participants else 0)
+        | (FLAG_QUIET if quiet else 0)
+        | (FLAG_ANNOUNCES if announces else 0)
+    )
+
+
 @cache  # a few hundred entries: types by channels; all custom channels share one code
-def _header(participants: bool, quiet: bool, type: str, channel: int, codec: int) -> bytes:
-    flags = (FLAG_PARTICIPANTS if participants else 0) | (FLAG_QUIET if quiet else 0)
+def _header(flags: int, type: str, channel: int, codec: int) -> bytes:
     return bytes((flags, type_code(type), channel, codec))
 
 
@@ -286,8 +336,13 @@ def _ends_episode(touchpoint: Touchpoint) -> bool:
 
 
 def _original(touchpoint: Touchpoint, hashes: KeyedHash, home: bytes) -> tuple[bytes, bytes]:
-    """Home and id of the amended touchpoint, named by our id or by the sender's event id at the same home."""
+    """Home and id of the amended touchpoint, named by our id or by the sender's event id at the same home.
+
+    A text that was derived from a whole call names its thread: the id is then that of its conversation.
+    """
     amends = touchpoint.amends or ""
+    if touchpoint.type == DERIVED and amends == touchpoint.thread:
+        return home, hashes.thread(touchpoint.thread_space or touchpoint.id_space, amends)
     try:
         original_home, id_ = hashes.private(TOUCHPOINT, amends, 2)
     except NotFound:

@@ -18,6 +18,7 @@ from handoff.store.repositories.identities import IdentityRecord
 from handoff.store.repositories.timelines import MemberPage, Window
 from handoff.store.store import Store
 
+from .deriving import complete_views
 from .reading import Decoded, Given, decode, read_merged
 from .seeing import seen
 from .views import AlsoView, TouchpointView, TranscriptView
@@ -133,5 +134,4 @@ async def page_views(
         copies.take(items)
     left_out = hidden(hashes, copies)
     shown = [it for it in entries if it.is_reference or (it.stored.home, it.stored.id) not in left_out]
-    views = await store.pace.each(hashes.tenant, decoded.view, shown)
-    return named(views, copies)
+    return named(await complete_views(store, decoded, shown), copies)

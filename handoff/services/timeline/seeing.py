@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from handoff.domain.continuity.carried import FIELD
 from handoff.domain.touchpoint import Visibility
 from handoff.services.access.reader import Reader
 from handoff.store.repositories.timelines import read_places
@@ -31,13 +32,16 @@ async def seen(store: Store, decoded: Decoded, reader: Reader) -> Decoded:
             for which, (stored, body) in rendering.amendments.items()
             if body.visibility is Visibility.PUBLIC
         }
-        rendering = msgspec.structs.replace(rendering, amendments=public)
+        rendering = msgspec.structs.replace(rendering, amendments=public, internal=False)
     return Decoded([it for it in shown if it is not None], rendering, ownership)
 
 
 def _shown(entry: TimelineEntry, reader: Reader) -> TimelineEntry | None:
     body = entry.body
     data = reader.shown_data(entry.stored.type, body.data)
+    if data is None and not reader.internal and FIELD in body.data:  # outsiders learn nothing about codes
+        left = {name: value for name, value in body.data.items() if name != FIELD}
+        entry = TimelineEntry(entry.stored, msgspec.structs.replace(body, stated_data=left), entry.entry)
     if data is None:
         return entry if reader.internal or body.visibility is Visibility.PUBLIC else None
     silent = msgspec.structs.replace(body, subject=None, text=None, stated_data=data)

@@ -14,6 +14,7 @@ from handoff.codec.member import Member, channel_name, sequence
 from handoff.domain.clock import format_time
 from handoff.domain.evidence import Evidence
 from handoff.domain.identity import Assurance, Identity
+from handoff.domain.text.derived import DERIVED
 from handoff.domain.touchpoint import default_direction, default_visibility
 from handoff.store.repositories.identities import IdentityRecord
 
@@ -46,6 +47,29 @@ class AssignedView(Struct, frozen=True, kw_only=True):
     why: str
     at: str
     link: str
+
+
+class DerivedView(Struct, frozen=True, kw_only=True):
+    """A text derived from the touchpoint, internal. `superseded`: another one counts instead of it.
+
+    `attachment` or `recording` name the part that it was derived from, `at` is when the words were spoken.
+    Texts with one `part_of` make one text, in the order of `part`.
+    """
+
+    id: str
+    kind: str
+    by: str
+    text: str
+    confidence: float | None
+    language: str | None
+    occurred_at: str
+    superseded: bool
+    speaker: str | UnsetType = UNSET
+    attachment: str | int | UnsetType = UNSET
+    recording: str | UnsetType = UNSET
+    at: str | UnsetType = UNSET
+    part_of: str | UnsetType = UNSET
+    part: int | UnsetType = UNSET
 
 
 class AlsoView(Struct, frozen=True, kw_only=True):
@@ -113,6 +137,13 @@ class TouchpointView(Struct, frozen=True):
     """Set if the same act arrived by other ways too. These touchpoints are not listed by themselves."""
     transcript_of: TranscriptView | UnsetType = UNSET
     """Set if the touchpoint is the transcript of a chat: it asks and promises nothing again."""
+    masked: bool | UnsetType = UNSET
+    """True if bank account or national numbers in it are masked: `POST /v1/touchpoints/{id}/reveal`
+    shows them."""
+    derived: list[DerivedView] | UnsetType = UNSET
+    """Set if texts were derived from the touchpoint: those that count, then superseded ones."""
+    derived_left_out: int | UnsetType = UNSET
+    """How many more there are. Each is a touchpoint of its own."""
 
 
 class TimelineView(Struct, frozen=True, kw_only=True):
@@ -179,6 +210,8 @@ class Rendering(Struct, frozen=True, kw_only=True):
     """Cache: ends of episodes, by home and channel."""
     homes: dict[bytes, tuple[str, Callable[[bytes], str]]] = field(default_factory=dict)
     """Cache of `of_home`."""
+    internal: bool = True
+    """Whether the reader may see internal touchpoints."""
 
     def of_home(self, home: bytes) -> tuple[str, Callable[[bytes], str]]:
         """The identity of a home as text, and the function that makes public ids of its touchpoints."""
@@ -246,8 +279,8 @@ def touchpoint_view(
         shown.text,
         shown.language,
         list(shown.stated_attachments or ()),
-        shown.stated_data or {},
-        public_id(body.amends) if body.amends else None,
+        shown_data(stored, body, shown, rendering),
+        public_id(body.amends) if body.amends and stored.type != DERIVED else None,
         [_participant(it.identity, it.role) for it in body.participants] if body.stated_participants else [],
         body.stated_traits or {},
         sequence(stored),
@@ -256,6 +289,17 @@ def touchpoint_view(
         _taking_part(body, rendering, entry) if entry and entry is not stored else None,
         shown.stated_redacted or {},
     )
+
+
+def shown_data(stored: Member, body: Body, shown: Body, rendering: Rendering) -> dict[str, Any]:
+    """The data of a touchpoint. A derived text names its original as we do: by the id of the touchpoint, or
+    of the call's conversation."""
+    data = shown.stated_data or {}
+    if stored.type != DERIVED or not body.amends or stored.blanked:
+        return data
+    conversation, public = rendering.conversation(stored, body)
+    of = public if conversation == body.amends else rendering.of_home(stored.home)[1](body.amends)
+    return data | {"of": of}
 
 
 def assigned_view(piece: Evidence, rendering: Rendering) -> AssignedView:

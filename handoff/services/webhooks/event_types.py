@@ -16,10 +16,14 @@ EVENT_TYPES = frozenset(
         "customer.erased",
         "operator.clock_jumped",
         "promise.due_soon",
+        "announcement.unfulfilled",
+        "announcement.fulfilled",
     }
 )
 """Every touchpoint type is one, and what the server itself reports. `/asyncapi.json` describes each."""
-ALARMS = frozenset({"promise.due_soon", "promise.broken"})
-"""Alarms of promises, for the owner of the customer."""
+ALARMS = frozenset(
+    {"promise.due_soon", "promise.broken", "announcement.unfulfilled", "announcement.fulfilled"}
+)
+"""Alarms of promises and announcements, for the owner of the customer."""
 FAMILIES = tuple(sorted({f"{it.partition('.')[0]}.*" for it in EVENT_TYPES if "." in it}))
 """The patterns that match all types with the same first word."""

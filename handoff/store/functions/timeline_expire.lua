@@ -1,6 +1,7 @@
--- Delete touchpoints whose time is over, with what the index, the counts, and the amendments have of them.
+-- Delete touchpoints whose time is over, with what the index, the counts, and the amendments have of them, and
+-- with the texts that were derived from them.
 --
--- KEYS timeline `{tag}t` ‖ home; ARGV place (32) of each [‖ id of the touchpoint that it amends (16)]
+-- KEYS timeline `{tag}t` ‖ home; ARGV place (32) of each [‖ id of what it amends or was derived from (16)]
 -- Answers how many were deleted, and how many entries are left. Doing it again deletes nothing.
 -- Entries of the last arrivals may outlive their touchpoints: readers pass over them, and the list is short.
 
@@ -66,6 +67,26 @@ local function remove(timeline, record, counters, place)
   return member, counters
 end
 
+-- The places of the texts derived from a touchpoint.
+local function derived_of(index, id)
+  local listed, places = redis.call('HGET', index, 't' .. id) or '', {}
+  for at = 1, #listed, 32 do places[#places + 1] = string.sub(listed, at, at + 31) end
+  return places
+end
+
+-- Take deleted texts out of the list of those that were derived from the same.
+local function unlist(timeline, index, original)
+  local left = {}
+  for _, place in ipairs(derived_of(index, original)) do
+    if member_at(timeline, place) then left[#left + 1] = place end
+  end
+  if #left > 0 then
+    redis.call('HSET', index, 't' .. original, table.concat(left))
+  else
+    redis.call('HDEL', index, 't' .. original)
+  end
+end
+
 local function run(keys, args)
   local timeline = keys[1]
   local tag, home = string.sub(timeline, 1, -18), string.sub(timeline, -16)
@@ -85,6 +106,17 @@ local function run(keys, args)
       if #arg > 32 then amended[string.sub(arg, 33)] = true end
     end
   end
+  for at = 1, indexed and #gone or 0 do
+    for _, place in ipairs(derived_of(index, gone[at])) do
+      local member
+      member, counters = remove(timeline, record, counters, place)
+      if member then
+        removed = removed + 1
+        gone[#gone + 1] = string.sub(place, 17, 32)
+      end
+      amended[gone[at]] = true
+    end
+  end
   local left = redis.call('ZCARD', timeline)
   if removed == 0 then return {0, left} end
   filed = math.max(filed - removed, left)
@@ -92,8 +124,13 @@ local function run(keys, args)
     redis.call('DEL', index)
     indexed, assurance, counters, filed = false, '9', '', 0
   elseif indexed then
-    for original in pairs(amended) do relink(timeline, index, original) end
-    redis.call('HDEL', index, unpack(gone))
+    for original in pairs(amended) do
+      relink(timeline, index, original)
+      unlist(timeline, index, original)
+    end
+    for at = 1, #gone, 1000 do
+      redis.call('HDEL', index, unpack(gone, at, math.min(at + 999, #gone)))
+    end
   end
   if filed <= KEPT_ARRIVALS then redis.call('DEL', tag .. 'a' .. home) end
   redis.call('HSET', record, 'h', pack_head(string.sub(head, 1, 8), filed, latest, assurance, indexed, counters))

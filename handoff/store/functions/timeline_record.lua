@@ -6,28 +6,31 @@
 --             `count` times ('' means the store's clock)
 -- An item:    KEYS timeline `{tag}t` ‖ home; the other keys of the home are in the same slot
 --             ARGV occurred (8) ‖ touchpoint id (16) ‖ header (4: flags, type, channel, codec) ‖ digest (6) ‖
---                  'e' edit or 'd' deletion ‖ assurance ('0' verified … '2') [‖ order key (8), else arrival]
+--                  'e' edit, 'd' deletion or 't' derived text ‖ assurance ('0' verified … '2') [‖ order key (8), else arrival]
 --                  [‖ id of the touchpoint it amends (16)], then body, plain identity, tenant,
 --                  the channel whose episode it resolves (or ''), number of evidence,
 --                  then evidence id (16) and blob each
 -- Answers per item: {status, place (16), arrival}; status 0 stored, 1 duplicate, 2 id reused, 3 erased,
 -- 4 expired: it occurred before the horizon of its type and channel. A horizon is at least a day old, so that
--- younger items are not compared with any. 5 sealed with a key that is not the home's: nothing is stored, and
+-- younger items are not compared with any. 6 a derived text of an original that has MOST_DERIVED. 5 sealed with a key that is not the home's: nothing is stored, and
 -- the home's key, or '', is in the place.
 -- A sealed plain identity is 1 (a byte) ‖ '=' a key that must be the home's, '+' one to set where there is none ‖
 -- the key (64) ‖ the sealed value.
 -- The outbox entry is home (16) ‖ place ‖ id ‖ flags (1) ‖ type (1) ‖ channel (1) ‖ tenant.
--- QUIET is for readers of the outbox: the entry has it, the timeline does not.
+-- QUIET and ANNOUNCES are for readers of the outbox: the entry has them, the timeline does not.
 -- Pointers are written before anything that they point at, so that evidence is never out of reach.
 -- The amendment of a touchpoint that counts is in its index under 'a' ‖ id, as place ‖ id ‖ kind ‖ the id of
 -- the newest edit, even if it arrives before the touchpoint. Each edit's entry ends in the id of the edit before
 -- it, so that a deletion finds them all and removes their content from the timeline too.
+-- The texts derived from a touchpoint, or from the call in a conversation, are in the index under 't' ‖ id, as
+-- place ‖ id each. A deletion removes their content too, also of those that arrive after it.
 
-local LATE, BLANKED, AMENDED, QUIET = 1, 4, 16, 64
+local LATE, BLANKED, AMENDED, QUIET, ANNOUNCES = 1, 4, 16, 64, 128
 local STRIDE = 6
 local SEALED, KEY = 1, 64
 local DAY = 86400000000
 local FIXED = 36
+local MOST_DERIVED = 10000
 
 -- Rewrite the flags of a stored touchpoint, and take its content out where it is erased.
 local function mark(timeline, index, id, erased)
@@ -57,6 +60,8 @@ local function erase(timeline, index, original, deletion)
       local edit = newest and string.sub(newest, 34) or ''
       redis.call('HSET', index, 'a' .. id, deletion .. 'd' .. edit)
       mark(timeline, index, id, true)
+      local derived = redis.call('HGET', index, 't' .. id) or ''
+      for at = 1, #derived, 32 do mark(timeline, index, string.sub(derived, at + 16, at + 31), true) end
       while edit ~= '' and not seen[edit] do
         todo[#todo + 1] = edit
         local entry = redis.call('HGET', index, edit)
@@ -88,6 +93,13 @@ local function amend(timeline, index, original, id, place, kind)
   else
     mark(timeline, index, original, false)
   end
+end
+
+local function derive(timeline, index, original, id, place)
+  if original == id then return end
+  redis.call('HSET', index, 't' .. original, (redis.call('HGET', index, 't' .. original) or '') .. place)
+  local amendment = redis.call('HGET', index, 'a' .. original)
+  if amendment and string.sub(amendment, 33, 33) == 'd' then mark(timeline, index, id, true) end
 end
 
 local function count(counters, key)
@@ -163,10 +175,14 @@ local function store(keys, args, k, a, now)
     known = look_through(timeline, id)
   end
   if known then return {matches(known, digest) and 1 or 2, string.sub(known, 1, 16), 0} end
+  if kind == 't' and #(redis.call('HGET', index, 't' .. string.sub(fixed, -16)) or '') >= 32 * MOST_DERIVED then
+    return {6, string.sub(fixed, 1, 16), 0}
+  end
   local arrival = now > last and now or last + 1
   local packed = struct.pack('>I8', arrival)
   local flags, tail, order = string.byte(header, 1), '', nil
   if has(flags, QUIET) then flags = flags - QUIET end
+  if has(flags, ANNOUNCES) then flags = flags - ANNOUNCES end
   if #fixed % 16 == FIXED % 16 then
     order = '\128' .. string.sub(packed, 2)
   else
@@ -199,7 +215,11 @@ local function store(keys, args, k, a, now)
     redis.call('HSET', record, 'v', plain, 'h', head)
   end
   if key then redis.call('HSET', record, 'k', key, 'v', plain) end
-  if amends then amend(timeline, index, string.sub(fixed, -16), id, place .. id, kind) end
+  if amends and kind == 't' then
+    derive(timeline, index, string.sub(fixed, -16), id, place .. id)
+  elseif amends then
+    amend(timeline, index, string.sub(fixed, -16), id, place .. id, kind)
+  end
   if resolves ~= '' then redis.call('HSET', record, 'r' .. id, place .. resolves) end
   for at = a + STRIDE, a + STRIDE + 2 * pieces - 2, 2 do
     redis.call('HSETNX', record, 'e' .. args[at], packed .. args[at + 1])

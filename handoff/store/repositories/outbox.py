@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from handoff.codec.member import FLAG_PARTICIPANTS, FLAG_QUIET
+from handoff.codec.member import FLAG_ANNOUNCES, FLAG_PARTICIPANTS, FLAG_QUIET
 from handoff.store.connection import Connection
 from handoff.store.functions.library import Call, Functions
 from handoff.store.keys import ControlKeys, Keys, tenant_of
@@ -112,6 +112,12 @@ def names_others(payload: bytes) -> bool:
 def is_quiet(payload: bytes) -> bool:
     """Whether a `t` entry's touchpoint was recorded quietly. IndexError when it is too short to be one."""
     return bool(payload[48] & FLAG_QUIET)
+
+
+def announces(payload: bytes) -> bool:
+    """Whether the words of a `t` entry's touchpoint may announce something. IndexError when it is too
+    short to be one."""
+    return bool(payload[48] & FLAG_ANNOUNCES)
 
 
 def read_type(payload: bytes) -> int:

@@ -83,8 +83,9 @@ class Recorded(Struct, frozen=True):
 
 
 STORED, DUPLICATE, REUSED, ERASED, EXPIRED = 0, 1, 2, 3, 4
-REFUSED = frozenset({ERASED, EXPIRED})
 RESEAL = 5  # not stored: sealed with a key that is not the home's, whose key is in the place
+CROWDED = 6  # not stored: so many texts were derived from the same original that no more are taken
+REFUSED = frozenset({ERASED, EXPIRED, CROWDED})
 RESEALS = 5  # tries: each fails because somebody else has just given the home a key, or taken it
 
 

@@ -293,3 +293,29 @@ async def read_conversation_home(connection: Connection, keys: Keys, conversatio
     key = keys.conversations(conversation)
     home: bytes | None = await connection.call(b"HGET", key, conversation, key=key)
     return home
+
+
+Original = tuple[bytes, bytes]
+"""A home, and the id of a touchpoint or of a conversation."""
+
+
+async def read_derivations(
+    connection: Connection, keys: Keys, originals: Sequence[Original]
+) -> dict[Original, list[Member]]:
+    """The texts derived from each original that has any, in the order of arrival. One round trip, two if any
+    has one, none for none."""
+    if not originals:
+        return {}
+    replies = await connection.answers([(b"HGET", keys.index(home), b"t" + id_) for home, id_ in originals])
+    listed = {
+        which: [reply[at : at + PLACE] for at in range(0, len(reply), PLACE)]
+        for which, reply in zip(originals, replies, strict=True)
+        if isinstance(reply, bytes)
+    }
+    wanted = [((home, id_), place) for (home, id_), places in listed.items() for place in places]
+    members = await read_at(connection, keys, [(which[0], place) for which, place in wanted])
+    found: dict[Original, list[Member]] = {}
+    for (which, _place), member in zip(wanted, members, strict=True):
+        if member is not None and not member.blanked:
+            found.setdefault(which, []).append(member)
+    return found

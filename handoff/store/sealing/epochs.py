@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from hashlib import blake2b
 from pathlib import Path
 
 import structlog
@@ -55,7 +56,7 @@ class Epochs:
         opened = {bytes.fromhex(it.id): self._open(content.id, it) for it in content.epochs if it.wrapped}
         self.content = content
         self._wrapping = opened
-        self._current = {it.tenant: bytes.fromhex(it.id) for it in content.epochs if _is_current(it)}
+        self._current = {it.tenant: bytes.fromhex(it.id) for it in content.epochs if it.current}
 
     def _open(self, set_: str, epoch: Epoch) -> WrappingKey:
         secret = self._master.unwrap(bytes.fromhex(epoch.wrapped), _bound(set_, epoch))
@@ -136,14 +137,65 @@ class Epochs:
             self._reread()
             if only_first and tenant in self._current:
                 return
-            now, content = int(self._clock()), self.content
-            epochs = [
-                replace(it, retired_at=now) if it.tenant == tenant and _is_current(it) else it
-                for it in content.epochs
+            epochs = self.content.epochs
+            found = next((it for it in epochs if it.tenant == tenant and it.prepared), None)
+            new = found or self._new(tenant)
+            self._write(self._begun([*epochs, new] if found is None else epochs, [new.id]))
+
+    def prepare(self, instead_of: Mapping[str, str]) -> None:
+        """Add the next epochs of tenants, which wrap nothing until `begin_prepared`.
+
+        `instead_of` has the tenants' current epochs: where another one is current by now, nothing is done.
+        """
+        with locked(self.path):
+            self._reread()
+            prepared = {it.tenant for it in self.content.epochs if it.prepared}
+            new = [
+                self._new(tenant)
+                for tenant, id_ in instead_of.items()
+                if self._current.get(tenant, b"").hex() == id_ and tenant not in prepared
             ]
-            new = Epoch(id=self._new_id(), tenant=tenant, created_at=now)
-            wrapped = self._master.wrap(new_secret(), _bound(content.id, new))
-            self._write([*epochs, replace(new, wrapped=wrapped.hex())])
+            if new:
+                self._write([*self.content.epochs, *new])
+
+    def begin_prepared(self) -> list[Epoch]:
+        """Make all prepared epochs their tenants' current ones."""
+        with locked(self.path):
+            self._reread()
+            prepared = [it for it in self.content.epochs if it.prepared]
+            if prepared:
+                self._write(self._begun(self.content.epochs, [it.id for it in prepared]))
+            return prepared
+
+    def mark_emptied(self, ids: Collection[str]) -> None:
+        """Note that these epochs wrap nothing any more."""
+        with locked(self.path):
+            self._reread()
+            now, epochs = int(self._clock()), self.content.epochs
+            self._write([replace(it, emptied_at=now) if it.id in ids else it for it in epochs])
+
+    def digest(self) -> str:
+        """Differs where another process has another epoch, or uses another one."""
+        known = ((it.id, it.current, bool(it.wrapped)) for it in self.content.epochs)
+        return blake2b(repr(sorted(known)).encode(), digest_size=8).hexdigest()
+
+    def _new(self, tenant: str) -> Epoch:
+        new = Epoch(id=self._new_id(), tenant=tenant, created_at=int(self._clock()), prepared=True)
+        wrapped = self._master.wrap(new_secret(), _bound(self.content.id, new))
+        return replace(new, wrapped=wrapped.hex())
+
+    def _begun(self, epochs: Iterable[Epoch], ids: Collection[str]) -> list[Epoch]:
+        """The epochs, with these as their tenants' current ones."""
+        now, listed = int(self._clock()), list(epochs)
+        tenants = {it.tenant for it in listed if it.id in ids}
+        return [
+            replace(it, prepared=False, created_at=now)
+            if it.id in ids
+            else replace(it, retired_at=now)
+            if it.current and it.tenant in tenants
+            else it
+            for it in listed
+        ]
 
     def destroy(self, id_: str) -> None:
         """Destroy a retired epoch's key. ConfigurationError for a current or unknown one."""
@@ -152,7 +204,7 @@ class Epochs:
             found = next((it for it in self.content.epochs if it.id == id_), None)
             if found is None:
                 raise ConfigurationError(f"the key file has no epoch {id_}")
-            if found.retired_at is None:
+            if found.retired_at is None:  # prepared ones, too
                 raise ConfigurationError(f"epoch {id_} is in use: run `handoff keys rotate` first")
             gone = replace(found, wrapped="", destroyed_at=found.destroyed_at or int(self._clock()))
             self._write([gone if it.id == id_ else it for it in self.content.epochs])
@@ -198,10 +250,6 @@ def _created(path: Path) -> KeySet:
 def _written(path: Path, content: KeySet) -> KeySet:
     write_key_file(path, content)
     return content
-
-
-def _is_current(epoch: Epoch) -> bool:
-    return epoch.retired_at is None
 
 
 def _bound(set_: str, epoch: Epoch) -> bytes:

@@ -23,7 +23,11 @@ OTHERS = 0o007  # permissions of everybody
 
 
 class Epoch(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One key of a tenant, with the times (Unix, s) of its life. A destroyed one has no key."""
+    """One key of a tenant, with the times (Unix, s) of its life. A destroyed one has no key.
+
+    A `prepared` one is not used yet: all servers learn it first. `emptied_at` is when a retired one was found
+    to wrap nothing any more.
+    """
 
     id: str
     tenant: str
@@ -31,6 +35,17 @@ class Epoch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     wrapped: str = ""
     retired_at: int | None = None
     destroyed_at: int | None = None
+    prepared: bool = False
+    emptied_at: int | None = None
+
+    @property
+    def current(self) -> bool:
+        return self.retired_at is None and not self.prepared
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to wrap again."""
+        return self.destroyed_at is not None or self.emptied_at is not None
 
 
 class KeySet(Struct, frozen=True, kw_only=True):

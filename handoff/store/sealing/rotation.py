@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from handoff.domain.errors import ConfigurationError, StoreUnavailable
 from handoff.store.connection import Connection
@@ -41,6 +41,8 @@ class RewrapProgress(Struct):
     seen: int = 0
     rewrapped: int = 0
     unreadable: int = 0
+    outdated: Counter[str] = field(default_factory=Counter)
+    """Keys that were not in their tenant's current epoch, by the epoch that they were in."""
 
 
 class Rotation:
@@ -52,6 +54,10 @@ class Rotation:
         self._functions = functions
         self._epochs = epochs
 
+    @property
+    def epochs(self) -> Epochs:
+        return self._epochs
+
     async def run(self) -> AsyncIterator[RewrapProgress]:
         """Rewrap every key whose epoch is not its tenant's current one, a step at a time."""
         progress = RewrapProgress()
@@ -61,6 +67,7 @@ class Rotation:
             for stored in keys:
                 if self._epochs.is_current(stored.wrapped):
                     continue
+                progress.outdated[stored.wrapped[:ID].hex()] += 1
                 new = self._rewrapped(stored)
                 if new is None:
                     progress.unreadable += 1

@@ -12,6 +12,7 @@ from handoff.domain.errors import ConfigurationError
 
 KEY_FILE = "sealing-keys.json"
 COMMAND = "command:"
+MAX_DAYS = 3650
 MIN_MASTER = 32  # characters: 128 bits in hexadecimal
 COMMAND_S = 20.0
 
@@ -23,12 +24,17 @@ class SealingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     service's tool prints. It opens the epochs in `key_file`, which the server creates: by default
     `sealing-keys.json` in `store.data_dir`. All servers of a store need the same file. Never back it up
     together with the store.
+
+    A tenant's epoch is replaced by a new one after `rotate_every_days`; 0: by `handoff keys rotate` only.
     """
 
     keys: str | None = None
     key_file: str | None = None
+    rotate_every_days: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.rotate_every_days <= MAX_DAYS:
+            raise ValueError(f"privacy.sealing.rotate_every_days must be between 0 and {MAX_DAYS}")
         if self.keys is not None and _too_short(self.keys):
             raise ValueError(f"privacy.sealing.keys has at least {MIN_MASTER} characters")
 

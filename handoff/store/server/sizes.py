@@ -48,6 +48,8 @@ _CONTROL = {
     b"s": "snapshots",
     b"b": "callbacks",
     b"p": "promises and complaints",
+    b"n": "continuity codes",
+    b"u": "continuity codes",
     b"w": "subscriptions",
     b"d": "deliveries",
     b"e": "sessions",

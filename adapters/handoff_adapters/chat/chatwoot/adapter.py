@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
-from handoff.adapter.contract import InboundRequest, Mentions, Outcome, Parsed, Reply, SourceOptions
+from handoff.adapter.base import BaseAdapter
+from handoff.adapter.contract import InboundRequest, Mentions, Parsed
 from handoff.domain.errors import SignatureRefused, Unprocessable
 from handoff.domain.touchpoint import Touchpoint
 from handoff_adapters.shared import fields
@@ -14,7 +14,8 @@ from handoff_adapters.shared.handles import own_identities
 
 from . import people, signature
 from .deletions import nested_deletions
-from .events import IGNORED_EVENTS, READERS, ChatFact
+from .events import READERS, ChatFact
+from .manifest import IGNORED_EVENTS, MANIFEST
 from .options import ChatwootOptions
 from .payload import Payload
 
@@ -22,26 +23,18 @@ ENVELOPE = ("previous_status",)
 """Keys of `data` that one webhook of a change has and another lacks."""
 
 
-class ChatwootAdapter:
+class ChatwootAdapter(BaseAdapter):
     """One source of Chatwoot events."""
 
-    name: ClassVar[str] = "chat.chatwoot"
-    channel: ClassVar[str] = "chat"
-    options: ClassVar[type[SourceOptions]] = ChatwootOptions
+    manifest = MANIFEST
+    settings: ChatwootOptions
 
     def __init__(self, options: ChatwootOptions) -> None:
-        options.check()
-        self.settings = options
-        self.identity_spaces: Sequence[tuple[str, str]] = _spaces(options)
+        super().__init__(options)
+        self.identity_spaces = _spaces(options)
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
         self._own = own_identities(options.own, options.default_region)
         self._handles = people.identities_of(options, self._own)
-
-    def preflight(self, request: InboundRequest) -> Reply | None:
-        return None
-
-    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
-        return ()
 
     def verify(self, request: InboundRequest) -> None:
         """Checks the signature, or the URL token of a server that does not sign. SignatureRefused.
@@ -83,9 +76,6 @@ class ChatwootAdapter:
 
     def mentions(self, request: InboundRequest) -> Mentions:
         return people.mentions(request, self.settings, self._own)
-
-    def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
-        return Reply(status=200)
 
     def _touchpoint(self, payload: Payload, fact: ChatFact) -> Touchpoint:
         account = payload.account(self.settings.account)

@@ -37,25 +37,6 @@ class ChatFact(Struct, frozen=True, kw_only=True):
 Reader = Callable[[Payload], ChatFact | str]
 """Reads one kind of event. Returns its fact, or the name under which it is counted as ignored."""
 
-IGNORED_EVENTS = frozenset(
-    {
-        "conversation_typing_on",
-        "conversation_typing_off",
-        "inbox_created",
-        "inbox_updated",
-        "inbox_deleted",
-        "contact_deleted",
-        "conversation_contact_changed",
-        "conversation_read",
-        "conversation_mentioned",
-        "assignee_changed",
-        "team_changed",
-        "first_reply_created",
-        "reply_created",
-    }
-)
-"""Known events that make no touchpoint."""
-
 _ABSENT: tuple[Any, ...] = (None, "", [])
 
 

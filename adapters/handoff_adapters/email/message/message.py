@@ -32,7 +32,10 @@ from .quotes import is_forward, split_quote
 from .reports import Recipient, Report, auto_reasons, is_machine, is_no_reply, read_report
 from .trace import message_id, message_ids, occurred_at, thread_root
 
-ENVELOPE = ("mailbox", "mailboxes", "envelope_from", "date_header", "dmarc", "auto", "message_id")
+ENVELOPE = (
+    *("mailbox", "mailboxes", "tagged", "envelope_from", "date_header", "dmarc", "auto"),
+    "message_id",
+)
 """Keys of `data` that may differ between two copies of one mail: its route, not its content. Its Message-ID
 is its identity."""
 _CONTENT_ID = "sha256:"
@@ -229,7 +232,7 @@ def _touchpoint(
     in_mail = in_mail[:MAX_PARTICIPANTS]
     attachments = mail.body.attachments[:MAX_ATTACHMENTS]
     at, as_dated = occurred_at(headers, mail.envelope.received_at)
-    data = data | _about(mail, left_out, as_dated)
+    data = data | _about(mail, left_out, as_dated) | _tagged(mail, account.ours)
     room = MAX_TOUCHPOINT_BYTES - _RESERVED - len(msgspec.json.encode((in_mail, attachments)))
     text, about_text = _words(mail, room)
     return Touchpoint(
@@ -272,6 +275,14 @@ def _about(mail: ParsedMail, participants_left_out: int, as_dated: bool) -> dict
     if len(mail.subject) > MAX_SUBJECT or "subject" in headers.cut:
         found["subject_truncated_at"] = min(len(mail.subject), MAX_SUBJECT)
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _tagged(mail: ParsedMail, ours: Mailboxes) -> dict[str, Any]:
+    """Our addresses in To and Cc with a `+tag` that the envelope lacks. It may be a continuity code."""
+    known = {it.lower() for it in mail.envelope.recipients}
+    named = (one.address for field in ("to", "cc") for one in mail.named.people[field])
+    found = [it for it in named if "+" in it and it not in known and ours.holds(it)]
+    return {"tagged": found[:_MAX_MAILBOXES]} if found else {}
 
 
 def _words(mail: ParsedMail, room: int) -> tuple[str | None, dict[str, Any]]:

@@ -6,20 +6,11 @@ reaches, and only then list its hosts in `trusted_authserv_ids`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import ClassVar
 
-from handoff.adapter.contract import (
-    InboundRequest,
-    Malformed,
-    Mentions,
-    Outcome,
-    Parsed,
-    Receive,
-    Reply,
-    SourceOptions,
-)
+from handoff.adapter.base import BaseAdapter
+from handoff.adapter.contract import InboundRequest, Malformed, Mentions, Parsed, Receive
 from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
 from handoff_adapters.email.message.mailboxes import own_addresses, recipients
 from handoff_adapters.email.message.mentions import mentions_of
@@ -27,6 +18,7 @@ from handoff_adapters.email.message.message import Account, Envelope, touchpoint
 from handoff_adapters.shared.fields import malformed
 
 from .listener import open_server
+from .manifest import MANIFEST
 from .options import SmtpOptions
 from .session import Limits, MailServer
 
@@ -36,18 +28,15 @@ ID_SPACE = "rfc5322"
 """Message-IDs are globally unique, so a mail that arrives over two routes is one touchpoint."""
 
 
-class SmtpAdapter:
+class SmtpAdapter(BaseAdapter):
     """One mail source: its listener, and the reader of the mails it receives."""
 
-    name: ClassVar[str] = "email.smtp"
-    channel: ClassVar[str] = "email"
-    options: ClassVar[type[SourceOptions]] = SmtpOptions
-    identity_spaces: Sequence[tuple[str, str]] = ()
+    manifest = MANIFEST
+    settings: SmtpOptions
 
     def __init__(self, options: SmtpOptions) -> None:
         """ConfigurationError for invalid recipients, listening address or certificate options."""
-        options.check()
-        self._options = options
+        super().__init__(options)
         self._recipients = recipients(options.recipients)
         self._host, self._port = options.bind_address
         self._account = Account(
@@ -65,12 +54,6 @@ class SmtpAdapter:
             data_timeout_s=options.data_timeout_s,
             drain_s=options.drain_s,
         )
-
-    def preflight(self, request: InboundRequest) -> Reply | None:
-        return None
-
-    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
-        return ()
 
     def verify(self, request: InboundRequest) -> None:
         """SignatureRefused unless the request is from the listener and every recipient is accepted here."""
@@ -108,10 +91,6 @@ class SmtpAdapter:
     def mentions(self, request: InboundRequest) -> Mentions:
         return mentions_of(request.body, _envelope_of(request), self._account)
 
-    def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
-        """Unused in practice: the listener answers in SMTP, and `verify` refuses HTTP."""
-        return Reply(status=200)
-
     def listen(self, receive: Receive) -> AbstractAsyncContextManager[MailServer]:
         """Receives mail while entered; yields the server with its bound `host` and `port`.
 
@@ -127,8 +106,8 @@ class SmtpAdapter:
             self._limits,
             host=self._host,
             port=self._port,
-            lmtp=self._options.protocol == "lmtp",
-            certificate=self._options.certificate,
+            lmtp=self.settings.protocol == "lmtp",
+            certificate=self.settings.certificate,
         ) as server:
             yield server
 

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from handoff.adapter.contract import (
-    CallLeg,
-    InboundRequest,
-    Mentions,
-    Outcome,
-    Parsed,
-    Reply,
-    SourceOptions,
-)
+from handoff.adapter.base import BaseAdapter, ReadOnce
+from handoff.adapter.contract import CallLeg, InboundRequest, Mentions, Outcome, Parsed, Reply
 from handoff.domain.errors import InvalidPayload, SignatureRefused, Unprocessable
 from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.text.cleaning import clean
@@ -23,55 +15,38 @@ from handoff_adapters.shared import fields
 from handoff_adapters.shared.fields import first_text, text
 from handoff_adapters.shared.handles import own_identities
 
-from . import calls, legs, messages, signature
+from . import calls, gathers, legs, messages, signature
+from .manifest import IGNORED_FIELDS, MANIFEST
 from .mentions import mentions
 from .numbers import own_ends
 from .options import TwilioOptions
+from .transcriptions import is_transcription, read_transcription
 
 EMPTY_TWIML = b'<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
-CALL, MESSAGE, TRANSFER = "call", "message", "transfer"
-
-IGNORED_FIELDS: Mapping[str, str] = {
-    "TranscriptionSid": "transcription",
-    "RecordingStatus": "recording",
-    "ConferenceSid": "conference",
-    "WorkspaceSid": "taskrouter",
-    "ConversationSid": "conversations",
-    "QueueSid": "queue",
-    "Digits": "gather",
-    "SpeechResult": "gather",
-}
-"""A field that identifies a kind of webhook → the name under which that kind is counted."""
+CALL, MESSAGE, TRANSFER, TRANSCRIPTION = "call", "message", "transfer", "transcription"
 
 
-class TwilioAdapter:
+class TwilioAdapter(BaseAdapter):
     """One source of Twilio webhooks: one account, any number of numbers."""
 
-    name: ClassVar[str] = "phone.twilio"
-    channel: ClassVar[str] = "phone"
-    options: ClassVar[type[SourceOptions]] = TwilioOptions
+    manifest = MANIFEST
+    identity_spaces = (("sip", ""), ("whatsapp.user", ""))
+    settings: TwilioOptions
 
     def __init__(self, options: TwilioOptions) -> None:
-        options.check()
-        self.settings = options
-        self.identity_spaces: Sequence[tuple[str, str]] = (("sip", ""), ("whatsapp.user", ""))
+        super().__init__(options)
         self._own = own_identities(options.own, options.default_region) | own_ends(options.own)
-
-    def preflight(self, request: InboundRequest) -> Reply | None:
-        return None
-
-    def headers(self, request: InboundRequest) -> tuple[tuple[str, str], ...]:
-        return ()
+        self._form = ReadOnce(signature.form).of
 
     def verify(self, request: InboundRequest) -> None:
         """`X-Twilio-Signature`, see `signature`. SignatureRefused."""
-        if self.settings.secrets or self.settings.shared_keys:
-            signature.check(request, self.settings.secrets, self.settings.shared_keys)
+        if self.settings.is_signed:
+            signature.check(request, self.settings.secrets, self.settings.shared_keys, self._form)
 
     def check_head(self, request: InboundRequest) -> None:
         """SignatureRefused without a signature, PayloadTooLarge for a form longer than any of Twilio's."""
-        if (self.settings.secrets or self.settings.shared_keys) and not signature.is_signed(request):
+        if self.settings.is_signed and not signature.is_signed(request):
             raise SignatureRefused("The request is not signed")
         length = request.headers.get("content-length", "")
         if signature.is_form(request) and length.isascii() and length.isdigit():
@@ -81,38 +56,43 @@ class TwilioAdapter:
         if request.method != "GET" and not signature.is_form(request):
             fields.decode_json(request.body)  # Event Streams and other signed JSON: recognized, not read
             return Parsed(ignored={"json_event": 1})
-        pairs = signature.form(request)
+        pairs = self._form(request)
         form = _first_values(pairs)
-        kind = _kind(form)
+        asks = (gathers.next_step(request) or EMPTY_TWIML) if _asks(form) else None
         try:
-            made: Touchpoint | CallLeg | str | None = None
-            if kind == CALL:
-                made = self._call(form, request)
-            elif kind == MESSAGE:
-                made = self._message(form, request)
-            elif kind == TRANSFER:
-                made = self._transfer(form, request)
+            made = self._read(form, request, pairs)
         except Unprocessable as error:
-            return Parsed(
-                malformed=(fields.malformed(error, urlencode(pairs, errors="replace").encode("ascii")),)
-            )
-        if made is None:
-            return Parsed(ignored={kind: 1})
+            return Parsed(malformed=(fields.malformed(error, _encoded(pairs)),), context=asks)
+        if isinstance(made, str):
+            return Parsed(ignored={made: 1}, context=asks)
         if isinstance(made, CallLeg):
-            return Parsed(legs=(made,))
-        return Parsed(ignored={made: 1}) if isinstance(made, str) else Parsed(touchpoints=(made,))
+            return Parsed(legs=(made,), context=asks)
+        return Parsed(touchpoints=(made,), context=asks)
+
+    def _read(
+        self, form: Mapping[str, str], request: InboundRequest, pairs: signature.Pairs
+    ) -> Touchpoint | CallLeg | str:
+        """The content of a webhook, or the name under which it is counted as ignored."""
+        if gathers.has_code(form, request):
+            return self._code(form, request)
+        kind = _kind(form)
+        if kind == CALL:
+            return self._call(form, request)
+        if kind == MESSAGE:
+            return self._message(form, request)
+        if kind == TRANSCRIPTION and is_transcription(form):
+            return self._transcription(form, request, pairs)
+        return self._transfer(form, request) if kind == TRANSFER else kind
 
     def mentions(self, request: InboundRequest) -> Mentions:
         return mentions(request, self.settings, self._own)
 
-    def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
+    def reply(self, request: InboundRequest, parsed: Parsed | None, outcome: Outcome) -> Reply:
         """204 for a status callback, empty TwiML for a request for instructions."""
-        try:
-            form = _first_values(signature.form(request))
-        except InvalidPayload:
-            form = {}
-        if _asks(form):
-            return Reply(status=200, body=EMPTY_TWIML, content_type="text/xml")
+        if parsed is None:
+            return super().reply(request, parsed, outcome)
+        if parsed.context:
+            return Reply(status=200, body=parsed.context, content_type="text/xml")
         return Reply(status=204)
 
     def _call(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | CallLeg | str:
@@ -138,6 +118,23 @@ class TwilioAdapter:
             return far
         event = legs.transfer_event(call, request.received_at)
         return fields.checked(legs.passed_on(event, far, self.settings, space))
+
+    def _code(self, form: Mapping[str, str], request: InboundRequest) -> Touchpoint | str:
+        """The digits of a continuity code that the caller entered or spoke."""
+        call = calls.read_call(form, None)
+        space = self.settings.event_space(_account(form))
+        far = calls.customer(call, self.settings, space, self._own)
+        if isinstance(far, str):
+            return far
+        return fields.checked(
+            gathers.code_entered(form, call, far, self.settings.name, space, request.received_at)
+        )
+
+    def _transcription(
+        self, form: Mapping[str, str], request: InboundRequest, pairs: signature.Pairs
+    ) -> Touchpoint | CallLeg | str:
+        space = self.settings.event_space(_account(form))
+        return read_transcription(form, request.received_at, self.settings, space, self._own, _encoded(pairs))
 
     def _single(self, call: calls.TwilioCall, request: InboundRequest) -> Touchpoint | str:
         form = call.form
@@ -201,6 +198,10 @@ class TwilioAdapter:
 def _first_values(pairs: signature.Pairs) -> dict[str, str]:
     """The first value of each name, as UTF-8."""
     return {clean(name): clean(value) for name, value in reversed(pairs)}
+
+
+def _encoded(pairs: signature.Pairs) -> bytes:
+    return urlencode(pairs, errors="replace").encode("ascii")
 
 
 def _kind(form: Mapping[str, str]) -> str:

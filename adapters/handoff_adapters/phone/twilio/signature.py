@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from urllib.parse import parse_qsl
 
@@ -53,8 +53,13 @@ def is_signed(request: InboundRequest) -> bool:
     return bool(request.headers.get("x-twilio-signature", "").strip())
 
 
-def check(request: InboundRequest, secrets: Sequence[str], shared_keys: Mapping[str, str]) -> None:
-    """SignatureRefused unless `request` is signed with one of the keys.
+def check(
+    request: InboundRequest,
+    secrets: Sequence[str],
+    shared_keys: Mapping[str, str],
+    read: Callable[[InboundRequest], Pairs] = form,
+) -> None:
+    """SignatureRefused unless `request` is signed with one of the keys. `read` returns its parameters.
 
     The settings header names the key and the algorithm of newer signatures. Without it, the signature
     is HMAC-SHA1 with the account's auth token.
@@ -72,7 +77,7 @@ def check(request: InboundRequest, secrets: Sequence[str], shared_keys: Mapping[
     messages = [
         (url + parameters).encode("utf-8", "replace")
         for url in urls(request)
-        for parameters in _parameters(request)
+        for parameters in _parameters(request, read)
     ]
     expected = [
         base64.b64encode(hmac.new(key.encode("utf-8"), message, algorithm).digest())
@@ -89,7 +94,7 @@ def _settings(header: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, equals, value in parts if equals and value.strip()}
 
 
-def _parameters(request: InboundRequest) -> list[str]:
+def _parameters(request: InboundRequest, read: Callable[[InboundRequest], Pairs]) -> list[str]:
     """The spellings of the signed parameters: the values of one name sorted without duplicates, or in
     their order, with the name before each value or once before all.
 
@@ -104,7 +109,7 @@ def _parameters(request: InboundRequest) -> list[str]:
             raise SignatureRefused("The body does not match the signed hash", signed_url=request.url)
         return [""]
     try:
-        pairs = form(request)
+        pairs = read(request)
     except InvalidPayload as error:
         raise SignatureRefused("The body is not a form and its hash is not in the URL") from error
     unique = "".join(name + value for name, value in sorted(set(pairs)))

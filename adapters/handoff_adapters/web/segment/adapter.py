@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
-from handoff.adapter.contract import (
-    InboundRequest,
-    Malformed,
-    Mentions,
-    Outcome,
-    Parsed,
-    Reply,
-    SourceOptions,
-)
+from handoff.adapter.base import BaseAdapter
+from handoff.adapter.contract import InboundRequest, Malformed, Mentions, Outcome, Parsed, Reply
 from handoff.adapter.signatures import any_equal, basic_credentials
-from handoff.domain.errors import (
-    HandoffError,
-    InvalidPayload,
-    NotFound,
-    SignatureRefused,
-    Unprocessable,
-)
+from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
 from handoff.domain.identity import Handle
 from handoff.domain.touchpoint import MAX_EVENT_ID, Touchpoint, default_direction
 from handoff_adapters.shared import fields
@@ -34,6 +21,7 @@ from handoff_adapters.shared.handles import own_identities
 from . import events, people
 from .clock import EventTiming, occurred_at, timing_of
 from .event import TrackedEvent, event
+from .manifest import IGNORED_CALLS, MANIFEST
 from .options import SegmentOptions
 from .routes import BATCH, MERGE, EventBatch, delivery, pixel_event, route
 from .sizes import TOO_LARGE, OversizedEvent, stated_keys
@@ -48,35 +36,27 @@ SUCCESS = b'{"success":true}'
 ALLOWED_HEADERS = "Authorization, Content-Type, Content-Encoding, AnonymousId, SentAt, X-Retry-Count"
 PREFLIGHT_AGE_S = 7200  # the longest that Chromium caches a preflight
 
-IGNORED_CALLS = frozenset({"record", "extract", "audiencelist", "accountdelete"})
-"""RudderStack calls that are not part of a customer's journey."""
-
 # Fields that a client or gateway sets at each attempt. They do not identify an event.
 _ENVELOPE = frozenset({"sentAt", "writeKey", "receivedAt", "_metadata", "request_ip", "rudderId"})
 
 
-class SegmentAdapter:
+class SegmentAdapter(BaseAdapter):
     """One source of tracked events. `trust` decides whether its user ids are verified (see `people`)."""
 
-    name: ClassVar[str] = "web.segment"
-    channel: ClassVar[str] = "web"
-    options: ClassVar[type[SourceOptions]] = SegmentOptions
+    manifest = MANIFEST
+    settings: SegmentOptions
 
     def __init__(self, options: SegmentOptions) -> None:
-        options.check()
-        self.settings = options
-        self.identity_spaces: Sequence[tuple[str, str]] = (
-            ("anonymous", options.space),
-            ("user", options.user_space),
-        )
+        super().__init__(options)
+        self.identity_spaces = (("anonymous", options.space), ("user", options.user_space))
         self._secrets = tuple(secret.encode("utf-8") for secret in options.secrets)
         self._own = own_identities(options.own, options.default_region)
         self._handles = people.identities_of(options, self._own)
         self._types = events.track_types(options.events)
         self._articles = events.articles(options)
 
-    def preflight(self, request: InboundRequest) -> Reply | None:
-        """The answer to a browser's OPTIONS (Fetch standard, CORS preflight)."""
+    def handshake(self, request: InboundRequest) -> Reply | None:
+        """The reply to a browser's OPTIONS (Fetch standard, CORS preflight)."""
         if request.method != "OPTIONS":
             return None
         asked = request.headers.get("access-control-request-headers")
@@ -133,19 +113,22 @@ class SegmentAdapter:
                 ignored[made] += 1
             else:
                 touchpoints.append(made)
-        return Parsed(touchpoints=tuple(touchpoints), malformed=tuple(bad), ignored=dict(ignored))
+        return Parsed(
+            touchpoints=tuple(touchpoints),
+            malformed=tuple(bad),
+            ignored=dict(ignored),
+            context=request.method == "GET" and found.route.pixel,
+        )
 
     def mentions(self, request: InboundRequest) -> Mentions:
         return people.mentions(request, self.settings, self._handles, self._own)
 
-    def answer(self, request: InboundRequest, outcome: Outcome) -> Reply:
+    def reply(self, request: InboundRequest, parsed: Parsed | None, outcome: Outcome) -> Reply:
         """200 exactly: rudder-sdk-python resends a batch after any other 2xx."""
+        if parsed is None:
+            return super().reply(request, parsed, outcome)
         headers = self.headers(request)
-        try:
-            pixel = request.method == "GET" and route(request.path).pixel
-        except NotFound:
-            pixel = False
-        if pixel:
+        if parsed.context:
             no_store = (("Cache-Control", "no-store"),)
             return Reply(status=200, body=PIXEL, content_type="image/gif", headers=headers + no_store)
         return Reply(status=200, body=SUCCESS, content_type="application/json", headers=headers)

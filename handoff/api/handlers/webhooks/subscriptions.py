@@ -81,10 +81,11 @@ class WebhookPatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class DesktopView(Struct, frozen=True, kw_only=True):
     """The desktop that a subscription writes to.
 
-    `source` is the source of its touchpoints; `account` is the vendor's account, if there are several.
+    `source` is the source of its touchpoints; `account` is the vendor's account, if there are several. Of a
+    `transcriber`, which writes to the timeline, `source` is the name.
     """
 
-    kind: Kind
+    kind: Kind | Literal["transcriber"]
     source: str
     account: str | None = None
 

@@ -20,7 +20,6 @@ class Folded(Struct, kw_only=True):
     """Messages from our people that could be about several matters."""
     steps: list[Signal] = field(default_factory=list)
     """Self-service that belongs to no matter yet."""
-    transfers: list[Signal] = field(default_factory=list)
     talks: list[Signal] = field(default_factory=list)
     loose_nudges: list[Signal] = field(default_factory=list)
     by_reference: dict[str, list[Matter]] = field(default_factory=dict)

@@ -112,8 +112,6 @@ def resolve(folded: Folded, signal: Signal) -> None:
 
 
 def ours(folded: Folded, signal: Signal) -> None:
-    if signal.acts & Acts.TRANSFER:
-        folded.transfers.append(signal)
     here = _targets(folded, signal)
     for matter in here[-1:] if signal.acts & Acts.MACHINE else here:
         if signal.acts & Acts.HOLD:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 
 from msgspec import Struct, field
 
+from handoff.domain.said.announcing import quick_look
 from handoff.domain.said.date_words import DateWords
 from handoff.domain.said.grammar import Grammar, SpeechWords
+from handoff.domain.said.templates import QuickLook
 from handoff.domain.said.words import words_of
 
 from .tokens import tokens_of
@@ -70,7 +73,7 @@ class Pack(Struct, frozen=True, kw_only=True):
     """Words for lengths of time: "days", "hours"."""
 
 
-class Packs(Struct, frozen=True, kw_only=True):
+class Packs(Struct, frozen=True, kw_only=True, dict=True):
     """All packs. `reference_words` maps a word before a number to the kind of reference."""
 
     by_language: Mapping[str, Pack]
@@ -90,6 +93,11 @@ class Packs(Struct, frozen=True, kw_only=True):
     """Function word -> languages that have it."""
     grammars: Mapping[str, Grammar]
     """Language -> its grammar of promises and complaints."""
+
+    @cached_property
+    def announcing(self) -> QuickLook:
+        """The quick look at texts that may announce a transfer, a call back, or a mail."""
+        return quick_look(self.grammars)
 
     def chosen(self, language: str | None, tokens: Sequence[str]) -> tuple[Pack, ...]:
         """The packs that a text is read with: of the stated language, else of the one that its function

@@ -196,9 +196,11 @@ def _corrected(story: Story) -> list[BriefLine]:
                 for ask in matter.asks
                 if any(it.value == value for it in ask.signal.references)
             ]
+            asked = [story.by_id[ask.signal.id] for ask in matter.asks]
             name = reference.label or "number"
             params = {"name": name, "value": reference.shown, "before": [old]}
-            lines.append(line("fact", params, proof, f"{name}: {reference.shown} (before: {old}), corrected"))
+            text = f"{name}: {reference.shown} (before: {old}), corrected"
+            lines.append(line("fact", params, proof, text, [it for it in asked if old in (it.text or "")]))
     return lines
 
 

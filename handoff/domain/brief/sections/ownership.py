@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from handoff.domain.clock import MINUTE, SECOND, Micros, format_time
+from handoff.domain.clock import format_time
 
 from ..lines import SHORT, clock, line, quote, word
 from ..shapes import BriefLine, TimelineItem
 from ..signals import Acts
 from ..story import Story, assignee
+from .announced import CLOCKS_DIFFER, not_followed
 
-CLOCKS_DIFFER: Micros = 5 * SECOND  # between a vendor's clock and ours
-FOLLOWS_WITHIN: Micros = 30 * MINUTE  # a handoff later than this is not the one that was announced
-_TRANSFERS = frozenset({"handoff.requested", "handoff.transferred", "handoff.accepted"})
 _TAKES = frozenset({"handoff.accepted", "event.tracked"})
 _OWNERSHIP = frozenset({"handoff.accepted", "handoff.released", "handoff.transferred", "handoff.completed"})
 _TRACKED = frozenset({"event.tracked"})
@@ -28,7 +26,7 @@ def who_has_it(story: Story) -> list[BriefLine]:
         lines.append(_given_back(last))
     lines += _bot_after_person(story, last)
     lines += _assigned(story)
-    lines += _not_followed(story)
+    lines += not_followed(story)
     return lines
 
 
@@ -98,25 +96,3 @@ def _assignments(story: Story) -> list[TimelineItem]:
         if item.data.get("name") == "conversation.assigned":
             newest[item.conversation] = item
     return list(newest.values())
-
-
-def _not_followed(story: Story) -> list[BriefLine]:
-    """A transfer that was announced and did not happen."""
-    if not story.folded.transfers:
-        return []
-    announced = story.by_id[story.folded.transfers[-1].id]
-    at = announced.occurred_at
-    until = at + FOLLOWS_WITHIN
-    moved = [
-        it.occurred_at
-        for it in story.items
-        if it.type in _TRANSFERS or it.data.get("name") == "conversation.assigned"
-    ]
-    if story.pending is not None:
-        moved.append(story.pending.requested_at)
-    if any(at - CLOCKS_DIFFER <= one <= until for one in moved) or story.answered_after(at):
-        return []
-    who = quote(announced.name, 60) or "An agent"
-    params = {"who": who, "at": format_time(announced.occurred_at), "words": quote(announced.text, SHORT)}
-    text = f"{who} announced a transfer at {clock(announced.occurred_at)}, none followed"
-    return [line("transfer_not_followed", params, [announced], text)]

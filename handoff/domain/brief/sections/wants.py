@@ -68,17 +68,17 @@ def _candidate(candidate: CandidateWords) -> BriefLine:
     return msgspec.structs.replace(made, assurance="claimed", text=f"(claimed) {text}")
 
 
-def _questions(story: Story) -> dict[str, str]:
+def _questions(story: Story) -> dict[str, TimelineItem]:
     """Short messages of the customer -> the question of ours that they answer: "yes" alone means nothing."""
-    asked: dict[str, str] = {}
-    found: dict[str, str] = {}
+    asked: dict[str, TimelineItem] = {}
+    found: dict[str, TimelineItem] = {}
     for item in story.of(_OURS | _SPOKEN):
         if item.type in _OURS and item.visibility == "public" and item.assurance == "verified":
-            asked[item.conversation] = question(item.text)
+            asked[item.conversation] = item
         elif item.type in _SPOKEN:
-            words, reply = asked.pop(item.conversation, ""), item.text or ""
-            if words and len(reply) <= MAX_REPLY and "?" not in reply:
-                found[item.id] = words
+            ours, reply = asked.pop(item.conversation, None), item.text or ""
+            if ours and len(reply) <= MAX_REPLY and "?" not in reply and question(ours.text):
+                found[item.id] = ours
     return found
 
 
@@ -99,7 +99,9 @@ def _first_at(quoted: _Quoted) -> Micros:
     return quoted.asks[0].signal.at
 
 
-def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[tuple[Micros, MadeLine]]:
+def _matter(
+    story: Story, matter: Matter, questions: Mapping[str, TimelineItem]
+) -> list[tuple[Micros, MadeLine]]:
     """Lines and the times of their words, which is their order."""
     messages = _quoted(story, matter)
     for answer in matter.answers:
@@ -117,8 +119,8 @@ def _matter(story: Story, matter: Matter, questions: Mapping[str, str]) -> list[
     if len(messages) > FIRST + LAST:
         story.left_out["wants"] += len(messages) - FIRST - LAST
     messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
-    asked = [questions.get(it.items[-1].id, "") for it in messages]
-    named = [_references(matter) if at == 0 else [] for at in range(len(messages))]
+    asked = [questions.get(it.items[-1].id) for it in messages]
+    named = [_references(story, matter) if at == 0 else [] for at in range(len(messages))]
     lines = [partial(_line, story, matter, *it) for it in zip(messages, asked, named, strict=True)]
     return [(it.items[-1].occurred_at, made) for it, made in zip(messages, lines, strict=True)]
 
@@ -128,9 +130,15 @@ def _is_past(story: Story, matter: Matter) -> bool:
     return bool(matter.confirmed and not matter.waits) and any(it.waits for it in story.live())
 
 
-def _references(matter: Matter) -> list[dict[str, str]]:
-    """The numbers that the matter is about, for its first line."""
+def _references(story: Story, matter: Matter) -> list[dict[str, str]]:
+    """The numbers that the matter is about, for its first line. One that was only heard is in the marked
+    line that quotes it."""
+    signals = (*(it.signal for it in matter.asks), *matter.answers)
+    transcribed = {it.id for it in signals if story.by_id[it.id].transcribed is not None}
     found = [it for it in matter.references.values() if it.kind == "joining"]
+    if transcribed:
+        sure = {one.value for it in signals if it.id not in transcribed for one in it.references}
+        found = [it for it in found if it.value in sure]
     return [{"name": it.label, "value": it.shown} for it in found[:MAX_REFERENCES]]
 
 
@@ -191,7 +199,11 @@ def _code(item: TimelineItem) -> str | None:
 
 
 def _line(
-    story: Story, matter: Matter, quoted: _Quoted, asked: str, named: list[dict[str, str]]
+    story: Story,
+    matter: Matter,
+    quoted: _Quoted,
+    asked_in: TimelineItem | None,
+    named: list[dict[str, str]],
 ) -> BriefLine:
     item = quoted.items[-1]
     words = story.words(item) or quote(item.subject)
@@ -221,8 +233,8 @@ def _line(
     text += _slips(matter, item, params)
     if files:
         params["files"] = files[:MAX_FILES]
-    if asked and quoted.code == "said":
-        params["question"] = quote(asked, SHORT)
+    if asked_in and quoted.code == "said":
+        params["question"] = quote(question(asked_in.text), SHORT)
         text += f" (asked “{params['question']}”)"
     text += times(len(quoted.items))
     if quoted.nudges:
@@ -234,7 +246,12 @@ def _line(
     if any(ask.unseen for ask in quoted.asks):
         params["late"] = True
         text += " (arrived after the answer)"
-    return line(quoted.code, params, quoted.items, text + _answer(quoted, params))
+    return line(quoted.code, params, quoted.items, text + _answer(quoted, params), _beside(quoted, asked_in))
+
+
+def _beside(quoted: _Quoted, asked_in: TimelineItem | None) -> list[TimelineItem]:
+    """The other messages whose words the line quotes."""
+    return [it for it in (quoted.answer, quoted.nudge, asked_in) if it is not None]
 
 
 def _slips(matter: Matter, item: TimelineItem, params: dict[str, Any]) -> str:

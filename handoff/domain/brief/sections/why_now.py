@@ -13,6 +13,7 @@ from ..matters import Matter
 from ..shapes import BriefLine, Pending, TimelineItem
 from ..signals import Acts
 from ..story import Story
+from .continued import by_code
 from .ownership import who_has_it
 
 PING_PONG = 3  # handoffs for one reason, this one included, from which on the line is shown
@@ -35,6 +36,7 @@ def why_now(story: Story) -> list[BriefLine]:
     if missed:
         params: dict[str, Any] = {"at": format_time(missed[-1].occurred_at), "attempts": len(missed)}
         lines.append(line("callback_missed", params, missed, f"Our call back was missed{times(len(missed))}"))
+    lines += by_code(story)
     lines += _waiting(story)
     lines += who_has_it(story)
     lines += [_unclear(story.by_id[it.id]) for it in story.folded.unclear[-2:]]
@@ -178,7 +180,8 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
         return None  # nothing but "hello?"
     spoken = next((it for it in asks if it.text), asks[0])
     words = quote(spoken.text or spoken.subject or word(spoken.data.get("form")), SHORT)
-    answer = quote(_last_words(story, matter, ended), SHORT)
+    last = _last_words(story, matter, ended)
+    answer = quote(last.text if last else None, SHORT)
     if not words and not answer:
         return None
     params: dict[str, Any] = {
@@ -193,12 +196,12 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
     )
     if matter.how == "withdrawn":
         text += ", by the customer's own word"
-    return line("solved", params, [*asks, ended], text)
+    return line("solved", params, [*asks, ended], text, [last] if last else ())
 
 
-def _last_words(story: Story, matter: Matter, ended: TimelineItem) -> str | None:
-    """How it was settled, in the words of the person who settled it."""
+def _last_words(story: Story, matter: Matter, ended: TimelineItem) -> TimelineItem | None:
+    """The touchpoint with the words of the person who settled it."""
     if matter.how == "handoff" and ended.text:
-        return ended.text
-    answers = [story.by_id[it.id].text for it in matter.answers]
-    return next((it for it in reversed(answers) if it), None)
+        return ended
+    answers = [story.by_id[it.id] for it in matter.answers]
+    return next((it for it in reversed(answers) if it.text), None)

@@ -127,7 +127,7 @@ def _acts(
     if type_ == "call.ended":
         return _call(item)
     if type_ == "callback.completed":
-        return Acts.TALK | Acts.RESOLVE if _talked(item, unknown=True) else Acts.ATTEMPT
+        return Acts.TALK | Acts.RESOLVE if talked(item, unknown=True) else Acts.ATTEMPT
     if type_ in _ATTEMPTS:
         return Acts.ATTEMPT
     if type_ == "conversation.resolved" or (type_ == "handoff.completed" and _completed(item.data)):
@@ -141,13 +141,13 @@ def _completed(data: Mapping[str, object]) -> bool:
 
 def _call(item: TimelineItem) -> int:
     """A call's end: a talk, or, where the customer called in vain, an ask."""
-    if _talked(item, unknown=False):
+    if talked(item, unknown=False):
         return Acts.TALK
     missed = same(word(item.data.get("status"))) in _MISSED
     return Acts.ASK | Acts.TRIED if missed and item.direction == "inbound" else NOTHING
 
 
-def _talked(item: TimelineItem, *, unknown: bool) -> bool:
+def talked(item: TimelineItem, *, unknown: bool) -> bool:
     """Whether two people spoke; `unknown` where the duration is unknown."""
     data = item.data
     if word(data.get("reason")) == "voicemail" or word(data.get("answered_by")).startswith(
@@ -286,7 +286,7 @@ def _ours(
     if len(tokens) <= 2 * MAX_TOKENS and not packs.first_words["transfer"].isdisjoint(tokens):
         for pack in _read_with(packs, item.language or language, tokens):
             if _announces(tokens, pack):
-                return Acts.HOLD if "?" in item.text else Acts.HOLD | Acts.TRANSFER
+                return Acts.HOLD
     if packs.first_words["hold"].isdisjoint(tokens):
         return Acts.ANSWER
     if len(tokens) <= MAX_TOKENS and "?" not in item.text and not has_digit(item.text):

@@ -20,7 +20,8 @@ class Speaker(StrEnum):
 
 class Acts:
     """A touchpoint's effects on the matters of its customer: bits of a plain number, for there are
-    thousands of them in one brief and enumerations compute slowly."""
+    thousands of them in one brief and enumerations compute slowly. 4096 is not free: old
+    checkpoints have it."""
 
     ASK = 1
     NUDGE = 2
@@ -35,8 +36,6 @@ class Acts:
     STEP = 1024
     """A step of self-service: help read, a search, a form that failed."""
     MACHINE = 2048
-    TRANSFER = 4096
-    """Somebody announces that they pass the customer on."""
     SCORE = 8192
     """Nothing but a small number, such as a survey asks for after the end."""
     FOLLOW = 16384

@@ -1,4 +1,4 @@
-"""The lease of the worker that sweeps, and where its sweep is."""
+"""The lease of the worker that sweeps, and where its sweep is. Rotations of key epochs have another one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from handoff.store.functions.library import Functions
 from handoff.store.keys import Keys
 
 LEASE_MS = 30_000
-_CONSUMER = "retention"
+SWEEPS, ROTATIONS = "retention", "sealing"
 _NONE = b"0-0"  # what the function answers where nothing is kept
 
 
@@ -23,11 +23,13 @@ class HeldSweep(Struct, frozen=True):
 class SweepLease:
     """One lease for the whole store: one worker sweeps."""
 
-    def __init__(self, connection: Connection, functions: Functions, keys: Keys) -> None:
+    def __init__(
+        self, connection: Connection, functions: Functions, keys: Keys, consumer: str = SWEEPS
+    ) -> None:
         self._connection = connection
         self._functions = functions
-        self._lease = keys.lease(0, _CONSUMER)
-        self._cursor = keys.cursor(0, _CONSUMER)
+        self._lease = keys.lease(0, consumer)
+        self._cursor = keys.cursor(0, consumer)
         self._outbox = keys.outbox(0)
 
     async def take(self, owner: str) -> HeldSweep | None:

@@ -188,6 +188,10 @@ class HandoffRecords:
         key = self._keys.record("m", conversation)
         change.expect(key, 0).put(key, 1, root)
 
+    def leave(self, change: Change, conversation: bytes) -> None:
+        """Take a conversation out of the chain that it joined. It has none then."""
+        change.drop(self._keys.record("m", conversation))
+
     def drop_chain(self, change: Change, root: bytes, version: int, members: Iterable[bytes]) -> None:
         """Delete a chain of this version. Its conversations get a new one."""
         key = self._keys.record("r", root)

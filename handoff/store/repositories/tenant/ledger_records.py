@@ -12,6 +12,7 @@ from handoff.store.repositories.control import Change, ControlReads, decode_reco
 
 from .listed import RecordList
 
+PROMISE, ANNOUNCEMENT = "promise", "announcement"
 OWED_LIST = "owed"
 """The name, beside those of states, of the list of what is still owed, whether or not its time has passed."""
 
@@ -47,7 +48,14 @@ class LedgerRecords:
 
     @property
     def timers(self) -> RecordList:
-        """The entries with an alarm ahead, by its time."""
+        """The promises with an alarm ahead, by its time."""
+        return self.timers_of(PROMISE)
+
+    def timers_of(self, kind: str) -> RecordList:
+        """The entries of a kind that are due to be looked at, by the time. Announcements have a list of their
+        own: earlier releases do not know them."""
+        if kind == ANNOUNCEMENT:
+            return RecordList(self._control, self._keys.set("announcement-timers"))
         return RecordList(self._control, self._keys.set("ledger-timers"))
 
     @property
@@ -86,13 +94,15 @@ class LedgerRecords:
         for name in self._scores(place):
             change.remove(name, id_)
 
-    def move_timer(self, change: Change, id_: bytes, version: int, at: int | None) -> None:
+    def move_timer(
+        self, change: Change, id_: bytes, version: int, at: int | None, kind: str = PROMISE
+    ) -> None:
         """Move the timer of an entry of this version (0: there is none), or remove it."""
         change.expect(self._keys.record("p", id_), version)
         if at is None:
-            change.remove(self.timers.key, id_)
+            change.remove(self.timers_of(kind).key, id_)
         else:
-            change.add(self.timers.key, at, id_)
+            change.add(self.timers_of(kind).key, at, id_)
 
     async def read_progress(self) -> bytes | None:
         """How far a rebuild is, None if none was interrupted; one round trip."""
@@ -119,7 +129,7 @@ class LedgerRecords:
         if place.until is not None:
             scores[self.watched.key] = place.until
         if place.alarm is not None:
-            scores[self.timers.key] = place.alarm
+            scores[self.timers_of(place.kind).key] = place.alarm
         return scores
 
 

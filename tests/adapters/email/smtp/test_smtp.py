@@ -20,17 +20,6 @@ from tests.adapters.email.mails import adapter, mail, request
 
 class TestContract(AdapterContract):
     folder = Path(__file__).parent / "fixtures"
-    declared = frozenset(
-        {
-            "email.received",
-            "email.auto_replied",
-            "email.sent",
-            "email.bounced",
-            "message.delivered",
-            "message.read",
-            "event.tracked",
-        }
-    )
 
     def build(self, **options: Any) -> SmtpAdapter:
         return adapter(**options)

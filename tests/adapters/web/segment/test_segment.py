@@ -22,7 +22,6 @@ from handoff.domain.errors import (
     SignatureRefused,
 )
 from handoff_adapters.web.segment import SegmentAdapter, SegmentOptions
-from handoff_adapters.web.segment.events import TRACK_TYPES
 from handoff_adapters.web.segment.routes import MAX_ITEMS
 from tests.adapters.contract import RECEIVED_AT, SignedContract, request, shared
 
@@ -51,7 +50,7 @@ def batch(*events: Any, **more: Any) -> InboundRequest:
 
 class TestContract(SignedContract):
     folder = FOLDER
-    declared = frozenset(TRACK_TYPES.values()) | {"page.viewed", "identified", "event.tracked"}
+    signs_body = False
     paths = ("/v1/batch", "/v1/t", "/v1/i", "/v1/pixel/track", "/nowhere")
 
     def build(self, **more: Any) -> SegmentAdapter:
@@ -370,13 +369,14 @@ def test_an_unknown_touchpoint_type_in_the_options_is_a_configuration_error() ->
 
 
 def test_sdks_get_exactly_200_and_browsers_may_read_it() -> None:
-    reply = build().answer(batch(EVENT), Outcome(accepted=1))
+    reply = build().reply(batch(EVENT), build().parse(batch(EVENT)), Outcome(accepted=1))
     assert (reply.status, reply.body, reply.content_type) == (200, b'{"success":true}', "application/json")
     assert ("Access-Control-Allow-Origin", "*") in reply.headers
 
 
 def test_a_pixel_gets_an_image() -> None:
-    reply = build().answer(request("/v1/pixel/page", method="GET"), Outcome(accepted=1))
+    one = request("/v1/pixel/page", method="GET", query=[("anonymousId", "v")])
+    reply = build().reply(one, build().parse(one), Outcome(accepted=1))
     assert (reply.status, reply.content_type, reply.body[:6]) == (200, "image/gif", b"GIF89a")
 
 
@@ -387,19 +387,19 @@ def test_a_preflight_is_answered_for_allowed_origins_only() -> None:
         "Access-Control-Request-Headers": "authorization,rsa-retry-attempt",
     }
     one = request("/v1/t", method="OPTIONS", headers=asked)
-    reply = build().preflight(one)
+    reply = build().handshake(one)
     assert reply is not None
     headers = dict(reply.headers)
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert headers["Access-Control-Allow-Headers"] == "authorization,rsa-retry-attempt"
-    named = build(allowed_origins=["https://shop.example"]).preflight(one)
+    named = build(allowed_origins=["https://shop.example"]).handshake(one)
     assert named is not None
     assert ("Access-Control-Allow-Origin", "https://shop.example") in named.headers
     for closed in (build(allowed_origins=["https://other.example"]), build(trust="server")):
-        refused = closed.preflight(one)
+        refused = closed.handshake(one)
         assert refused is not None
         assert refused.headers == ()
-    assert build().preflight(batch(EVENT)) is None
+    assert build().handshake(batch(EVENT)) is None
 
 
 def test_a_request_older_than_any_clock_is_still_placed() -> None:

@@ -1,0 +1,1 @@
+"""The commands of `handoff adapters`: listing, describing, trying, and starting adapters."""

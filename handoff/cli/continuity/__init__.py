@@ -1,0 +1,1 @@
+"""`handoff continuity`: codes that continue a conversation on another channel."""

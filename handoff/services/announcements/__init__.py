@@ -1,0 +1,1 @@
+"""Transfers, call backs, and mails that were announced, and whether they followed."""

@@ -1,0 +1,1 @@
+"""Continuity codes: issuing, recognising, listing, and undoing them."""
