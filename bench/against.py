@@ -47,7 +47,7 @@ CUSTOMERS = 4  # whose contexts are looked at fresh in a round
 CPU_REQUESTS = 2_000  # of one run: short runs alternate often, so that both trees have the same neighbours
 FEWEST = 40  # requests of a run
 COSTS = {"ingest": 1, "one": 1, "vendor": 1, "cached": 1, "lookup": 10, "rebuilt": 40}
-"""What a request of each load costs, roughly: costly ones are sent so many times less often."""
+"""The rough cost of a request of each load: costly ones are sent so many times less often."""
 CONTEXTS: tuple[tuple[str, str, dict[str, list[str]]], ...] = (
     ("cached", "contexts, cached", {}),
     ("lookup", "look-ups without a timeline, rebuilt", {"fields": ["customer"]}),
@@ -126,7 +126,7 @@ class Load(Struct, frozen=True):
 
 
 def requests_of(key: str, requests: int) -> int:
-    """How many requests a run of this load takes where the cheapest takes `requests`; 0 is no limit."""
+    """How many requests a run of this load takes where the cheapest takes `requests`; 0: unlimited."""
     return max(requests // COSTS[key], min(requests, FEWEST))
 
 

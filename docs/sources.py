@@ -12,11 +12,11 @@ PAGE = Path(__file__).resolve().parent / "sources.md"
 _HEAD = """\
 # Sources
 
-What the built-in adapters read. `make config-docs` writes this page from their manifests. `handoff adapters
-show NAME` prints the same, also for adapters of other packages. Their options are in
+The events that the built-in adapters read. `make config-docs` writes this page from their manifests.
+`handoff adapters show NAME` prints the same, also for adapters of other packages. Their options are in
 [configuration.md](configuration.md), and how to connect a vendor is in [vendors](vendors/README.md).
 
-*Sends again* tells whether the vendor repeats a delivery that was refused while the store was down. If not,
+*Sends again* states whether the vendor repeats a delivery that was refused while the store was down. If not,
 that delivery is lost, unless a proxy in front of the server keeps it.
 """
 
@@ -31,10 +31,11 @@ def generated() -> str:
 def _summary(manifests: list[Manifest]) -> Iterator[str]:
     yield "| adapter | channel | reads | sends again | maturity | verified against |"
     yield "|---|---|---|---|---|---|"
-    for it in manifests:
-        again = "yes" if it.on_outage == "refuse" else "no"
+    for manifest in manifests:
+        again = "yes" if manifest.on_outage == "refuse" else "no"
         yield (
-            f"| `{it.name}` | {it.channel} | {it.title} | {again} | {it.maturity} | {it.verified_against} |"
+            f"| `{manifest.name}` | {manifest.channel} | {manifest.title} | {again} | {manifest.maturity} "
+            f"| {manifest.verified_against} |"
         )
 
 
@@ -44,11 +45,11 @@ def _events(manifest: Manifest) -> Iterator[str]:
     yield ""
     yield "| event | becomes | when |"
     yield "|---|---|---|"
-    for it in manifest.events:
-        becomes = it.becomes if it.is_ignored else f"`{it.becomes}`"
-        yield f"| {it.name} | {becomes} | {it.note or '–'} |"
+    for event in manifest.events:
+        becomes = event.becomes if event.is_ignored else f"`{event.becomes}`"
+        yield f"| {event.name} | {becomes} | {event.note or '–'} |"
     if manifest.kept_headers:
-        kept = ", ".join(f"`{it}`" for it in manifest.kept_headers)
+        kept = ", ".join(f"`{name}`" for name in manifest.kept_headers)
         yield ""
         yield f"A delivery in quarantine keeps its headers {kept}."
     if manifest.outbound:

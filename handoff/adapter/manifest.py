@@ -22,7 +22,7 @@ class VendorEvent(Struct, frozen=True):
     """One event of the vendor, under the vendor's name for it.
 
     `becomes` is a touchpoint type, or `ignored: REASON`. An event that becomes different things has one entry
-    for each; `note` says when.
+    for each; `note` states when.
     """
 
     name: str

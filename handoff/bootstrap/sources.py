@@ -98,7 +98,7 @@ def source_rules(sources: Mapping[str, Source]) -> dict[str, SourceRules]:
 
 
 def outbound_of(source: Source) -> Literal["bot", "person"] | None:
-    """Who writes the business's messages there: the source's option, else what its adapter declares."""
+    """The writer of the business's messages there: the source's option, else its adapter's default."""
     return source.options.outbound or source.adapter.manifest.outbound
 
 

@@ -4651,7 +4651,7 @@ export interface components {
                 }[];
             };
         };
-        /** @description The customer is waiting for an answer. In `why_now`. Template: Waiting since {since} ({minutes} min) */
+        /** @description The customer is waiting for an answer. In `why_now`. Template: Waiting {minutes} min, since {since} */
         BriefLineWaiting: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -5155,7 +5155,7 @@ export interface components {
                 }[];
             };
         };
-        /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: A bot answered on {channel}: “{words}” */
+        /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: Bot on {channel}: “{words}” */
         BriefLineBotAnswered: {
             /**
              * @description discriminator enum property added by openapi-typescript

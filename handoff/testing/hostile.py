@@ -14,7 +14,7 @@ from handoff.domain.errors import HandoffError, InvalidPayload, NotFound, Payloa
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
 
 REFUSALS = (InvalidPayload, NotFound, PayloadTooLarge)
-"""What `parse` may raise."""
+"""The errors that `parse` may raise."""
 ODD_VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 2**63, 1e300, "", " ", "0", "\x00", "\u202e", "\ufffd"),
     *([], {}, [[]], {"": ""}, [None], "a@b.fi", "+358401234567", "2026-11-21T21:00:00Z", "9" * 400),

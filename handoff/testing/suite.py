@@ -54,7 +54,7 @@ class AdapterContract:
         return self.build(**read_fixture(path).options)
 
     def deliveries(self) -> list[Path]:
-        """The fixtures that are no handshakes."""
+        """The fixtures, except those of handshakes."""
         return [it for it in fixture_files(self.folder) if not read_fixture(it).handshake]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:

@@ -8,6 +8,9 @@ import pytest
 
 from handoff.codec.member import read_member
 from handoff.domain.identity import parse_identity
+from handoff.services.sources.settling import settle
+from tests.adapters.phone.twilio.test_transcriptions import LIVE
+from tests.adapters.phone.twilio.test_twilio import build, posted
 from tests.api.conftest import Api
 
 VOICE: dict[str, Any] = {
@@ -128,6 +131,7 @@ async def test_it_opens_nothing_and_is_no_contact(api: Api) -> None:
     await api.record("m2", channel="phone", type="conversation.resolved", text=None, thread="c1")
     before = await api.context()
     await derive(api, "d1", "c1", "Thank you, all is well", channel="phone", thread="c1", speaker="customer")
+    await derive(api, "d2", "c2", "Nobody knows this call", channel="phone", thread="c2", speaker="customer")
     after = await api.context()
     assert after["conversations"] == before["conversations"]
     assert after["brief"]["effort"]["contacts"] == before["brief"]["effort"]["contacts"]
@@ -156,6 +160,28 @@ async def test_customers_do_not_read_it(api: Api) -> None:
     assert "derived" not in str(context["timeline"])
     assert "derived" not in await api.ok("GET", f"/v1/touchpoints/{original}", token="bot")
     assert (await api.get(f"/v1/touchpoints/{derived}", token="bot")).status == 404
+
+
+async def test_customers_do_not_read_it_in_a_pinned_context(api: Api) -> None:
+    await api.record("m1", **VOICE)
+    await api.record("m2", text="Please answer me", occurred_at="2026-11-21T10:10:00Z")
+    await derive(api, "d1", "m1")
+    wanted = {"from": {"channel": "chat"}, "to": {"channel": "chat", "queue": "desk"}, "reason": "help"}
+    handoff = await api.ok("POST", "/v1/handoffs", {"identity": "user:anna", **wanted})
+    path = f"/v1/handoffs/{handoff['id']}/snapshot"
+    whole = await api.ok("GET", path)
+    assert WORDS in str(whole["brief"])
+    shown = await api.ok("GET", path, token="bot")
+    assert "zebra" not in str(shown)
+    assert "derived" not in str(shown["timeline"])
+    assert "Please answer me" in str(shown["timeline"])
+
+
+async def test_a_sentence_of_an_unknown_call_waits_in_quarantine(api: Api) -> None:
+    parsed = build().parse(posted(list(LIVE.items())))
+    settled = await settle(api.server.store, api.tenant, parsed)
+    assert settled.touchpoints == ()
+    assert [it.code for it in settled.malformed] == ["unknown_call"]
 
 
 async def test_a_card_number_between_two_sentences_is_masked(api: Api) -> None:

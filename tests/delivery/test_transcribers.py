@@ -174,6 +174,16 @@ async def test_a_failure_is_tried_again_and_the_text_recorded_once(store: Store)
     assert await derived(store) == ["My zebra invoice is wrong"]
 
 
+async def test_a_second_attempt_leaves_out_what_is_recorded(store: Store) -> None:
+    plugin = StandIn(Transcript(text="first"), OSError("no memory"), Transcript(text="second"))
+    async with files() as server, transcribing(store, table(server.url), plugin):
+        found = [{"content_type": "audio/ogg", "url": f"{server.url}/voice/{at}"} for at in range(2)]
+        await record_all(store, "default", [touchpoint("m1", text=None, attachments=tuple(found))])
+        assert (await settled(store)).state == "delivered"
+    assert [it.path for it in server.requests] == ["/voice/0", "/voice/1", "/voice/1"]
+    assert await derived(store) == ["first", "second"]
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "why"),
     [

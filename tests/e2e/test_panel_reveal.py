@@ -39,8 +39,8 @@ async def test_an_agent_reveals_a_number_for_a_reason(chromium: Browser, tmp_pat
             await backend.record("other", text="Nothing to see **** here")
             await it_is_shown_and_hidden_again(backend)
             await it_stays_hidden_without_the_scope(backend)
-        told = [it for it in entries(tmp_path / "audit") if it["action"] == "revealTouchpoint"]
-        assert [(it["agent"], it["reason"]) for it in told] == [("mia", "refund, ticket 4711")]
+        audited = [it for it in entries(tmp_path / "audit") if it["action"] == "revealTouchpoint"]
+        assert [(it["agent"], it["reason"]) for it in audited] == [("mia", "refund, ticket 4711")]
 
 
 async def it_is_shown_and_hidden_again(backend: Backend) -> None:

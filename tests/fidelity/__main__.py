@@ -17,10 +17,10 @@ from tests.store.servers import free_port
 
 from . import screen, wire
 from .grammar import made_journeys
-from .journey import BLIND, Journey, Played, read_journeys
+from .journey import BLIND, MORE, Journey, Played, read_journeys
 from .measure import Verdict, brief_lines, judge
 from .player import play_all
-from .report import blind_page, details, page
+from .report import blind_page, details, more_page, page
 
 SEED = 19  # of a sample
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
@@ -43,10 +43,14 @@ def main() -> None:
     ask.add_argument("--screen", action="store_true", help="measure the panel's first viewport in Chromium")
     ask.add_argument("--sample", type=int, metavar="N", help="with --screen: N journeys, always the same")
     ask.add_argument("--blind", action="store_true", help="play the blind journeys; of half b only the sums")
+    ask.add_argument("--more", action="store_true", help="play the journeys in `more`")
     ask.add_argument("names", nargs="*", help="play these journeys only, and print their briefs")
     given = ask.parse_args()
     if given.blind:
         _play_blind(given.names)
+        return
+    if given.more:
+        _play_more(given.names)
         return
     by_hand, made = read_journeys(), made_journeys()
     chosen = [it for it in (*by_hand, *made) if not given.names or it.id in given.names]
@@ -111,6 +115,14 @@ def _play_blind(names: list[str]) -> None:
     for one in played if names else ():
         _print_brief(one.journey, brief_lines(one.context), one.context["brief"]["effort"]["text"])
     print(blind_page(_judged(played)))
+
+
+def _play_more(names: list[str]) -> None:
+    """The mistakes and gaps of the journeys in `more`, and their sums. With names: with their briefs."""
+    played = _play([it for it in read_journeys(MORE) if not names or it.id in names])
+    for one in played if names else ():
+        _print_brief(one.journey, brief_lines(one.context), one.context["brief"]["effort"]["text"])
+    print(more_page(_judged(played)))
 
 
 def _print_brief(journey: Journey, lines: list[dict[str, str]], effort: str) -> None:

@@ -173,7 +173,7 @@ def _two_matters(story: Story) -> None:
     story.step(150, "chat.agent", by="Mia", text=story.words["answer"])
     story.fact("second matter", story.words["second"])
     story.fact("answered", story.words["answer"])
-    story.waiting = r"waiting (4 h|4 h \d min|4 h 1\d min)$"
+    story.waiting = r"waiting (4 h|4 h \d min|4 h 1\d min)(,|$)"
 
 
 def _spoof(story: Story) -> None:

@@ -87,6 +87,14 @@ def blind_page(judged: Sequence[Judged]) -> str:
     return "\n".join(rows)
 
 
+def more_page(judged: Sequence[Judged]) -> str:
+    """The mistakes and gaps of the journeys in `more`, and their sums: what stays small, what is long."""
+    rows = [row for journey, verdict in judged for row in details(journey, verdict)]
+    ours = [it for it in judged if it[0].language == "en"]
+    others = [it for it in judged if it[0].language != "en"]
+    return "\n".join([*rows, "", *_summary(ours, others, ("English", "others")), "", *_summary(judged, [])])
+
+
 def _summary(
     open_: Sequence[Judged], aside: Sequence[Judged], titles: tuple[str, str] = ("worked with", "set aside")
 ) -> list[str]:

@@ -33,7 +33,7 @@ from tests.samples import record_all, touchpoint
 
 from .test_month import SimulatedClocks, events_of
 
-COUNT = int(os.environ.get("HANDOFF_ANNOUNCEMENTS", "36"))
+COUNT = int(os.environ.get("HANDOFF_ANNOUNCEMENTS", "27"))
 WORKERS = 3
 WORDS: dict[AnnouncedKind, tuple[str, ...]] = {
     "transfer": ("I'll transfer you to a colleague now.", "Ich verbinde Sie jetzt mit einer Kollegin."),
@@ -185,7 +185,7 @@ class Week:
             wait = await self.next_time() - self.clocks.at
             self.clocks.pass_time(wait + self.chance.choice([0, SECOND, 40 * SECOND, 4 * MINUTE]))
             await self.happen()
-            jump = self.chance.choice([0] * 30 + [3 * HOUR, -3 * HOUR, 12 * HOUR])
+            jump = self.chance.choice([0] * 8 + [3 * HOUR, -3 * HOUR, 12 * HOUR])
             if jump:  # the operator corrects it, or it stays
                 self.clocks.at += jump
                 await self.look()

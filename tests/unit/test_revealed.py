@@ -1,4 +1,4 @@
-"""What the panel shows of a touchpoint whose numbers were revealed."""
+"""The numbers that the panel shows after a reveal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IBAN = "DE89 3704 0044 0532 0130 00"
 
 
 def revealed(*touchpoints: dict[str, Any]) -> list[list[dict[str, str]]]:
-    """What is shown of each, masked as readers get it."""
+    """The revealed numbers of each touchpoint, which is masked as for readers."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is missing")

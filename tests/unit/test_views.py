@@ -152,7 +152,9 @@ def expected(came: Came, known: Mapping[bytes, IdentityRecord]) -> dict[str, Any
         "deleted": False,
         "participant_of": None,
         "redacted": sent.redacted,
-        "assigned": msgspec.UNSET,
+        **dict.fromkeys(
+            ("assigned", "masked", "derived", "derived_left_out", "also", "transcript_of"), msgspec.UNSET
+        ),
     }
 
 

@@ -148,7 +148,7 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     "waiting": BriefCode(
         section="why_now",
         meaning="The customer is waiting for an answer.",
-        template="Waiting since {since} ({minutes} min)",
+        template="Waiting {minutes} min, since {since}",
         params={"since": TIME, "minutes": COUNT},
     ),
     "given_back": BriefCode(
@@ -263,7 +263,7 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     "bot_answered": BriefCode(
         section="tried",
         meaning="A bot answered. `words` may be empty. `automatic` marks an automatic reply.",
-        template="A bot answered on {channel}: “{words}”",
+        template="Bot on {channel}: “{words}”",
         params={"channel": TEXT, "words": TEXT},
         optional={"automatic": {"type": "boolean"}},
     ),

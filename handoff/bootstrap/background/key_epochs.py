@@ -60,7 +60,7 @@ async def _without_keys(store: Store, tenants: Sequence[str]) -> list[str]:
 
 @asynccontextmanager
 async def rotating(store: Store, settings: SealingSettings, measures: Measures) -> AsyncIterator[None]:
-    """Measure the age of the epochs, and rotate them if the configuration says how often."""
+    """Measure the age of the epochs, and rotate them if the configuration has an interval."""
     async with AsyncExitStack() as stack:
         if store.sealing is not None:
             turn = _turns(store, settings, measures)

@@ -114,7 +114,7 @@ def _captured(raw: bytes) -> tuple[str, str, dict[str, str], bytes]:
 
 
 def examine(adapter: Adapter, request: InboundRequest, *, check_signature: bool) -> dict[str, Any]:
-    """What becomes of a delivery, as plain JSON. Nothing is stored."""
+    """The touchpoints, ignored events, and problems of a delivery, as plain JSON. Nothing is stored."""
     result: dict[str, Any] = {
         "adapter": adapter.name,
         "signature": "not checked",
@@ -189,14 +189,16 @@ def _lines(result: dict[str, Any]) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def _touchpoint_lines(it: dict[str, Any], what: str) -> list[str]:
+def _touchpoint_lines(touchpoint: dict[str, Any], what: str) -> list[str]:
     note = " (filed under the first call's customer, if known)" if what == "legs" else ""
-    lines = [f"{it['type']}  {it['occurred_at']}  {it['channel']}  {it['direction']}{note}"]
-    lines.append(f"  id: {it['id_space']} {it['event_id']}")
-    lines += [f"  customer: {one}" for one in it["identities"]]
-    lines += [f"  {one}" for one in it["participants"]]
-    lines += [f"  {name}: {str(it[name])[:MAX_TEXT]}" for name in _SHOWN if it[name] is not None]
+    head = "  ".join(touchpoint[name] for name in ("type", "occurred_at", "channel", "direction"))
+    lines = [head + note]
+    lines.append(f"  id: {touchpoint['id_space']} {touchpoint['event_id']}")
+    lines += [f"  customer: {one}" for one in touchpoint["identities"]]
+    lines += [f"  {one}" for one in touchpoint["participants"]]
+    stated = {name: touchpoint[name] for name in _SHOWN if touchpoint[name] is not None}
+    lines += [f"  {name}: {str(value)[:MAX_TEXT]}" for name, value in stated.items()]
     for name in ("attachments", "actor", "traits", "data"):
-        if it[name]:
-            lines.append(f"  {name}: {msgspec.json.encode(it[name]).decode()[:MAX_TEXT]}")
+        if touchpoint[name]:
+            lines.append(f"  {name}: {msgspec.json.encode(touchpoint[name]).decode()[:MAX_TEXT]}")
     return lines

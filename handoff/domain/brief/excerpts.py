@@ -1,9 +1,12 @@
-"""Excerpts of long messages: the sentences that ask for something or name something, in order."""
+"""Excerpts of messages: their own words without courtesies, and of long ones the sentences that matter."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Set
 
+from handoff.domain.said.sentences import sentences
+
+from .courtesies import SHORTEST, body, parted
 from .lines import MAX_QUOTE, quote
 from .matters.joining import content_words
 from .packs import tokens_of
@@ -11,50 +14,49 @@ from .packs.pack import Pack, Packs, mentions
 from .shapes import TimelineItem
 
 READ = 12_000  # characters of a message that are looked at
-MAX_SENTENCES = 80
 FURTHER = 4  # tokens at the beginning of a sentence in which "also" announces a further wish
+LAST = 3  # sentences at the end, where the wish often is
 GAP = " … "
-_SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S)|\n(?!\s*\n))+[.!?]*")
-_RULE = re.compile(r"^[ \t]*(?:-{3,}|_{5,}|={5,})[^\n]*\n|^[^\n]{0,80}-{3,}[ \t]*\n", re.MULTILINE)
-_HEADERS = re.compile(r"(?:[ \t>*]*[^\W\d][\w\- ]{1,20}\*?[ \t]?:[^\n]*\n){2,}")
 
 
-def excerpt(item: TimelineItem, packs: Packs, language: str | None) -> str:
-    """The words of a message for a line: all of them, or the sentences that matter most."""
+def excerpt(item: TimelineItem, packs: Packs, language: str | None, names: Set[str] = frozenset()) -> str:
+    """The words of a message for a line: all of them, or the sentences that matter most.
+
+    `names` are words of names of the people in the story.
+    """
     text = item.text or ""
-    if len(text) <= MAX_QUOTE and "---" not in text and "___" not in text:
+    if len(text) < SHORTEST:
         return quote(text)
-    made: str = item.once(("excerpt", language), lambda: _excerpt(item, packs, language))
+    made: str = item.once(("excerpt", language, names), lambda: _excerpt(item, packs, language, names))
     return made
 
 
-def _excerpt(item: TimelineItem, packs: Packs, language: str | None) -> str:
-    own, forwarded = _parts((item.text or "")[:READ])
-    whole = " ".join(f"{own}{GAP if own.strip() else ''}{forwarded}".split()) if forwarded else own
-    sentences = [(it, True) for it in _sentences(own)] + [(it, False) for it in _sentences(forwarded)]
-    if len(" ".join(whole.split())) <= MAX_QUOTE or len(sentences) < 3:
+def _excerpt(item: TimelineItem, packs: Packs, language: str | None, names: Set[str]) -> str:
+    text = (item.text or "")[:READ]
+    cut = len(item.text or "") > READ
+    own, forwarded = parted(text)
+    begin, end = body(own, packs, names)
+    more = cut or bool(forwarded.strip()) or end < len(own.rstrip())
+    own = own[begin:end]
+    whole = f"{own}{GAP if own.strip() else ''}{forwarded}" if forwarded.strip() else own
+    if len(" ".join(whole.split())) <= MAX_QUOTE - 2:
+        return quote(whole + " …" if end < len(parted(text)[0].rstrip()) and not forwarded.strip() else whole)
+    ours, theirs = _sentences(own), _sentences(forwarded)
+    if len(ours) + len(theirs) < 3:
         return quote(whole)
+    tokens = tokens_of(text)
     about = content_words(item.subject or "", frozenset())
-    tokens = tokens_of(item.text or "")
     chosen = packs.chosen(item.language or packs.guess(tokens) or language, tokens)
-    scores = [_score(words, about, chosen) + (bool(forwarded) and theirs) for words, theirs in sentences]
+    scores = [_score(it, about, chosen) for it in ours] + [1 + _score(it, about, chosen) for it in theirs]
     scores[0] += 1
-    scores[len(_sentences(own)) - 1 or -1] += 1  # the wish is often at the end
-    return _joined([words for words, _theirs in sentences], scores, cut=len(item.text or "") > READ)
-
-
-def _parts(text: str) -> tuple[str, str]:
-    """Their own words, and those of a message that they forward, without its headers."""
-    for rule in _RULE.finditer(text):
-        headers = _HEADERS.match(text, rule.end())
-        if headers is not None:
-            return text[: rule.start()], text[headers.end() :]
-    return text, ""
+    for place in range(max(len(ours) - LAST, 0), len(ours)):
+        scores[place] += 1 + (place == len(ours) - 1)  # the wish is often at the end
+    return _joined(ours + theirs, scores, cut=more and not theirs)
 
 
 def _sentences(text: str) -> list[str]:
-    found = (" ".join(it.split()) for it in _SENTENCE.findall(text))
-    return [it for it in found if any(map(str.isalnum, it))][:MAX_SENTENCES]
+    found = (" ".join(text[begin:end].split()) for begin, end in sentences(text))
+    return [it for it in found if any(map(str.isalnum, it))]
 
 
 def question(text: str | None) -> str:
@@ -70,7 +72,7 @@ def _score(sentence: str, about: set[str], packs: tuple[Pack, ...]) -> int:
     score = 2 * ("?" in sentence) + any(map(str.isdigit, sentence))
     score += any(any(map(str.isdigit, it)) and not it.isdigit() for it in tokens)  # a number of something
     score += 2 * bool(about and about & content_words(sentence, frozenset()))
-    score += any(mentions(tokens, pack.phrases.get("request", {})) for pack in packs)
+    score += any(mentions(tokens, pack.phrases.get(act, {})) for pack in packs for act in ("request", "wish"))
     score += 6 * any(mentions(tokens[:FURTHER], pack.phrases.get("another", {})) for pack in packs)
     return score
 

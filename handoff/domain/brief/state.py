@@ -14,10 +14,11 @@ from msgspec import Struct, field
 from handoff.domain.clock import Micros
 
 from .copies import Copies
+from .courtesies import parted
 from .heard import has_derived, heard
 from .lines import word
 from .matters import Folded, taking_all
-from .matters.joining import content_words
+from .matters.joining import amounts, content_words
 from .packs import tokens_of
 from .rules import BriefRules
 from .shapes import TimelineItem
@@ -26,6 +27,7 @@ from .steps import Steps
 
 GUESSED = 200  # characters of a text that its language is guessed from
 MIN_GUESSED = 15
+READ = 1_000  # characters of a message that are compared with others
 _FORMS = frozenset({"form.submitted", "form.failed"})
 _ENDINGS = frozenset({"conversation.resolved", "conversation.reopened"})
 MAX_NAMES, MAX_NAME = 100, 100  # people in one story whose names are known, characters of one name
@@ -119,7 +121,9 @@ def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules)
     by_id, names = state.by_id, state.own_names
     known_words: dict[str, set[str]] = {}
 
-    def words(signal: Signal) -> set[str]:
+    def words(signal: Signal, *, plain: bool = False) -> set[str]:
+        if plain:
+            return content_words(by_id[signal.id].text or "", frozenset()) - names
         found = known_words.get(signal.id)
         if found is None:
             found = known_words[signal.id] = _about(by_id[signal.id], rules) - names
@@ -191,9 +195,10 @@ def _own_names(item: TimelineItem) -> set[str]:
 
 def _about(item: TimelineItem, rules: BriefRules) -> set[str]:
     """The content words of a message or a form."""
-    parts = [item.subject or "", item.text or ""]
+    parts = [item.subject or "", parted((item.text or "")[:READ])[0]]
     if item.type in _FORMS:
         fields = item.data.get("fields")
         parts += [word(item.data.get("form")) or word(item.data.get("name"))]
         parts += [word(it) for it in fields.values()] if isinstance(fields, dict) else []
-    return content_words(" ".join(parts), rules.packs.common)
+    text = " ".join(parts)
+    return content_words(text, rules.packs.common).union(amounts(text))

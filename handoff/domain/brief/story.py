@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, field
 
 from handoff.domain.clock import HOUR, Micros
+from handoff.domain.said import Candidate
 
 from .copies import Copies
 from .excerpts import excerpt
@@ -40,6 +41,8 @@ class Story(Struct, kw_only=True):
     folded: Folded
     languages: Mapping[str, str]
     """Conversation -> the language it is held in, where that is known."""
+    names: Set[str] = frozenset()
+    """Words of the names of the people in it."""
     rules: BriefRules
     now: Micros
     pending: Pending | None = None
@@ -56,6 +59,8 @@ class Story(Struct, kw_only=True):
     tenant: str = "default"
     zone: ZoneInfo | None = None
     """The customer's time zone, once somebody asked for it."""
+    offered: Sequence[tuple[Candidate, TimelineItem]] | None = None
+    """Promises that are shown as candidates, once somebody asked for them."""
 
     def of(self, types: Set[str]) -> Sequence[TimelineItem]:
         """The standing touchpoints of these types, oldest first."""
@@ -136,7 +141,7 @@ class Story(Struct, kw_only=True):
 
     def words(self, item: TimelineItem) -> str:
         """The words of a message for a line."""
-        return excerpt(item, self.rules.packs, self.languages.get(item.conversation))
+        return excerpt(item, self.rules.packs, self.languages.get(item.conversation), self.names)
 
     def answered_after(self, at: Micros) -> bool:
         """Whether a person of ours was in touch with them after a time."""
@@ -206,6 +211,7 @@ def reading_story(
         folded=state.folded,
         copies=state.copies,
         languages=state.languages,
+        names=state.name_words,
         rules=rules,
         now=now,
         pending=pending,

@@ -29,7 +29,7 @@ _GAPS = {
     "<sign>": (rf"[{_SPACES}]?[+{_DASHES}][{_SPACES}]?", " +"),
     "<apart>": (rf"(?:[{_SPACES}]?[{_DASHES}][{_SPACES}]?|[{_SPACES}]{{1,2}})", " +"),
 }
-"""What may be between the groups of a number: in a text, and in a condensed one."""
+"""Separators between the groups of a number: in a text, and in a condensed one."""
 _DATE = r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01])"
 _CF_DIGIT = "[0-9L-NP-V]"
 
@@ -59,8 +59,8 @@ def _or_solid(*sizes: int) -> str:
 _SEPARATED = re.compile(r"[^0-9A-Za-z]+")
 
 
-def _is_no_address(written: str) -> bool:
-    """Whether it is no address of a network, such as 10.120.135.140."""
+def _is_not_address(written: str) -> bool:
+    """Whether it is something else than a network address such as 10.120.135.140."""
     return "." not in written or any(int(it) > 255 for it in _SEPARATED.split(written))
 
 
@@ -73,7 +73,7 @@ _BSN = r"burger[\s_-]?service[\s_-]?n|bsn|sofi[\s_-]?n"
 _STEUER = r"steuer[\s_-]?ident|steuer[\s_-]?id|tax[\s_-]?id|\bid[\s_-]?nr"
 _SSN = r"social[\s_-]?sec|ssn"
 _PERSON = r"person[\s_-]?n|personal[\s_-]?(?:identity[\s_-]?)?n|samordningsn|\bpnr"
-_DNI_LETTER = "(?:<tight>[A-Z]|<gap>(?-i:[A-Z]))"
+_DNI_END = "(?:<tight>[A-Z]|<gap>(?-i:[A-Z]))"
 """After a space, a small letter is a word: "12345678 a week ago"."""
 FORMATS = (
     NumberFormat("FI", "[0-9]{6}(?:<sign>|[A-FU-Y])[0-9]{3}[0-9A-Y]", checks.fi_hetu),
@@ -81,15 +81,15 @@ FORMATS = (
     NumberFormat(
         "SE", f"(?:[0-9]{{2}})?{_DATE}(?:<sign>|[{_SPACES}./_])?[0-9]{{4}}", checks.se_personnummer, _PERSON
     ),
-    NumberFormat("DE", _groups(2, 3, 3, 3, between="<sep>"), checks.de_steuer_id, likely=_is_no_address),
+    NumberFormat("DE", _groups(2, 3, 3, 3, between="<sep>"), checks.de_steuer_id, likely=_is_not_address),
     NumberFormat("DE", _groups(2, 3, 3, 3), checks.de_steuer_id, _STEUER),
     NumberFormat(
         "FR",
         "[12]<gap>[0-9]{2}<gap>(?:0[1-9]|1[0-2]|[2-9][0-9])<gap>(?:[0-9]{2}|2[AB])<gap>" + _groups(3, 3, 2),
         checks.fr_nir,
     ),
-    NumberFormat("ES", _or_solid(2, 3, 3) + _DNI_LETTER, checks.es_dni),
-    NumberFormat("ES", "[XYZ]<gap>" + _or_solid(1, 3, 3) + _DNI_LETTER, checks.es_nie),
+    NumberFormat("ES", _or_solid(2, 3, 3) + _DNI_END, checks.es_dni),
+    NumberFormat("ES", "[XYZ]<gap>" + _or_solid(1, 3, 3) + _DNI_END, checks.es_nie),
     NumberFormat("GB", "[A-Z]{2}<gap>" + _groups(2, 2, 2) + "<gap>[A-D]", checks.gb_nino, likely=_is_nino),
     NumberFormat(
         "IT",

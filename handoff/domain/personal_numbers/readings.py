@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from handoff.domain.redaction.quick import has_any, is_disguised
 from handoff.domain.redaction.view import View, views
 
-_LETTER_RANGES = ((0xFF21, 0xFF3A), (0xFF41, 0xFF5A), (0x24B6, 0x24E9), (0x1D400, 0x1D6A3))
-_LETTERS = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _LETTER_RANGES) + "]")
+_LATIN_RANGES = ((0xFF21, 0xFF3A), (0xFF41, 0xFF5A), (0x24B6, 0x24E9), (0x1D400, 0x1D6A3))
+_LATIN = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _LATIN_RANGES) + "]")
 """Full-width, circled, and mathematical letters. Letters of other alphabets are other letters."""
 _SPACED = r"[\s./_\u00b7]{1,3}"
 _SPELLED = re.compile(
@@ -27,7 +27,7 @@ _ITEMS = {None: re.compile(r"[0-9A-Za-z+-]"), "dashed": re.compile(r"[0-9A-Za-z]
 
 def needs_readings(raw: bytes) -> bool:
     """Whether a text in UTF-8, or a JSON document, may show more than is in it. False for nearly all."""
-    return is_disguised(raw) or has_any(raw, _LETTERS)
+    return is_disguised(raw) or has_any(raw, _LATIN)
 
 
 def readings(text: str) -> Iterator[View]:
@@ -43,10 +43,10 @@ def readings(text: str) -> Iterator[View]:
 
 def _in_latin(text: str) -> str:
     """The text with letters in ASCII, each at its place."""
-    return text if text.isascii() else _LETTERS.sub(_letter, text)
+    return text if text.isascii() else _LATIN.sub(_plain_latin, text)
 
 
-def _letter(match: re.Match[str]) -> str:
+def _plain_latin(match: re.Match[str]) -> str:
     plain = unicodedata.normalize("NFKC", match.group())
     return plain if len(plain) == 1 else match.group()
 

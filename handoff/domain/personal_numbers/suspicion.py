@@ -1,9 +1,8 @@
 """The quick search that decides whether a text, or a JSON document, may have a number. Nearly none has.
 
 It is wrong in one direction only: what it lets pass has no number that would be masked. RE2 searches in
-linear time, and fast as long as its automaton is small: gaps become spaces before, in C. What it finds is
-mostly a part of an id: it is looked at where it is, since decoding a whole document takes a hundred times as
-long.
+linear time, and fast as long as its automaton is small: gaps become spaces before, in C. Most of its hits are
+parts of ids. Each hit is checked in its place, since decoding a whole document takes many times as long.
 """
 
 from __future__ import annotations

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
-from .grammar import Grammar
+from .grammar import Compiled, Grammar
 from .language import likely
 from .sentences import own_words, sentences, without_quotations
 from .words import SENTENCE_END, quick_words
 
 MAX_CLOSING = 500  # characters of a message: what is longer has content
 MAX_CLOSING_WORDS = 60
+LEAST_STATED = 6  # words of a clause that says something new
+_CLAUSE = re.compile(r"[.,;:!?\n–—]+")
 
 Closing = Literal["settled", "goodbye", "open"]
 """How a message reads that has words of an end; `open`: it has them and ends nothing."""
@@ -37,6 +40,18 @@ def closing_of(text: str, grammars: Mapping[str, Grammar], language: str | None 
     return None
 
 
+def reopens(text: str, grammars: Mapping[str, Grammar]) -> bool:
+    """Whether a short message has words that want something, or complain of something. Its language is hard
+    to guess, so it is read in all."""
+    words = quick_words(own_words(text[:MAX_CLOSING]))
+    for grammar in grammars.values():
+        compiled, count = grammar.compiled, len(words)
+        places = compiled.vocabulary.places(words)
+        if compiled.reopens.match(places, count) or compiled.complaints.match(places, count):
+            return True
+    return False
+
+
 def _read(text: str, grammar: Grammar) -> Closing | None:
     compiled = grammar.compiled
     stated: list[str] = []
@@ -44,12 +59,15 @@ def _read(text: str, grammar: Grammar) -> Closing | None:
         stated += [*quick_words(without_quotations(text[first:last])), SENTENCE_END]
     count, places = len(stated), compiled.vocabulary.places(stated)
     needless = compiled.needless.match(places, count)
-    settled = needless or compiled.settled.match(places, count)
+    ignores = compiled.ignores.match(places, count)
+    settled = needless or ignores or compiled.settled.match(places, count)
     ended = settled or compiled.ends.match(places, count)
     if not ended:
         ended = compiled.goodbyes.match(places, count) and compiled.thanks.match(places, count)
     if not ended:
         return None
+    if ignores and _goes_on(text, compiled):
+        return "open"
     if needless:
         kept, places = compiled.still_stated(stated)
         count = len(kept)
@@ -58,3 +76,16 @@ def _read(text: str, grammar: Grammar) -> Closing | None:
     if compiled.complaints.match(places, count) and not compiled.praise.match(places, count):
         return "open"
     return "settled" if settled else "goodbye"
+
+
+def _goes_on(text: str, compiled: Compiled) -> bool:
+    """Whether a message that takes an earlier one back says something in its place."""
+    ends = (compiled.ignores, compiled.settled, compiled.needless, compiled.ends, compiled.goodbyes)
+    for clause in _CLAUSE.split(without_quotations(text)):
+        words = quick_words(clause)
+        if len(words) < LEAST_STATED:
+            continue
+        places = compiled.vocabulary.places(words)
+        if not any(it.match(places, len(words)) for it in (*ends, compiled.thanks)):
+            return True
+    return False

@@ -54,6 +54,8 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """In the same sentence as words of a complaint: it is none ("no complaints")."""
     settled: list[str] = field(default_factory=list)
     """A customer's matter is settled: "it works now", "no need to call"."""
+    ignores: list[str] = field(default_factory=list)
+    """An earlier message is taken back: "please ignore my last mail". What follows may be the new wish."""
     needless: list[str] = field(default_factory=list)
     """Settled too, with words that would reopen elsewhere: "no necesito", "jag behöver ingen"."""
     ends: list[str] = field(default_factory=list)
@@ -68,10 +70,10 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """A mistake in a pack shows when the pack is read, not when the first text in its language is."""
         by_act = (*self.promises.values(), *self.timed.values(), *self.notes.values())
         complaints = (*self.complaints, *self.complaining_questions, *self.praise)
-        endings = (*self.settled, *self.needless, *self.ends, *self.goodbyes, *self.thanks, *self.reopens)
+        endings = (*self.settled, *self.ignores, *self.needless, *self.ends, *self.goodbyes, *self.thanks)
         announced = (*chain(*self.announcements.values()), *self.unannounced)
         others = (*announced, *self.harmless, *self.blocks, *self.conditions, *self.reports)
-        for template in chain(*by_act, complaints, endings, others):
+        for template in chain(*by_act, complaints, endings, self.reopens, others):
             check_template(template, self.lists)
 
 
@@ -95,6 +97,7 @@ class Compiled(Struct, frozen=True, kw_only=True):
     complaining_questions: Templates
     praise: Templates
     settled: Templates
+    ignores: Templates
     needless: Templates
     ends: Templates
     goodbyes: Templates
@@ -148,7 +151,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
         )
         complaints, questions = book.compiled(speech.complaints), book.compiled(speech.complaining_questions)
         settled, ends, goodbyes = map(book.compiled, (speech.settled, speech.ends, speech.goodbyes))
-        needless = book.compiled(speech.needless)
+        needless, ignores = book.compiled(speech.needless), book.compiled(speech.ignores)
         announced = {it: book.compiled(speech.announcements.get(it, ())) for it in ANNOUNCED}
         called = [table["call"] for table in (promises, notes) if "call" in table]
         promising = [it for table in (promises, timed, notes) for it in table.values()]
@@ -166,6 +169,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             complaining_questions=questions,
             praise=book.compiled(speech.praise),
             settled=settled,
+            ignores=ignores,
             needless=needless,
             ends=ends,
             goodbyes=goodbyes,
@@ -178,7 +182,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             dates=lexicon(self.dates),
             promising=_triggers(promising),
             complaining=_triggers([complaints, questions]),
-            closing=book.quick_look(settled, needless, ends, goodbyes),
+            closing=book.quick_look(settled, ignores, needless, ends, goodbyes),
             announcing=book.quick_look(*announced.values(), *called),
         )
 

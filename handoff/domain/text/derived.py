@@ -211,5 +211,5 @@ def _surest_parts(parts: list[DerivedText]) -> list[DerivedText]:
 
 
 def _reading_order(one: DerivedText) -> tuple[Any, ...]:
-    whole = one.part_of or one.id
-    return one.at or 0, whole, -1 if one.part is None else one.part, one.order
+    part = -1 if one.part is None else one.part
+    return one.at or 0, one.where, one.part_of or "", part, one.order

@@ -1,5 +1,5 @@
 // @ts-check
-/** What a reveal adds to a masked touchpoint: the numbers, each with the words around it. */
+/** The numbers that a reveal shows of a masked touchpoint, each with the words around it. */
 
 /** @typedef {{name: string, before: string, number: string, after: string}} Revealed `name` is the member that has it */
 

@@ -2,7 +2,7 @@
 
 Every turn looks at the key file and does the one step that is missing, so that a worker that dies leaves
 nothing to repair: another one finds the same step. A new epoch is first *prepared*: known, and not used. It
-becomes the current one when every living worker says that it knows it, so that a server whose key file is a
+becomes the current one when every living worker states that it knows it, so that a server whose key file is a
 copy never meets a key that it cannot open. An old epoch stays in the key file, and opens what it wraps, until
 it is destroyed by hand.
 """
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class RotationTurn(Struct):
-    """What a turn did, for metrics."""
+    """The outcome of a turn, for metrics."""
 
     begun: list[str] = field(default_factory=list)
     """Tenants whose prepared epoch became the current one."""
@@ -131,7 +131,7 @@ class ScheduledRotation:
         await self._at("after begin")
 
     async def _rewrap(self, done: RotationTurn) -> None:
-        """Go on with the scan; at its end, note which epochs wrap nothing any more."""
+        """Continue the scan; at its end, note which epochs wrap nothing any more."""
         if self._scan is None:
             self._scan, self._scan_began = self._rotation.run(), self._clock()
             self._progress, self._rewrapped = RewrapProgress(), 0

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from handoff.domain.brief import Brief, BriefRules, SourceRules, TimelineItem
-from handoff.domain.brief.lines import quote
+from handoff.domain.brief.lines import MAX_QUOTE, quote
 from handoff.domain.clock import DAY, HOUR, MINUTE
 from tests.briefs import NOW, RULES, brief_of, item
 
@@ -381,9 +381,9 @@ def test_a_source_that_declares_its_outbound_and_a_form_without_answers() -> Non
 
 @pytest.mark.parametrize("end", ["👨‍👩‍👧‍👦", "👍🏽", "🇫🇮🇸🇪", "e\u0301", "क\u094d", "🏴\U000e0067\U000e007f"])
 def test_a_quote_cuts_no_character_in_two(end: str) -> None:
-    for length in range(265, 281):
+    for length in range(MAX_QUOTE - 15, MAX_QUOTE + 1):
         words = quote("x" * length + end * 8)
-        assert len(words) <= 280
+        assert len(words) <= MAX_QUOTE
         rest = words.rstrip("…").lstrip("x")
         whole = ["🇫🇮", "🇸🇪"] if end.startswith("🇫") else [end]
         while rest:

@@ -54,6 +54,24 @@ KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("message.sent", {"text": "Let me transfer you to billing.", "by": "agent", "name": "Otto"}),
     ("message.sent", {"text": "Shall I refund it?", "by": "agent", "name": "Mia"}),
     ("callback.attempted", {"data": {"callback": "cb1", "reason": "voicemail"}}),
+    ("message.received", {"text": "Ref INV 55 20871, you charged 31.20 twice"}),
+    ("message.received", {"text": "It is all in ticket T-9191, nobody called, and the 31,20 is still gone"}),
+    ("message.sent", {"text": "Your claims are INV-55-20871 and INV-55-20872.", "by": "agent"}),
+    ("message.received", {"text": "great, Friday is fine"}),
+    ("message.received", {"text": "Please ignore my mail about the washing machine"}),
+    (
+        "message.received",
+        {"text": "please ignore my last mail, I would rather keep the parcel that you sent on Tuesday"},
+    ),
+    (
+        "email.received",
+        {
+            "channel": "email",
+            "subject": "Fwd: A-17",
+            "text": "Hello Mia,\n\nsee below, it leaks.\n\nRegards\nAnna\n\nFrom: Shop\nTo: Anna\n\nA-17",
+        },
+    ),
+    ("call.ended", {"direction": "inbound", "channel": "phone", "data": {"status": "busy"}}),
 )
 STEPS = ("append", "append", "append", "late", "edit", "delete", "drop")
 

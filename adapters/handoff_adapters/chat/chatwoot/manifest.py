@@ -1,4 +1,4 @@
-"""What `chat.chatwoot` reads."""
+"""The manifest of `chat.chatwoot`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ IGNORED_EVENTS: Mapping[str, str] = {
     "conversation_contact_changed": "the next event names the contact",
     "conversation_read": "an agent opened it",
     "conversation_mentioned": "among agents",
-    "assignee_changed": "conversation_updated says it",
-    "team_changed": "conversation_updated says it",
-    "first_reply_created": "message_created says it",
-    "reply_created": "message_created says it",
+    "assignee_changed": "conversation_updated has it",
+    "team_changed": "conversation_updated has it",
+    "first_reply_created": "message_created has it",
+    "reply_created": "message_created has it",
 }
 """Known events that make no touchpoint → the reason."""
 

@@ -1,4 +1,4 @@
-"""What `email.smtp` reads: mail, and the reports that mail servers send about mail."""
+"""The manifest of `email.smtp`: mail, and the reports that mail servers send about mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `phone.twilio` reads. Twilio names no events: a webhook is recognised by its fields."""
+"""The manifest of `phone.twilio`. Twilio names no events: a webhook is recognised by its fields."""
 
 from __future__ import annotations
 

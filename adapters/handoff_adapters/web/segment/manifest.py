@@ -1,4 +1,4 @@
-"""What `web.segment` reads: the calls of the tracking API."""
+"""The manifest of `web.segment`: the calls of the tracking API."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ def customer(folded: Folded, signal: Signal, words: Words) -> None:
     if acts & Acts.ASK:
         _ask(folded, signal, words)
         return
-    matter = _current(folded, signal)
+    matter = _withdrawn(folded, signal, words) if acts & Acts.WITHDRAW else None
+    matter = matter or _current(folded, signal)
     if acts & Acts.NUDGE:
         _nudge(folded, signal, matter or _newest_alive(folded, signal))
     elif matter is None or not matter.unsettled:
@@ -59,6 +60,21 @@ def _current(folded: Folded, signal: Signal) -> Matter | None:
         if one.touched_at > since and one.unsettled and (one.claimed, one.whose) == (signal.claimed, whose)
     ]
     return alive[0] if len(alive) == 1 else None
+
+
+def _withdrawn(folded: Folded, signal: Signal, words: Words) -> Matter | None:
+    """The matter that a withdrawal names, where several could be meant: "ignore my mail about the SIM"."""
+    whose = signal.whose if signal.claimed else ""
+    since = signal.at - DORMANT_AFTER
+    alive = [
+        one
+        for one in folded.matters
+        if one.touched_at >= since and one.unsettled and (one.claimed, one.whose) == (signal.claimed, whose)
+    ]
+    if len(alive) < 2:
+        return None
+    named = [one for one in alive if any(one.knows(ref) for ref in joining(signal.references))]
+    return named[-1] if named else same_words(alive, signal, words)
 
 
 def _nudge(folded: Folded, signal: Signal, matter: Matter | None) -> None:
@@ -107,11 +123,11 @@ def _ask(folded: Folded, recorded: Signal, words: Words) -> None:
         matter = None if back else _joined(folded, signal, segment, words)
         if matter is None:
             matter = _opened(folded, signal, back)
-            matter.about = _seems_about(folded, signal, words)
+    if matter.claimed and not matter.about:
+        matter.about = _seems_about(folded, signal, words)
     if signal.references:
         _attach_references(folded, matter, signal)
-    adds = signal.acts & Acts.INFORM and matter.answers and words(matter.answers[-1]) & words(signal)
-    matter.take_ask(recorded, adds=bool(adds))
+    matter.take_ask(recorded, adds=_adds(matter, signal, words))
     _file_words(folded, matter, signal.key)
     there = folded.by_conversation.setdefault(signal.conversation, [])
     if matter not in there:
@@ -120,6 +136,18 @@ def _ask(folded: Folded, recorded: Signal, words: Words) -> None:
     folded.last_in[named] = signal.at
     if folded.steps:
         _attach_steps(folded, matter, signal)
+
+
+def _adds(matter: Matter, signal: Signal, words: Words) -> bool:
+    """Whether an ask only accepts the last answer, in words of that or in few ("great, Wednesday is fine"),
+    or is a form sent soon after it."""
+    if signal.acts & Acts.FORM:
+        return bool(matter.answers)
+    if not signal.acts & Acts.INFORM or not matter.answers:
+        return False
+    if signal.acts & Acts.ACCEPTS:
+        return True
+    return not words(matter.answers[-1], plain=True).isdisjoint(words(signal, plain=True))
 
 
 def _joined(folded: Folded, signal: Signal, segment: Sequence[Matter], words: Words) -> Matter | None:

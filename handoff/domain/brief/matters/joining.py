@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
 
 from handoff.domain.clock import DAY, Micros
 
@@ -22,8 +24,14 @@ FIRST_ASKS, LAST_ASKS, LAST_ANSWERS = 2, 4, 3  # of a matter, whose words are co
 SLIP = 2  # characters by which a mistyped number differs
 STEM = 5  # letters by which two forms of one word are taken for the same
 
-Words = Callable[[Signal], set[str]]
-"""The content words of an ask; computed only where they decide."""
+_AMOUNT = re.compile(r"(?<![\d.,])\d{1,6}[.,]\d{2}(?![\d.,]*\d)")
+
+
+class Words(Protocol):
+    """The content words of a message, with `plain` those that are in messages about anything too. Computed
+    only where they decide."""
+
+    def __call__(self, signal: Signal, *, plain: bool = False) -> set[str]: ...
 
 
 def joining(references: Collection[NamedReference]) -> list[NamedReference]:
@@ -80,8 +88,14 @@ def elsewhere(matters: Sequence[Matter], signal: Signal, words: Words) -> Matter
     alive = [it for it in alive if not _contradicts(it, signal.references)]
     if named and not signal.acts & Acts.CORRECT:
         alive = [it for it in alive if not _other_number(it, named)]
-        return same_words(alive, signal, words, TWO_WORDS) or _only_wordless(matters, signal)
+        followed = _newest(alive) if signal.acts & Acts.FOLLOW else None
+        found = same_words(alive, signal, words, TWO_WORDS) or followed
+        return found or _only_unnumbered(matters, signal)
     return same_words(alive, signal, words) or _only_one(alive, matters, signal)
+
+
+def _newest(alive: Sequence[Matter]) -> Matter | None:
+    return max(alive, key=lambda it: it.touched_at, default=None)
 
 
 def _other_number(matter: Matter, named: Sequence[NamedReference]) -> bool:
@@ -90,10 +104,13 @@ def _other_number(matter: Matter, named: Sequence[NamedReference]) -> bool:
     return any(not (one.label and it.label) or one.label == it.label for one in held for it in named)
 
 
-def _only_wordless(matters: Sequence[Matter], signal: Signal) -> Matter | None:
-    """The only matter of late, where it is a form or a call without words or numbers: now they come."""
+def _only_unnumbered(matters: Sequence[Matter], signal: Signal) -> Matter | None:
+    """The only matter of late, if it has no number yet: a form or a call without words, or what is now
+    named by the number of a case of ours."""
     near = [it for it in matters if it.unsettled and _near(it, signal)]
-    if len(near) != 1 or near[0].keys or joining(near[0].references.values()):
+    if len(near) != 1 or joining(near[0].references.values()):
+        return None
+    if near[0].keys and not signal.acts & Acts.CASED:
         return None
     return None if _contradicts(near[0], signal.references) else near[0]
 
@@ -115,7 +132,7 @@ def same_words(matters: Sequence[Matter], signal: Signal, words: Words, least: i
 def _only_one(alive: Sequence[Matter], matters: Sequence[Matter], signal: Signal) -> Matter | None:
     """The matter that an ask without a number or a shared word is about, because it can be no other."""
     if signal.acts & Acts.FOLLOW:
-        return max(alive, key=lambda it: it.touched_at, default=None)
+        return _newest(alive)
     if signal.acts & Acts.ALSO:
         return None
     near = [it for it in matters if it.unsettled and _near(it, signal)]
@@ -170,3 +187,8 @@ def content_words(text: str, common: frozenset[str]) -> set[str]:
         for token in tokens_of(text[:400])
         if len(token) >= MIN_WORD and token.isalpha() and token not in common
     }
+
+
+def amounts(text: str) -> list[str]:
+    """Amounts with cents: two messages about the same are about one matter."""
+    return [it.replace(",", ".") for it in _AMOUNT.findall(text[:400])]

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import DAY, HOUR, Micros
 
-from ..signals.signal import NamedReference, Signal
+from ..signals.signal import Acts, NamedReference, Signal
 
 DORMANT_AFTER: Micros = 30 * DAY  # without an act nobody takes it for the reason of today's contact
 ACCEPTED_WITHIN: Micros = 2 * HOUR  # after an answer, a fact that the customer adds belongs to it
@@ -94,15 +94,19 @@ class Matter(Struct, kw_only=True, eq=False):
         return reference.value in self.references
 
     def knows(self, reference: NamedReference) -> bool:
-        """Whether the customer or one of our answers named the reference."""
-        return self.named(reference) or reference.value in self.given
+        """Whether the customer named the reference, or one of our answers did and the customer named no
+        other like it."""
+        return self.named(reference) or (
+            reference.value in self.given
+            and not any(it.shape == reference.shape for it in self.references.values())
+        )
 
     def take_ask(self, signal: Signal, *, adds: bool = False) -> None:
         """The customer asks: the matter is open, and a wait runs. `adds`: it only adds a fact
         to a recent answer."""
         if signal.key:
             self.keys.add(signal.key)
-        if adds and self._just_answered(signal):
+        if adds and self._accepted(signal):
             self.asks.append(Ask(signal))
             self.touch(signal)
             return
@@ -114,12 +118,10 @@ class Matter(Struct, kw_only=True, eq=False):
         self.waits.append((signal.at, signal.arrival))
         self.touch(signal)
 
-    def _just_answered(self, signal: Signal) -> bool:
-        return (
-            self.state is MatterState.ANSWERED
-            and not self.waits
-            and signal.at - self.answers[-1].at <= ACCEPTED_WITHIN
-        )
+    def _accepted(self, signal: Signal) -> bool:
+        within = DAY if signal.acts & Acts.FORM else ACCEPTED_WITHIN
+        answered = self.state is MatterState.ANSWERED and not self.waits
+        return answered and signal.at - self.answers[-1].at <= within
 
     def touch(self, signal: Signal) -> None:
         """An act of the customer."""

@@ -35,7 +35,7 @@ def _targets(folded: Folded, signal: Signal) -> list[Matter]:
 def answer(folded: Folded, signal: Signal) -> None:
     if signal.acts & Acts.TALK:
         folded.talks.append(signal)
-        _end_attempts(folded, signal)
+    _end_attempts(folded, signal)
     targets = _targets(folded, signal)
     if signal.acts & Acts.RESOLVE:
         settled = [one for one in targets if _ends_there(one, signal)]
@@ -58,7 +58,7 @@ def answer(folded: Folded, signal: Signal) -> None:
 
 
 def _end_attempts(folded: Folded, signal: Signal) -> None:
-    """A talk ends the wait that a failed form or a call in vain before it started."""
+    """Whoever gets in touch ends the wait that a failed form or a call in vain before it started."""
     for matter in folded.matters:
         if matter.waits and all(ask.signal.acts & Acts.TRIED for ask in matter.asks):
             matter.answer(signal)

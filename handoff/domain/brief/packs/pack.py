@@ -22,6 +22,7 @@ MAX_GUESSED = 60  # tokens that a guess of the language looks at
 ACTS = (
     *("close", "nudge", "hold", "withdraw", "correct", "request", "commit", "uncommit", "transfer"),
     *("machine", "complaint", "deny", "contrast", "apology", "another", "follow"),
+    *("greeting", "signoff", "wish"),
 )
 """Acts that phrases may express."""
 
@@ -31,9 +32,11 @@ PhraseTable = dict[str, tuple[tuple[str, ...], ...]]
 
 class References(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Words before a number. `joining` kinds name a matter, `separating` ones a contract or an account,
-    `attribute` ones a thing inside a matter; `number` words come between a kind and its value."""
+    `attribute` ones a thing inside a matter; `number` words come between a kind and its value. `cases` are
+    the joining words for what we have on file ourselves: a ticket, not an order."""
 
     joining: list[str] = field(default_factory=list)
+    cases: list[str] = field(default_factory=list)
     separating: list[str] = field(default_factory=list)
     attribute: list[str] = field(default_factory=list)
     number: list[str] = field(default_factory=list)
@@ -81,6 +84,7 @@ class Packs(Struct, frozen=True, kw_only=True, dict=True):
     und: Pack
     reference_words: Mapping[str, str]
     number_words: frozenset[str]
+    case_words: frozenset[str]
     label_tokens: frozenset[str]
     """First tokens of `reference_words`: in a text without them no number has a label."""
     first_words: Mapping[str, frozenset[str]]
@@ -89,6 +93,8 @@ class Packs(Struct, frozen=True, kw_only=True, dict=True):
     """First tokens of the phrases without content: a goodbye, a nudge, "one moment"."""
     common: frozenset[str]
     """Those of all packs."""
+    courtesies: Mapping[str, PhraseTable]
+    """`greeting` and `signoff` -> the phrases of all packs."""
     languages_of: Mapping[str, tuple[str, ...]]
     """Function word -> languages that have it."""
     grammars: Mapping[str, Grammar]
@@ -152,7 +158,12 @@ def compile_packs(files: Iterable[PackFile]) -> Packs:
         | first_words["close"]
         | first_words["nudge"]
         | first_words["hold"],
+        courtesies={
+            act: _table(phrase for it in stated for phrase in it.phrases.get(act, ()))
+            for act in ("greeting", "signoff")
+        },
         number_words=frozenset(label for it in stated for label in it.references.number),
+        case_words=frozenset(label for it in stated for label in it.references.cases),
         languages_of={token: tuple(names) for token, names in languages.items()},
         grammars={
             it.language: Grammar(
@@ -174,9 +185,15 @@ def _compiled(file: PackFile) -> Pack:
         function_words=frozenset(file.function_words),
         fillers=frozenset(file.fillers),
         time_units=frozenset(it for words in file.dates.units.values() for it in words),
-        common=frozenset((*file.function_words, *file.fillers, *file.plain)),
+        common=frozenset((*file.function_words, *file.fillers, *file.plain, *_dates(file.dates))),
         phrases={act: _table(phrases) for act, phrases in file.phrases.items()},
     )
+
+
+def _dates(words: DateWords) -> list[str]:
+    """Names of months and weekdays."""
+    forms = (form for it in (*words.months, *words.weekdays) for form in it.split("|"))
+    return [form.lstrip("=").casefold() for form in forms]
 
 
 def _table(phrases: Iterable[str]) -> PhraseTable:

@@ -11,9 +11,11 @@ from ..lines import MadeLine, clock, duration, line, quote, word
 from ..shapes import BriefLine, TimelineItem
 from ..signals import Acts
 from ..story import SHOWN_AFTER_ANSWER, Story
+from .candidates import words_beside
 
 MAX_ANSWERS, MAX_NOTES, MAX_TALKS, MAX_ENDS = 8, 4, 3, 3  # of each kind, the newest
 RECENT: Micros = 30 * DAY
+MAX_ASKED = 80  # characters of a question that tells nothing
 
 _NOTES = frozenset({"note.added"})
 _ENDS = {"handoff.completed": "completed", "handoff.released": "given back"}
@@ -62,7 +64,7 @@ def _answers(story: Story) -> list[Dated]:
 
 
 def _answer(story: Story, item: TimelineItem) -> BriefLine:
-    words, who = story.words(item), quote(item.name, 60)
+    words, who = words_beside(story, item), quote(item.name, 60)
     params = {"who": who, "channel": item.channel, "words": words, "at": format_time(item.occurred_at)}
     return line("answered", params, [item], f"{who or 'An agent'} on {item.channel}: “{words}”")
 
@@ -70,7 +72,7 @@ def _answer(story: Story, item: TimelineItem) -> BriefLine:
 def only_asks(text: str) -> bool:
     """Whether an answer only asks back, which is of no use to the next agent."""
     plain = text.strip()
-    return plain.endswith("?") and not any(mark in plain for mark in ".!\n:") and len(plain) < 160
+    return plain.endswith("?") and not any(mark in plain for mark in ".!\n:") and len(plain) < MAX_ASKED
 
 
 def _notes(story: Story) -> list[Dated]:
@@ -86,7 +88,7 @@ def _notes(story: Story) -> list[Dated]:
 
 
 def _note(story: Story, item: TimelineItem) -> BriefLine:
-    words, who = story.words(item), quote(item.name, 60)
+    words, who = words_beside(story, item), quote(item.name, 60)
     params = {"who": who, "words": words, "at": format_time(item.occurred_at)}
     by = f" by {who}" if who else ""
     return line("noted", params, [item], f"Note{by}: “{words}”")

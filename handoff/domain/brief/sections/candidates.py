@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +15,8 @@ from handoff.domain.said import Candidate
 from handoff.domain.said.candidate import comparable
 from handoff.domain.touchpoint import TYPES
 
-from ..lines import clock, line, quote
+from ..lines import MAX_QUOTE, SHORT, clock, line, quote
+from ..packs import tokens_of
 from ..shapes import BriefLine, TimelineItem
 from ..signals import SENT, automatic
 from ..story import Story
@@ -22,16 +24,30 @@ from ..utterances import candidates_in, zone_of
 from .decided import decided_ids
 
 MAX_CANDIDATES = 3  # of each kind, the newest
+BESIDE = 60  # characters of a sentence that another line quotes too
+MIN_LEFT = 3  # tokens of an answer that are worth a line beside its promises
 READ = 200  # touchpoints that are looked through, the newest
 RECENT: Micros = 30 * DAY
 PROMISES = frozenset(it for it in TYPES if it.startswith("promise."))
 _NOTES = frozenset({"note.added"})
+_GAPS = re.compile(r"(?:…[\s.,;]*)+")
 
 
 def promise_candidates(story: Story) -> list[BriefLine]:
     """Sentences by our side that commit us and that nobody has decided about, each once, the newest last."""
+    return [_promise(story, made, item) for made, item in offered(story)]
+
+
+def offered(story: Story) -> Sequence[tuple[Candidate, TimelineItem]]:
+    """The promises that are shown as candidates, with their touchpoints, the newest last."""
+    if story.offered is None:
+        story.offered = _offered(story)
+    return story.offered
+
+
+def _offered(story: Story) -> list[tuple[Candidate, TimelineItem]]:
     confirmed = {comparable(it.text) for it in story.of(PROMISES) if it.text}
-    decided, found = decided_ids(story), dict[str, BriefLine]()
+    decided, found = decided_ids(story), dict[str, tuple[Candidate, TimelineItem]]()
     for item in _newest_first(story):
         if item.type not in SENT and not (item.type in _NOTES and story.internal):
             continue
@@ -40,10 +56,23 @@ def promise_candidates(story: Story) -> list[BriefLine]:
         for made in reversed(candidates_of(story, item)):
             words = comparable(made.sentence)
             if words not in confirmed and words not in found and made.id not in decided:
-                found[words] = _promise(made, item)
+                found[words] = (made, item)
         if len(found) >= MAX_CANDIDATES:
             break
     return [*found.values()][MAX_CANDIDATES - 1 :: -1]
+
+
+def words_beside(story: Story, item: TimelineItem) -> str:
+    """The words of a message of ours, without what is shown as its promises where more is left."""
+    words = story.words(item)
+    rest = words
+    for made, it in offered(story):
+        if it.id == item.id:
+            rest = rest.replace(" ".join(made.sentence.split()), "…")
+    if rest == words:
+        return words
+    rest = _GAPS.sub("… ", rest).strip()
+    return rest if len(tokens_of(rest)) >= MIN_LEFT else words
 
 
 def complaint_candidates(story: Story) -> list[BriefLine]:
@@ -53,7 +82,8 @@ def complaint_candidates(story: Story) -> list[BriefLine]:
     decided, found = decided_ids(story), list[BriefLine]()
     for item in _newest_first(story):
         if item.direction == "inbound":
-            found += [_complaint(it, item) for it in candidates_of(story, item)[:1] if it.id not in decided]
+            made = candidates_of(story, item)[:1]
+            found += [_complaint(story, it, item) for it in made if it.id not in decided]
         if len(found) >= MAX_CANDIDATES:
             break
     return found[::-1]
@@ -84,8 +114,10 @@ def _zone(story: Story) -> ZoneInfo:
     return story.zone
 
 
-def _promise(made: Candidate, item: TimelineItem) -> BriefLine:
-    words, who = quote(made.sentence), quote(made.speaker_name, 60) or made.speaker
+def _promise(story: Story, made: Candidate, item: TimelineItem) -> BriefLine:
+    sentence = " ".join(made.sentence.split())
+    limit = BESIDE if sentence in words_beside(story, item) else MAX_QUOTE
+    words, who = quote(sentence, limit), quote(made.speaker_name, 60) or made.speaker
     params: dict[str, Any] = {
         "words": words,
         "due": format_time(made.due) if made.due is not None else None,
@@ -100,10 +132,17 @@ def _promise(made: Candidate, item: TimelineItem) -> BriefLine:
     return _candidate("promise_candidate", params, item, made.id, text)
 
 
-def _complaint(made: Candidate, item: TimelineItem) -> BriefLine:
-    words = quote(made.sentence, 140)
+def _complaint(story: Story, made: Candidate, item: TimelineItem) -> BriefLine:
+    sentence = " ".join(made.sentence.split())
+    words = quote(sentence, BESIDE if _quoted(story, item, sentence) else SHORT)
     params: dict[str, Any] = {"words": words, "state": "candidate"}
     return _candidate("complaint_candidate", params, item, made.id, f"Perhaps a complaint: “{words}”")
+
+
+def _quoted(story: Story, item: TimelineItem, sentence: str) -> bool:
+    """Whether a sentence is among the words that stand as the customer's wish."""
+    matter = story.matter_of.get(item.id)
+    return matter is not None and matter.unsettled and sentence in story.words(item)
 
 
 def _candidate(code: str, params: dict[str, Any], item: TimelineItem, id_: str, text: str) -> BriefLine:

@@ -12,6 +12,7 @@ from ..lines import duration, minutes, same
 from ..shapes import Effort, TimelineItem
 from ..signals import Signal
 from ..story import Story
+from .answered import MAX_TALKS
 
 PAUSE: Micros = HOUR  # after which the next message in a conversation is another contact
 MIN_REPEATED = 15  # letters and digits: "yes" and "thanks" sent twice do not count
@@ -47,8 +48,7 @@ def effort(story: Story) -> Effort:
         f"{_counted(switches, 'change')} of channel" if switches else "",
         _counted(transfers, "transfer") if transfers else "",
         f"said the same again {_counted(repeated, 'time')}" if repeated else "",
-        _talked(len(story.folded.talks), talked),
-        f"waiting {duration(waited)}" if waited is not None else "",
+        _talked(len(story.folded.talks), talked) if len(story.folded.talks) > MAX_TALKS else "",
     )
     return Effort(
         contacts=len(contacts),

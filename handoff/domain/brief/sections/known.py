@@ -19,9 +19,11 @@ from handoff.domain.identity import Assurance
 from ..lines import first_word, line, same, word
 from ..matters import Matter
 from ..shapes import BriefLine, EarlierHandoff, TimelineItem
+from ..signals import NamedReference
 from ..story import Story
+from .answered import RECENT
 from .languages import written_in
-from .wants import quoted_items
+from .wants import quoted_items, words_of
 
 MAX_BEFORE = 3  # older values shown beside the newest
 MAX_PASSED_ON = 10  # facts from earlier handoffs, the newest
@@ -124,13 +126,13 @@ def _unquoted(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
     shown = {same(word(it.params.get("value"))) for it in facts}
     found: dict[str, BriefLine] = {}
     for matter in story.live():
-        named = [it for it in matter.references.values() if it.value not in shown]
+        named = [it for it in (*matter.references.values(), *_given(story, matter)) if it.value not in shown]
         if len(found) == MAX_UNQUOTED:
             named = [it for it in named if it.value in found]  # a later matter may show it as its own
         if not named:
             continue
         quoted = "\n".join(
-            [same(story.words(it)) + same(it.subject or "") for it in quoted_items(story, matter)]
+            [same(words_of(story, matter, it)) + same(it.subject or "") for it in quoted_items(story, matter)]
         )
         named = [it for it in named if it.value not in quoted]
         proofs = _proofs(story, matter) if named else {}
@@ -143,12 +145,19 @@ def _unquoted(story: Story, facts: Sequence[BriefLine]) -> list[BriefLine]:
     return list(found.values())
 
 
+def _given(story: Story, matter: Matter) -> Iterator[NamedReference]:
+    """Numbers in answers that are too old to be quoted."""
+    for answer in matter.answers:
+        if story.now - answer.at > RECENT:
+            yield from (it for it in answer.references if not matter.named(it))
+
+
 def _proofs(story: Story, matter: Matter) -> dict[str, list[TimelineItem]]:
-    """The asks of a matter that name each value."""
+    """The messages of a matter that name each value."""
     found: dict[str, list[TimelineItem]] = {}
-    for ask in matter.asks:
-        for value in dict.fromkeys([it.value for it in ask.signal.references]):
-            found.setdefault(value, []).append(story.by_id[ask.signal.id])
+    for signal in (*(ask.signal for ask in matter.asks), *matter.answers):
+        for value in dict.fromkeys([it.value for it in signal.references]):
+            found.setdefault(value, []).append(story.by_id[signal.id])
     return found
 
 

@@ -11,11 +11,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..lines import MAX_QUOTE, SHORT, MadeLine, first_word, line, quote, same, times, word
+from handoff.domain.said.sentences import sentences
+
+from ..lines import SHORT, MadeLine, first_word, line, quote, same, times, word
+from ..packs.tokens import has_digit
 from ..shapes import BriefLine, TimelineItem
 from ..signals import SENT, Acts, automatic
 from ..story import Story
 
+READ = 2_000  # characters of an automatic reply
+ACKNOWLEDGED = 60  # characters of one that states no number
 _UNANSWERED = frozenset({"noanswer", "busy", "failed", "canceled", "cancelled", "abandoned"})
 _RESULTS = ("results", "result_count", "results_count", "total", "hits")
 
@@ -103,13 +108,20 @@ def _machine(story: Story, item: TimelineItem) -> Attempt | None:
     if signal is None or not signal.acts & Acts.MACHINE or item.direction != "outbound":
         return None
     replied = item.type == "email.auto_replied" or automatic(item.data)
-    words = quote(item.text, SHORT if replied else MAX_QUOTE)
-    what = "Automatic reply" if replied else "A bot answered"
+    words = _acknowledged(item) if replied else story.words(item)
+    what = "Automatic reply" if replied else "Bot"
     text = f"{what} on {item.channel}" + (f": “{words}”" if words else "")
     params: dict[str, Any] = {"channel": item.channel, "words": words}
     if replied:
         params["automatic"] = True
     return Attempt("bot_answered", (item.channel, same(words)), params, text)
+
+
+def _acknowledged(item: TimelineItem) -> str:
+    """The words of an automatic reply: what it states in numbers, or its beginning."""
+    text = (item.text or "")[:READ]
+    stated = [text[begin:end] for begin, end in sentences(text)]
+    return quote(" ".join(it for it in stated if has_digit(it)), SHORT) or quote(text, ACKNOWLEDGED)
 
 
 def _asked_call_back(item: TimelineItem) -> Attempt:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -30,6 +32,7 @@ MAX_FILES = 5  # named beside one message
 MAX_REFERENCES = 5  # of a matter, the first
 MIN_NAMED = 4  # letters of a word by which a nudge names something
 MAX_REPLY = 40  # characters of a message that may be no more than the answer to a question of ours
+_REPLIED = re.compile(r"^(?:\s*(?:re|aw|sv|vs|vl|rv|wg|tr|fw|fwd|antw|res|enc|ref|vb)\s*:)+", re.IGNORECASE)
 _OURS = frozenset({"message.sent", "email.sent"})
 _SPOKEN = frozenset({"message.received", "email.received", "form.submitted"})
 """Types whose text is what the customer wrote. The reason of a call back may be an agent's words."""
@@ -93,6 +96,13 @@ class _Quoted:
         """The newest of them."""
         self.called = False
         """Whether somebody spoke with them since they asked for a call."""
+        self.same_subject = False
+        """Whether the message that is quoted before it has the same subject."""
+
+
+def _topic(item: TimelineItem) -> str:
+    """A subject as subjects are compared: without "Re:" and the like."""
+    return same(_REPLIED.sub("", item.subject or ""))
 
 
 def _first_at(quoted: _Quoted) -> Micros:
@@ -120,9 +130,17 @@ def _matter(
         story.left_out["wants"] += len(messages) - FIRST - LAST
     messages = [it for it in _first_and_last(messages) if not (it.code == "asked_for_call" and it.called)]
     asked = [questions.get(it.items[-1].id) for it in messages]
+    for earlier, later in pairwise(messages):
+        later.same_subject = _topic(later.items[-1]) == _topic(earlier.items[-1])
     named = [_references(story, matter) if at == 0 else [] for at in range(len(messages))]
     lines = [partial(_line, story, matter, *it) for it in zip(messages, asked, named, strict=True)]
     return [(it.items[-1].occurred_at, made) for it, made in zip(messages, lines, strict=True)]
+
+
+def words_of(story: Story, matter: Matter, item: TimelineItem) -> str:
+    """The words of a message as its line quotes them."""
+    words = story.words(item) or quote(item.subject)
+    return quote(words, PAST) if _is_past(story, matter) else words
 
 
 def _is_past(story: Story, matter: Matter) -> bool:
@@ -206,9 +224,7 @@ def _line(
     named: list[dict[str, str]],
 ) -> BriefLine:
     item = quoted.items[-1]
-    words = story.words(item) or quote(item.subject)
-    if _is_past(story, matter):
-        words = quote(words, PAST)
+    words = words_of(story, matter, item)
     params: dict[str, Any] = {
         "channel": item.channel,
         "at": format_time(item.occurred_at),
@@ -224,7 +240,7 @@ def _line(
         text = f"Sent on {item.channel}: {', '.join(files[:MAX_FILES]) or 'files'}"
     else:
         about = ""
-        if item.type == "email.received" and item.subject:
+        if item.type == "email.received" and item.subject and not quoted.same_subject:
             params["subject"] = quote(item.subject)
             about = f" ({params['subject']})" if item.text else ""
         text = f"On {item.channel}{about}: “{words}”" + (

@@ -18,6 +18,8 @@ from .ownership import who_has_it
 
 PING_PONG = 3  # handoffs for one reason, this one included, from which on the line is shown
 MAX_HOPS = 8  # named in it, the newest; `transfers` counts them all
+MAX_ENDED = 200  # characters of the answer that settled a matter
+MAX_NAMED = 4  # numbers of a settled matter that its quotes do not show
 MAX_SOLVED = 3  # settled matters, the newest; the others are counted
 _REQUESTS = frozenset({"handoff.requested"})
 _CALLS = frozenset({"callback.missed", "callback.completed", "callback.cancelled", "callback.requested"})
@@ -149,7 +151,7 @@ def _waiting(story: Story) -> list[BriefLine]:
     proof = [story.by_id[it.id] for it in islice(found, 1)]
     length = max(story.now - since, 0)
     params = {"since": format_time(since), "minutes": minutes(length)}
-    return [line("waiting", params, proof, f"Waiting since {clock(since)} ({duration(length)})")]
+    return [line("waiting", params, proof, f"Waiting {duration(length)}, since {clock(since)}")]
 
 
 def _unclear(item: TimelineItem) -> BriefLine:
@@ -179,11 +181,15 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
     if not asks:
         return None  # nothing but "hello?"
     spoken = next((it for it in asks if it.text), asks[0])
-    words = quote(spoken.text or spoken.subject or word(spoken.data.get("form")), SHORT)
+    words = quote(story.words(spoken) or spoken.subject or word(spoken.data.get("form")), SHORT)
     last = _last_words(story, matter, ended)
-    answer = quote(last.text if last else None, SHORT)
+    is_reason = last is ended and matter.how == "handoff"
+    answer = quote(last.text if is_reason else story.words(last), MAX_ENDED) if last else None
+    who = quote(last.name, 60) if last and not is_reason else ""
     if not words and not answer:
         return None
+    plain = same(f"{words} {answer}")
+    named = [it for it in matter.references.values() if it.value not in plain][:MAX_NAMED]
     params: dict[str, Any] = {
         "at": format_time(end.at),
         "words": words,
@@ -191,9 +197,14 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
         "how": matter.how,
         "matter": matter.shown_as,
     }
-    text = (
-        f"Solved {clock(end.at)}" + (f": “{words}”" if words else "") + (f" → “{answer}”" if answer else "")
-    )
+    if named:
+        params["references"] = [{"name": it.label, "value": it.shown} for it in named]
+    if answer and who:
+        params["answered_by"] = who
+    text = f"Solved {clock(end.at)}"
+    text += f" ({', '.join(it.shown for it in named)})" if named else ""
+    text += f": “{words}”" if words else ""
+    text += f" → {who + ': ' if who else ''}“{answer}”" if answer else ""
     if matter.how == "withdrawn":
         text += ", by the customer's own word"
     return line("solved", params, [*asks, ended], text, [last] if last else ())

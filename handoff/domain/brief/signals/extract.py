@@ -44,7 +44,7 @@ MOVING = (
     | {"call.ended", "callback.completed", "conversation.resolved", "handoff.completed", "note.added"}
 )
 """Types that may move a matter."""
-_ABOUT = Acts.ASK | Acts.ANSWER | Acts.TALK | Acts.HOLD
+_ABOUT = Acts.ASK | Acts.ANSWER | Acts.TALK | Acts.HOLD | Acts.WITHDRAW
 """Acts that may name what they are about."""
 
 
@@ -68,6 +68,8 @@ def extract(
         acts |= manner_of(item.text, rules.packs, item.language or language)
         if references:
             acts |= _correction(item.text, rules.packs, item.language or language)
+            if any(it.label in rules.packs.case_words for it in references):
+                acts |= Acts.CASED
     return signal_of(item, speaker, acts, references)
 
 
@@ -121,7 +123,7 @@ def _acts(
         return Acts.STEP
     if type_ in _FORMS:
         form = same(word(item.data.get("form")) or word(item.data.get("name")))
-        return Acts.STEP if form in source.no_answer_forms else Acts.ASK
+        return Acts.STEP if form in source.no_answer_forms else Acts.ASK | Acts.FORM
     if type_ in _ASKS and item.direction == "inbound" and item.visibility == "public":
         return Acts.ASK | Acts.TRIED if type_ == "form.failed" else Acts.ASK
     if type_ == "call.ended":

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from handoff.domain.said.closing import reopens
+
 from ..packs.pack import Pack, Packs, covered, mentions
 from ..packs.tokens import tokens_of
 from .signal import NOTHING, Acts
 
 READ = 600  # characters of a message that are looked at
 BEGINNING = 12  # tokens in which a further wish is announced
+MAX_ACCEPTED = 12  # tokens of one that does so without a word of the answer
 MAX_FACT = 24  # tokens of a message that accepts an answer and adds a fact
 NEAR = 2  # tokens between a number and its unit of time
 
@@ -31,6 +34,8 @@ def manner_of(text: str, packs: Packs, language: str | None) -> int:
         acts |= Acts.APOLOGY
     if not acts and _may_accept(text, tokens, packs) and _only_adds(tokens, read_with):
         acts |= Acts.INFORM
+        if len(tokens) <= MAX_ACCEPTED and not reopens(text, packs.grammars):
+            acts |= Acts.ACCEPTS
     return acts
 
 

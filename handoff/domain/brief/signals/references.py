@@ -16,22 +16,41 @@ from .signal import NamedReference
 
 MAX_REFERENCES = 3  # of one touchpoint
 _CODE = re.compile(
-    r"(?<![\w/@.\-])#?((?:[A-Za-z]{1,6}[\-/])?[A-Za-z]{0,6}[\-/]?\d\w*(?:[\-/.]\w*\d\w*)*(?:[\-/][A-Z]{1,3}\b)?)"
+    r"(?<![\w/@.\-])#?((?:[A-Za-z]{1,6}[\-/])?[A-Za-z]{0,6}[\-/]?\d\w*(?:[\-/.](?:[A-Z]{1,4}[\-/])?\w*\d\w*)*(?:[\-/][A-Z]{1,3}\b)?)"
     r"(?![\w@]| \d{4})"
 )
 _SPACED = re.compile(r"(?<![\w/@.\-])((?:[A-Z]{1,4} )?\d{1,6}(?:[ \-]\d{2,6}){1,5})(?![\w@])")
-_GAP = re.compile(r"\d \d")
+_PREFIXED = re.compile(
+    r"(?<![\w/@.\-])([A-Z]{2,5}(?: |(?=\d+ ))\d{1,8}(?:[ \-/.]\d{2,8}){0,4}(?:[\-/]\d{1,6})?)"
+    r"(?![\w@]|[.,]\d)"
+)
+_ALONE = re.compile(r"#?\d[\d \-/]{5,24}\d|[A-Z]{1,6}[ \-]?\d[\dA-Z \-/]{4,24}")
+_CAPITALS = re.compile(r"[A-Z]+")
+_DATE = re.compile(r"(?:19|20)\d\d[\-/ ]\d\d?[\-/ ]\d\d?|\d\d?[\-/ ]\d\d?[\-/ ](?:19|20)?\d\d")
+_GAP = re.compile(r"\d \d|[A-Z] \d")
 _SPACED_DIGITS = range(6, 13)  # fewer are an amount, more may be the number of a card
+_PREFIXED_DIGITS = range(5, 15)
+_NO_PREFIX = frozenset(
+    {
+        *("EUR", "USD", "GBP", "SEK", "NOK", "DKK", "CHF", "PLN", "JPY", "CAD", "AUD"),
+        *("TEL", "FAX", "MOB", "TLF", "PH", "GSM", "IBAN", "BIC", "BLZ", "PIN", "OTP", "TAN", "CVC", "CVV"),
+        *("KW", "KWH", "MB", "GB", "TB", "MM", "CM", "KM", "KG", "ICE", "UTC", "PO"),
+    }
+)
+"""Capitals before a number that is no number of a matter: currencies, telephones, secrets, units."""
 _DIGIT = re.compile(r"\d")
 _BEFORE_DIGIT = (
     15  # characters that a code may have before its first digit: `#`, twice six letters and a mark
 )
+MAX_ALONE = 30  # characters of a message that is only a number
+LEAST_ALONE = 6  # digits of it
 _SHORT = 40  # characters: for so few the pattern is cheaper than the quick look
 _LABEL = 60  # characters before a number in which its label is
 _LIKELY = re.compile(r"[A-Z](?:\d|[\-/]\d)")  # part of whatever `_SHAPED` matches
 _SHAPED = re.compile(
     r"(?:[A-Z]{1,6}[\-/])?(?:[A-Z]{1,6}(?:\d{2}|-\d)|[A-Z]{2,6}/\d{3})\d*(?:[\-/]\w*\d\w*)*(?:[\-/][A-Z]{1,3})?"
 )
+_TYPED = re.compile(r"[A-Z]{2,5} \d")  # part of whatever `_PREFIXED` matches
 _SEPARATORS = " \t\n#№:.,;="
 _LABELLED = re.compile(r"[\w\-/]*\d[\w\-/]*")
 
@@ -104,7 +123,7 @@ def shaped(text: str) -> Iterator[str]:
 
 def _has_no_label(text: str, packs: Packs) -> bool:
     """Whether no number in a text can be a reference. A quick look that most texts pass."""
-    if not text.isascii() or _LIKELY.search(text):
+    if not text.isascii() or _LIKELY.search(text) or _TYPED.search(text):
         return False
     return packs.label_tokens.isdisjoint(tokens_of(text))
 
@@ -117,8 +136,11 @@ def in_words(text: str, packs: Packs) -> Iterator[NamedReference]:
     first = max(digit.start() - _BEFORE_DIGIT, 0)
     if len(text) - first > _SHORT and _has_no_label(text, packs):
         return
-    if _GAP.search(text, first):
+    if len(text) <= 2 * MAX_ALONE:
+        yield from _alone(text)
+    if _GAP.search(text, max(first - 5, 0)):
         yield from _spaced_out(text, packs)
+        yield from _prefixed(text, packs)
     for match in _CODE.finditer(text, first):
         shown = match[1]
         if len(shown) > 30:
@@ -129,6 +151,41 @@ def in_words(text: str, packs: Packs) -> Iterator[NamedReference]:
                 yield NamedReference(kind, label, same(shown), shown)
         elif _SHAPED.fullmatch(shown):
             yield NamedReference("joining", "", same(shown), shown)
+
+
+def _prefixed(text: str, packs: Packs) -> Iterator[NamedReference]:
+    """Capitals and groups of digits, typed as people do: `INV 55 20871`, `SUP 30918`."""
+    for match in _PREFIXED.finditer(text):
+        shown = match[1].strip()
+        capitals = _CAPITALS.match(shown)
+        name = capitals[0] if capitals else ""
+        if " " not in shown or name in _NO_PREFIX or name.casefold() in packs.reference_words:
+            continue
+        if sum(map(str.isdigit, shown)) in _PREFIXED_DIGITS:
+            label, kind = _label(text[max(match.start() - _LABEL, 0) : match.start()], packs)
+            if kind != "attribute":
+                yield NamedReference(kind or "joining", label, same(shown), shown)
+
+
+def _alone(text: str) -> Iterator[NamedReference]:
+    """A message that is nothing but a number: somebody asked for it."""
+    shown = text.strip(" \t\n.!#")
+    if len(shown) > MAX_ALONE or not _ALONE.fullmatch(shown):
+        return
+    digits = [int(it) for it in shown if it.isdigit()]
+    capitals = _CAPITALS.match(shown)
+    if _DATE.fullmatch(shown) or digits[0] == 0 or (capitals and capitals[0] in _NO_PREFIX):
+        return  # the day, or the phone number, that they were asked for
+    if len(digits) >= LEAST_ALONE and not _is_card(digits):
+        yield NamedReference("joining", "", same(shown), shown)
+
+
+def _is_card(digits: list[int]) -> bool:
+    """Whether digits may be the number of a payment card: its length, and its check digit (Luhn)."""
+    if not 13 <= len(digits) <= 19:
+        return False
+    doubled = (it * 2 - 9 * (it > 4) for it in digits[-2::-2])
+    return (sum(digits[::-2]) + sum(doubled)) % 10 == 0
 
 
 def _spaced_out(text: str, packs: Packs) -> Iterator[NamedReference]:

@@ -50,6 +50,12 @@ class Acts:
     """It accepts an answer and adds a fact: "great, the hotel is Casa Balthazar"."""
     TRIED = 1048576
     """An ask without words: a form that failed, a call in vain."""
+    ACCEPTS = 4194304
+    """A short message that begins by accepting an answer and has no word of a wish: "okay, I'll try that"."""
+    FORM = 8388608
+    """A form, which may be what an answer asked for."""
+    CASED = 2097152
+    """It names a number of a case of ours: "ticket T-12"."""
     PENDING = 524288
     """A colleague's note that something is still to be done."""
 
