@@ -15,6 +15,9 @@ from .words import phrase
 
 AnnouncedAs = Literal["transfer", "callback", "mail", "sent"]
 PromisedAct = Literal["call", "write", "refund", "send", "visit", "other"]
+COMMON = frozenset({"will", "with", "get", "been", "back", "over", "take", "come", "give", "your", "send"})
+COMMON |= frozenset({"chat", "hand", "this", "right", "werden", "wird", "wir", "ich", "vous", "este", "esta"})
+"""Words that are in texts about anything, and so of no use to look for."""
 MAX_HARMLESS = 4  # phrases of one sentence
 ANNOUNCED: tuple[AnnouncedAs, ...] = ("transfer", "callback", "mail", "sent")
 ACTS: tuple[PromisedAct, ...] = ("call", "write", "refund", "send", "visit", "other")
@@ -194,7 +197,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
 
     def announcing_alone(self) -> QuickLook:
         """`compiled.announcing` without compiling the rest, which takes long."""
-        speech, book = self.speech, TemplateBook(self.speech.lists)
+        speech, book = self.speech, TemplateBook(self.speech.lists, self.function_words | COMMON)
         stated = [speech.announcements.get(it, ()) for it in ANNOUNCED]
         stated += [table["call"] for table in (speech.promises, speech.notes) if "call" in table]
         return book.quick_look(*map(book.compiled, stated))
