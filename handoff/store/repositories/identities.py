@@ -42,7 +42,7 @@ SHARED, NOT_SHARED = b"1", b"0"
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = {b"%d" % digit: assurance for digit, assurance in enumerate(_ASSURANCES)}
 _TYPE_CODES = {name: code for code, name in enumerate(TYPES)}
-_STATEMENTS = (Statement.SAME, Statement.NOT_SAME, Statement.ASSIGNED)
+_STATEMENTS = (Statement.SAME, Statement.NOT_SAME, Statement.ASSIGNED, Statement.SEPARATE)
 _CLASSES = frozenset(EvidenceClass)
 
 
