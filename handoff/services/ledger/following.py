@@ -50,8 +50,7 @@ class LedgerFollower:
         """Find out which of these identities belong to customers without entries: their touchpoints change
         nothing. Called after `look`; a few round trips for all of them.
 
-        An entry that is opened later needs nothing from here: whoever opens it looks at the touchpoints once
-        more.
+        An entry that is opened later needs nothing from here: its worker looks at the touchpoints once more.
         """
         try:
             near = await read_surroundings(self._store.connection, self._store.keys, homes)

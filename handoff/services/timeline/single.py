@@ -133,8 +133,10 @@ class SingleRequest(ABC):
             item = self._item = finish(
                 made, self._compressed, self._hashes, store.keys, announces=self._announces
             )
-            horizons, it = store.horizons.of(self.tenant), made.touchpoint
-            if horizons is not None and horizons.excludes(it.channel, it.type, it.occurred_at):
+            horizons, touchpoint = store.horizons.of(self.tenant), made.touchpoint
+            if horizons is not None and horizons.excludes(
+                touchpoint.channel, touchpoint.type, touchpoint.occurred_at
+            ):
                 self._report(result_of(self._hashes, item, EXPIRED))
                 return ()
         except Exception as error:  # as above

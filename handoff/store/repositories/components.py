@@ -107,7 +107,7 @@ async def read_surroundings(
 
 
 def _surroundings(start: bytes, ends: Mapping[bytes, set[bytes] | None]) -> frozenset[bytes] | None:
-    """What is connected with an identity; None unless all of it was read."""
+    """The identities connected with one; None unless all of them were read."""
     near, todo = {start}, [start]
     while todo:
         found = ends.get(todo.pop())
