@@ -4363,6 +4363,7 @@ export interface components {
          *     - `busy_ledger`: Other requests are changing the customer's promises: send the same request again.
          *     - `busy_webhook`: Other requests are changing the subscription: send the same request again.
          *     - `chains_differ`: Both conversations have their own history of handoffs and cannot be joined.
+         *     - `confidence_out_of_range`: A confidence is a number from 0 to 1.
          *     - `configuration`: The configuration is invalid; the detail states where.
          *     - `configured`: The resource is part of the configuration: change it there.
          *     - `conflict`: The current state does not allow this; `current` shows it.
@@ -4370,6 +4371,10 @@ export interface components {
          *     - `context_too_large`: The handoff's `context` is larger than allowed.
          *     - `customer_erased`: The customer was erased; `erased_at` is the time.
          *     - `customer_merged`: The id is a former one; `current` is the current id.
+         *     - `derived_amends`: A derived text names its original in `data.of`, and does not amend it.
+         *     - `derived_kind_unknown`: The kind of a derived text is not one of those listed.
+         *     - `derived_of_missing`: A derived text must name its original in `data.of`.
+         *     - `derived_without_text`: A derived text must have a text.
          *     - `due_in_the_past`: A callback must be due in the future.
          *     - `duplicate_topic`: The request lists a topic twice.
          *     - `empty`: The request is empty.
@@ -4435,6 +4440,7 @@ export interface components {
          *     - `too_large`: The request, or a line of it, is larger than allowed.
          *     - `too_long`: The timeline is too long for one export.
          *     - `too_many`: The limit is reached.
+         *     - `too_many_derived`: So many texts were derived from this original that no more are taken.
          *     - `too_many_items`: The request has too many items; `limit` is how many it may have.
          *     - `too_many_topics`: A stream needs at least one topic, and has a greatest number of them.
          *     - `touchpoint_too_large`: The touchpoint is larger than allowed.
@@ -4451,7 +4457,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "already_confirmed" | "already_dismissed" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_ledger" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "duplicate_topic" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "keys_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "token_expired" | "token_missing" | "too_large" | "too_long" | "too_many" | "too_many_items" | "too_many_topics" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_topic" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "already_confirmed" | "already_dismissed" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_ledger" | "busy_webhook" | "chains_differ" | "confidence_out_of_range" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "derived_amends" | "derived_kind_unknown" | "derived_of_missing" | "derived_without_text" | "due_in_the_past" | "duplicate_topic" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "keys_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "token_expired" | "token_missing" | "too_large" | "too_long" | "too_many" | "too_many_derived" | "too_many_items" | "too_many_topics" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_topic" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -4860,7 +4866,7 @@ export interface components {
                 }[];
             };
         };
-        /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
+        /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. `references` are its numbers that neither has, `answered_by` is who gave the answer. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
         BriefLineSolved: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4874,6 +4880,11 @@ export interface components {
                 answer: string;
                 how: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
+                answered_by?: string;
                 /** @description The words in this line were not typed: a machine transcribed or read them. */
                 transcribed?: {
                     by: string;
@@ -4888,7 +4899,7 @@ export interface components {
                 }[];
             };
         };
-        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later, `channels` has all channels of repeated words. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
+        /** @description The customer's words on a channel. `subject` is set for emails, once for several with the same. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later, `channels` has all channels of repeated words. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
         BriefLineSaid: {
             /**
              * @description discriminator enum property added by openapi-typescript

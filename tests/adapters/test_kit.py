@@ -118,7 +118,7 @@ def test_a_whole_captured_request_is_taken_apart(tmp_path: Path, capsys: pytest.
         (b"CallSid=CA1&CallStatus=ringing", (), "malformed", "no_account"),
     ],
 )
-def test_a_trial_says_why_a_delivery_cannot_be_read(
+def test_a_trial_states_why_a_delivery_cannot_be_read(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     body: bytes,

@@ -87,7 +87,7 @@ def test_an_adapter_of_another_package_is_found_by_its_entry_point() -> None:
         ([entry("chat.x"), entry("chat.x", "FormerAdapter")], ("two packages", "FormerAdapter")),
     ],
 )
-def test_an_adapter_that_cannot_be_used_is_a_configuration_error_that_says_why(
+def test_an_adapter_that_cannot_be_used_is_a_configuration_error_with_the_reason(
     entries: list[EntryPoint], words: tuple[str, ...]
 ) -> None:
     with pytest.raises(ConfigurationError) as refused:
@@ -115,7 +115,7 @@ def test_a_manifest_that_contradicts_itself_is_refused(changes: dict[str, object
         manifest(**changes)
 
 
-def test_the_defaults_accept_nothing_unsigned_and_name_nobody() -> None:
+def test_the_defaults_accept_nothing_unsigned_and_name_no_customer() -> None:
     adapter = ExampleAdapter(SourceOptions(name="x", adapter="chat.example"))
     one = inbound_request()
     with pytest.raises(SignatureRefused):

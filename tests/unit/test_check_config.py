@@ -351,4 +351,6 @@ def test_the_result_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert (status, document["valid"]) == (1, False)
     assert (fault["key"], fault["line"], fault["did_you_mean"]) == ("store.durabilty", 2, "durability")
     assert fault["allowed"]
-    assert document["sources"] == [{"name": "site", "adapter": "web.segment", "tenant": "default"}]
+    (source,) = document["sources"]
+    assert (source["name"], source["adapter"], source["tenant"]) == ("site", "web.segment", "default")
+    assert (source["maturity"], source["on_outage"]) == ("stable", "refuse")

@@ -195,16 +195,19 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "solved": BriefCode(
         section="why_now",
-        meaning="A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement.",
+        meaning="A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. "
+        "`references` are its numbers that neither has, `answered_by` is who gave the answer.",
         template="Solved {at}: “{words}” → “{answer}”",
         params={"at": TIME, "words": TEXT, "answer": TEXT, "how": TEXT, "matter": COUNT},
+        optional={"references": REFERENCES, "answered_by": TEXT},
     ),
     "said": BriefCode(
         section="wants",
-        meaning="The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, "
-        "`late` marks words that arrived after the answer, `corrected` has numbers in them that the customer "
-        "corrected later, `channels` has all channels of repeated words. The first line of a matter has its "
-        "numbers as `references`; the `name` of each is the sender's, and may be empty.",
+        meaning="The customer's words on a channel. `subject` is set for emails, once for several with the "
+        "same. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has "
+        "numbers in them that the customer corrected later, `channels` has all channels of repeated words. The "
+        "first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may "
+        "be empty.",
         template="On {channel}: “{words}”",
         params=WISH,
         optional={**WISH_MORE, "subject": TEXT, "channels": TEXTS},

@@ -11,7 +11,6 @@ from msgspec import UnsetType
 
 from handoff.api.handlers.callbacks import CallbackInput, CancelInput, RescheduleInput
 from handoff.api.handlers.contexts import MAX_IDENTITIES, ContextInput
-from handoff.api.handlers.continuity import ContinuityInput
 from handoff.api.handlers.handoffs import (
     MAX_DEADLINE_S,
     MAX_NAME,
@@ -29,6 +28,7 @@ from handoff.api.handlers.links import (
     WithdrawInput,
 )
 from handoff.api.handlers.sessions import MAX_AGENT, SessionInput
+from handoff.api.handlers.touchpoints.continuity import ContinuityInput
 from handoff.api.http.exchange import MAX_LIMIT, MAX_REASON
 from handoff.domain import touchpoint as limits
 from handoff.domain.identity import Assurance

@@ -31,8 +31,7 @@ from handoff.domain.errors import HandoffError, NotFound, Unprocessable
 from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import storable_identity
-from handoff.domain.said.announcing import may_announce
-from handoff.domain.said.templates import QuickLook
+from handoff.domain.said.announcing import AnnouncingLook, may_announce
 from handoff.domain.text.derived import DERIVED
 from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import Direction, Participant, Touchpoint
@@ -166,7 +165,7 @@ def prepare_or_reject(
     return prepared
 
 
-def _may_announce(touchpoint: Touchpoint, look: QuickLook) -> bool:
+def _may_announce(touchpoint: Touchpoint, look: AnnouncingLook) -> bool:
     """Whether the words of a touchpoint of ours may announce what has to follow."""
     text = touchpoint.text
     if not text or touchpoint.type not in ANNOUNCING or touchpoint.direction is Direction.INBOUND:
