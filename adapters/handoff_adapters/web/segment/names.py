@@ -43,7 +43,7 @@ def matches(pattern: str, text: str) -> bool:
 
 
 class NameTable(Generic[T]):
-    """What each event's name means. A name without `*` goes first, then the pattern with the most letters."""
+    """The meaning of event names. A name without `*` goes first, then the pattern with the most letters."""
 
     def __init__(self, names: Mapping[str, T]) -> None:
         known = {comparable(name): value for name, value in names.items()}

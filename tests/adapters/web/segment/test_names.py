@@ -14,10 +14,10 @@ from handoff.domain.errors import ConfigurationError
 from handoff_adapters.web.segment.names import NameTable, matches
 from tests.adapters.web.segment.test_segment import EVENT, build, posted
 
-LETTERS = st.text(alphabet="ab", max_size=8)
+PLAIN = st.text(alphabet="ab", max_size=8)
 
 
-@given(pattern=st.text(alphabet="ab*", max_size=8), text=LETTERS)
+@given(pattern=st.text(alphabet="ab*", max_size=8), text=PLAIN)
 def test_a_pattern_matches_the_whole_text(pattern: str, text: str) -> None:
     assert matches(pattern, text) == fnmatchcase(text, pattern)
 

@@ -55,13 +55,13 @@ async def test_everything_is_delivered_once(name: str, valkey: str) -> None:
             try:
                 await refused(api, sdk)
                 way.heal()
-                said, _ = await asyncio.wait_for(sdk.communicate(), PATIENCE_S)
+                output, _ = await asyncio.wait_for(sdk.communicate(), PATIENCE_S)
             finally:
                 way.heal()
                 if sdk.returncode is None:
                     sdk.kill()
                     await sdk.wait()
-            assert sdk.returncode == 0, said.decode()
+            assert sdk.returncode == 0, output.decode()
             await has_the_journey(api)
 
 
