@@ -69,7 +69,8 @@ class SourcePolling:
         """Poll until cancelled; then give the lease back."""
         try:
             while True:
-                await asyncio.sleep(await self._turn())
+                pause_s = await self._turn()
+                await asyncio.sleep(pause_s)
         finally:
             with suppress(HandoffError, TimeoutError):
                 async with asyncio.timeout(RELEASE_S):

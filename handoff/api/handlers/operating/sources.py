@@ -21,10 +21,11 @@ from handoff.services.sources.inbound import Source
 class SourceView(Struct, frozen=True, kw_only=True):
     """A configured source with its activity, of all workers.
 
-    `url` is where its vendor delivers, null for a mail listener and a source that the server fetches. `authenticated`: only holders of a secret
-    can send to it. `late` is true if it has been silent for longer than `expected_every_s`. `quarantined`
-    counts the items that are in quarantine now, `per_minute` touchpoints in the last hour. `unreachable_since`
-    and `unreachable_reason` are set while the server cannot fetch the source.
+    `url` is where its vendor delivers, null for a mail listener and a source that the server fetches.
+    `authenticated`: only holders of a secret can send to it. `late` is true if it has been silent for longer
+    than `expected_every_s`. `quarantined` counts the items that are in quarantine now, `per_minute`
+    touchpoints in the last hour. `unreachable_since` and `unreachable_reason` are set while the server cannot
+    fetch the source.
     """
 
     name: str
