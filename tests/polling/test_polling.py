@@ -11,13 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from handoff.adapter.contract import InboundRequest, Outcome
 from handoff.adapter.poller import Page, PollFailed, PollOptions
 from handoff.bootstrap.sources import facts
-from handoff.delivery.polling.client import GuardedClient
+from handoff.delivery.polling.client import GuardedClient, policy_of
+from handoff.delivery.polling.oauth import AccessTokens
 from handoff.delivery.polling.service import PollingService
 from handoff.delivery.polling.waiting import after_failure, after_page, backoff_s, due_in_s
 from handoff.delivery.sender import Sender
 from handoff.domain.clock import SECOND
+from handoff.domain.errors import StoreUnavailable
 from handoff.services.context.completeness import Concern, Monitor
 from handoff.services.metrics import Measures
 from handoff.services.sources.inbound import Inbound, Source
@@ -51,11 +54,23 @@ def source_of(vendor: LettersVendor, tenant: str, **options: Any) -> Source:
     return Source(options=made, adapter=LettersAdapter(made))
 
 
+class RefusingOnce(Inbound):
+    """Refuses the second delivery that it is given, as a store that is lost for a moment."""
+
+    taken = 0
+
+    async def take(self, source: Source, request: InboundRequest) -> Outcome:
+        self.taken += 1
+        if self.taken == 2:
+            raise StoreUnavailable(reason="timeout")
+        return await super().take(source, request)
+
+
 @asynccontextmanager
-async def polling(store: Store, source: Source) -> AsyncIterator[Monitor]:
+async def polling(store: Store, source: Source, kind: type[Inbound] = Inbound) -> AsyncIterator[Monitor]:
     """One worker that polls the source."""
     monitor = Monitor(store, facts({"letters": source}))
-    inbound = Inbound(store, Intake(store), monitor, Measures())
+    inbound = kind(store, Intake(store), monitor, Measures())
     try:
         async with PollingService(store, inbound, monitor, lambda: {"letters": source}).running():
             yield monitor
@@ -94,6 +109,14 @@ async def test_pages_that_overlap_are_each_item_once(
         await all_recorded(own_store, tenant, vendor)
     (state,) = await own_store.of(tenant).polls.states(["letters"])
     assert state.cursor == "1.6"
+
+
+async def test_the_cursor_waits_until_the_page_is_recorded(
+    own_store: Store, tenant: str, vendor: LettersVendor
+) -> None:
+    async with polling(own_store, source_of(vendor, tenant), RefusingOnce):
+        await all_recorded(own_store, tenant, vendor)
+    assert [query for _at, query in vendor.asked][:3] == ["since=", "since=", "after=1.2"]
 
 
 async def test_one_of_several_workers_polls(own_store: Store, tenant: str, vendor: LettersVendor) -> None:
@@ -294,6 +317,48 @@ async def test_a_refused_refresh_token_tells_operators_what_to_do(
     authorised = source_of(vendor, tenant, oauth={"grant": "refresh_token", "refresh_token": "first"})
     async with polling(own_store, authorised):
         await all_recorded(own_store, tenant, vendor)
+
+
+def tokens_of(store: Store, tenant: str, vendor: LettersVendor, sender: Sender) -> AccessTokens:
+    source = source_of(vendor, tenant, oauth={"grant": "refresh_token", "refresh_token": "first"})
+    return AccessTokens(store.of(tenant), sender, source.adapter.settings, policy_of(source.adapter.settings))
+
+
+async def test_a_new_refresh_token_is_durable_before_it_is_used(
+    own_store: Store, tenant: str, vendor: LettersVendor
+) -> None:
+    vendor.tokens = True
+    async with Sender() as sender:
+        used = await tokens_of(own_store, tenant, vendor, sender).access()
+        # Another worker continues with what the first one stored, although it was killed at once.
+        assert await tokens_of(own_store, tenant, vendor, sender).replace(used) == "access-2"
+    assert vendor.granted == ["first", "refresh-1"]
+
+
+async def test_a_cancelled_poll_keeps_the_tokens_that_the_vendor_issued(
+    own_store: Store, tenant: str, vendor: LettersVendor
+) -> None:
+    vendor.tokens, vendor.token_delay_s = True, 0.3
+    async with Sender() as sender:
+        asking = asyncio.create_task(tokens_of(own_store, tenant, vendor, sender).access())
+        await until(lambda: len(vendor.granted) == 1)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        assert await tokens_of(own_store, tenant, vendor, sender).access() == "access-1"
+    assert vendor.granted == ["first"]
+
+
+async def test_a_worker_that_asks_too_late_uses_the_tokens_of_the_other(
+    own_store: Store, tenant: str, vendor: LettersVendor
+) -> None:
+    vendor.tokens, vendor.token_delay_s = True, 0.1
+    async with Sender() as sender:
+        both = [tokens_of(own_store, tenant, vendor, sender) for _worker in range(2)]
+        slow = asyncio.create_task(both[0].access())
+        await until(lambda: len(vendor.granted) == 1)
+        vendor.token_delay_s = 0.3  # the other worker is refused after the first one has its tokens
+        assert await asyncio.gather(slow, both[1].access()) == ["access-1", "access-1"]
+    assert vendor.granted == ["first"]
 
 
 # Pure

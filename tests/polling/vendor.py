@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ class LettersVendor:
     tokens: bool = False
     access: str = ""
     refresh: str = "first"
+    token_delay_s: float = 0.0
     granted: list[str] = field(default_factory=list)
     authorised: list[str] = field(default_factory=list)
 
@@ -67,6 +67,7 @@ class LettersVendor:
         self.authorised.append(request.headers.get("Authorization", ""))
         if form["grant_type"] == "refresh_token":
             if form["refresh_token"] != self.refresh:
+                await asyncio.sleep(self.token_delay_s)
                 return web.json_response({"error": "invalid_grant"}, status=400)
             self.granted.append(self.refresh)
             self.refresh = f"refresh-{len(self.granted)}"
@@ -76,6 +77,7 @@ class LettersVendor:
         answer = {"access_token": self.access, "expires_in": 3600, "token_type": "Bearer"}
         if form["grant_type"] == "refresh_token":
             answer["refresh_token"] = self.refresh
+        await asyncio.sleep(self.token_delay_s)
         return web.json_response(answer)
 
     async def elsewhere(self, _request: web.Request) -> web.Response:
@@ -105,7 +107,3 @@ async def letters(port: int = 0) -> AsyncIterator[LettersVendor]:
         yield vendor
     finally:
         await runner.cleanup()
-
-
-def counted(texts: list[str | None]) -> Counter[str | None]:
-    return Counter(texts)

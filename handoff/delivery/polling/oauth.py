@@ -29,6 +29,7 @@ from handoff.store.tenant import TenantStore
 SPARE_S = 30.0  # a token is replaced this long before it ends
 DEFAULT_S = 300.0  # for a vendor that does not state when its tokens end
 MAX_BYTES = 64 * 1024
+FINISH_S = 3.0  # for a request for tokens when its poll is cancelled
 
 
 class StoredTokens(Struct, frozen=True, kw_only=True):
@@ -70,7 +71,12 @@ class AccessTokens:
     async def replace(self, refused: str | None) -> str:
         """Another access token than the refused one. It is not interrupted: a vendor that has issued a new
         refresh token may not accept the old one again."""
-        return await asyncio.shield(asyncio.ensure_future(self._replace(refused)))
+        asking = asyncio.create_task(self._replace(refused))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            await asyncio.wait([asking], timeout=FINISH_S)
+            raise
 
     async def _replace(self, refused: str | None) -> str:
         version, stored = await self._read()
@@ -91,7 +97,13 @@ class AccessTokens:
 
     async def _ask(self, version: int, stored: StoredTokens | None) -> StoredTokens:
         """New tokens from the vendor, durable."""
-        used, answer = await self._granted(stored)
+        try:
+            used, answer = await self._granted(stored)
+        except PollFailed:
+            later, other = await self._read()
+            if other is None or later == version:
+                raise
+            return other  # another worker was first: the vendor has replaced the refresh token
         new = StoredTokens(
             access=_text(answer, "access_token"),
             ends_at=time.time() + _seconds(answer.get("expires_in")),
