@@ -80,7 +80,7 @@ class PollOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_field
 def _is_time(text: str) -> bool:
     try:
         parse_time(text)
-    except HandoffError:
+    except ValueError:
         return False
     return True
 
@@ -145,7 +145,7 @@ class PollClient(Protocol):
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """What one poll fetched. Each delivery is parsed by the adapter's `parse`, as if the vendor had sent it.
+    """The content of one poll. The adapter's `parse` reads each delivery, as if the vendor had sent it.
 
     `cursor` is where the next poll continues; None leaves it where it is. With `more`, the next poll follows
     at once; otherwise after `wait_s`, or the source's `every_s`.

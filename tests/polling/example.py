@@ -1,4 +1,4 @@
-"""`chat.letters`: messages that a made-up vendor hands out in pages. docs/adding-a-source.md shows it."""
+"""`chat.folio`: messages that a made-up vendor hands out in pages. docs/adding-a-source.md shows it."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from handoff_adapters.shared.handles import handle, of_customer
 GONE = 410
 
 
-class LettersAdapter(Poller):
+class FolioAdapter(Poller):
     manifest = Manifest(
-        name="chat.letters",
+        name="chat.folio",
         channel="chat",
-        title="Letters",
+        title="Folio",
         options=PollOptions,
         events=(VendorEvent("message", "message.received"),),
         verified_against="the vendor in the tests",
@@ -40,7 +40,7 @@ class LettersAdapter(Poller):
 
     def touchpoint(self, message: dict[str, Any], received_at: int) -> Touchpoint:
         return Touchpoint(
-            id_space="letters",
+            id_space="folio",
             event_id=fields.event_id(fields.text(message.get("id")) or ""),
             source=self.settings.name,
             channel=self.channel,

@@ -18,7 +18,8 @@ from tests.delivery.subscribers import until, until_async
 from tests.samples import timeline
 from tests.store.servers import free_port, valkey_server
 
-from .vendor import AT, CUSTOMER, LettersVendor, letters
+from .installing import install
+from .vendor import AT, CUSTOMER, FolioVendor, folio
 
 ROOT = Path(__file__).parents[2]
 TAKEOVER_S = 10.0  # 3 s of the lease, and what a busy machine adds
@@ -26,8 +27,8 @@ _CONFIG = """
 [store]
 url = "{store}"
 [[sources]]
-name = "letters"
-adapter = "chat.letters"
+name = "folio"
+adapter = "chat.folio"
 base_url = "{vendor}"
 every_s = 1.0
 timeout_s = 20.0
@@ -39,18 +40,14 @@ allow_networks = ["127.0.0.0/8"]
 class Machines:
     """Server processes, the vendor that they poll, and their store."""
 
-    def __init__(self, where: Path, stack: ExitStack, vendor: LettersVendor, url: str, store: Store) -> None:
+    def __init__(self, where: Path, stack: ExitStack, vendor: FolioVendor, url: str, store: Store) -> None:
         self.vendor = vendor
         self.store = store
         self._where = where
         self._stack = stack
         self._config = where / "handoff.toml"
         self._config.write_text(_CONFIG.format(store=url, vendor=vendor.url))
-        info = where / "letters-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: letters\nVersion: 1.0\n")
-        entry = "[handoff.adapters]\nchat.letters = tests.polling.example:LettersAdapter\n"
-        (info / "entry_points.txt").write_text(entry)
+        install(where)
 
     async def start(self, name: str) -> subprocess.Popen[bytes]:
         data = self._where / name
@@ -79,7 +76,7 @@ class Machines:
 async def machines(where: Path) -> AsyncIterator[Machines]:
     with ExitStack() as stack:
         url = stack.enter_context(valkey_server())
-        async with letters() as vendor, opened(url) as store:
+        async with folio() as vendor, opened(url) as store:
             vendor.messages = [f"m{number}" for number in range(5)]
             yield Machines(where, stack, vendor, url, store)
             await asyncio.to_thread(stack.close)
@@ -139,5 +136,5 @@ async def test_a_machine_that_was_paused_records_nothing_of_its_page(tmp_path: P
         await until(lambda: "poll_lease_lost" in log.read_text(errors="replace"))
         the.vendor.messages.append("m7")
         await the.each_once()
-        (state,) = await the.store.of("default").polls.states(["letters"])
+        (state,) = await the.store.of("default").polls.states(["folio"])
         assert state.cursor == "1.8"

@@ -31,27 +31,27 @@ from tests.delivery.conftest import stored_values
 from tests.delivery.subscribers import until, until_async
 from tests.samples import timeline
 
-from .example import LettersAdapter
-from .vendor import BASIC, CUSTOMER, LettersVendor, letters
+from .example import FolioAdapter
+from .vendor import BASIC, CUSTOMER, FolioVendor, folio
 
 LOOPBACK: dict[str, Any] = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
 OAUTH: dict[str, Any] = {"client_id": "handoff", "client_secret": "s3cret"}
 
 
 @pytest.fixture
-async def vendor() -> AsyncIterator[LettersVendor]:
-    async with letters() as vendor:
+async def vendor() -> AsyncIterator[FolioVendor]:
+    async with folio() as vendor:
         vendor.messages = [f"m{number}" for number in range(5)]
         yield vendor
 
 
-def source_of(vendor: LettersVendor, tenant: str, **options: Any) -> Source:
-    given = {"name": "letters", "adapter": "chat.letters", "base_url": vendor.url, "tenant": tenant}
+def source_of(vendor: FolioVendor, tenant: str, **options: Any) -> Source:
+    given = {"name": "folio", "adapter": "chat.folio", "base_url": vendor.url, "tenant": tenant}
     table = {**given, "every_s": 1.0, **LOOPBACK, **options}
     if "oauth" in table:
         table["oauth"] = {"token_url": f"{vendor.url}/token", **OAUTH, **table["oauth"]}
     made = msgspec.convert(table, PollOptions)
-    return Source(options=made, adapter=LettersAdapter(made))
+    return Source(options=made, adapter=FolioAdapter(made))
 
 
 class RefusingOnce(Inbound):
@@ -69,10 +69,10 @@ class RefusingOnce(Inbound):
 @asynccontextmanager
 async def polling(store: Store, source: Source, kind: type[Inbound] = Inbound) -> AsyncIterator[Monitor]:
     """One worker that polls the source."""
-    monitor = Monitor(store, facts({"letters": source}))
+    monitor = Monitor(store, facts({"folio": source}))
     inbound = kind(store, Intake(store), monitor, Measures())
     try:
-        async with PollingService(store, inbound, monitor, lambda: {"letters": source}).running():
+        async with PollingService(store, inbound, monitor, lambda: {"folio": source}).running():
             yield monitor
     finally:
         inbound.close()
@@ -85,7 +85,7 @@ async def recorded(store: Store, tenant: str) -> list[str | None]:
         return []
 
 
-async def all_recorded(store: Store, tenant: str, vendor: LettersVendor) -> None:
+async def all_recorded(store: Store, tenant: str, vendor: FolioVendor) -> None:
     """Wait until everything is recorded; each item once."""
 
     async def done() -> bool:
@@ -96,7 +96,7 @@ async def all_recorded(store: Store, tenant: str, vendor: LettersVendor) -> None
 
 
 async def test_pages_that_overlap_are_each_item_once(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     async with polling(own_store, source_of(vendor, tenant, since="2026-01-01T00:00:00Z")):
         await all_recorded(own_store, tenant, vendor)
@@ -107,19 +107,19 @@ async def test_pages_that_overlap_are_each_item_once(
         ]
         vendor.messages.append("later")
         await all_recorded(own_store, tenant, vendor)
-    (state,) = await own_store.of(tenant).polls.states(["letters"])
+    (state,) = await own_store.of(tenant).polls.states(["folio"])
     assert state.cursor == "1.6"
 
 
 async def test_the_cursor_waits_until_the_page_is_recorded(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     async with polling(own_store, source_of(vendor, tenant), RefusingOnce):
         await all_recorded(own_store, tenant, vendor)
     assert [query for _at, query in vendor.asked][:3] == ["since=", "since=", "after=1.2"]
 
 
-async def test_one_of_several_workers_polls(own_store: Store, tenant: str, vendor: LettersVendor) -> None:
+async def test_one_of_several_workers_polls(own_store: Store, tenant: str, vendor: FolioVendor) -> None:
     async with AsyncExitStack() as stack:
         for _worker in range(3):
             await stack.enter_async_context(polling(own_store, source_of(vendor, tenant)))
@@ -132,16 +132,16 @@ async def test_one_of_several_workers_polls(own_store: Store, tenant: str, vendo
 
 
 async def test_a_worker_that_stops_hands_over_at_once(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     async with polling(own_store, source_of(vendor, tenant)):
         await all_recorded(own_store, tenant, vendor)
-    assert await own_store.of(tenant).polls.take("letters", "another") is not None
+    assert await own_store.of(tenant).polls.take("folio", "another") is not None
 
 
 @pytest.mark.parametrize("status", [500, 503, 429, 403, 302])
 async def test_what_fails_is_asked_again_from_the_same_cursor(
-    own_store: Store, tenant: str, vendor: LettersVendor, status: int
+    own_store: Store, tenant: str, vendor: FolioVendor, status: int
 ) -> None:
     vendor.failures = [(status, {"Location": "/messages"})]
     async with polling(own_store, source_of(vendor, tenant)):
@@ -151,7 +151,7 @@ async def test_what_fails_is_asked_again_from_the_same_cursor(
 
 
 async def test_retry_after_is_honoured_by_the_next_worker_too(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     vendor.failures = [(429, {"Retry-After": "3"})]
     async with polling(own_store, source_of(vendor, tenant)):
@@ -162,12 +162,12 @@ async def test_retry_after_is_honoured_by_the_next_worker_too(
 
 
 async def _failing(store: Store, tenant: str) -> bool:
-    (state,) = await store.of(tenant).polls.states(["letters"])
+    (state,) = await store.of(tenant).polls.states(["folio"])
     return state.failures > 0
 
 
 async def test_a_vendor_that_does_not_answer_in_time(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     released = asyncio.Event()
 
@@ -178,14 +178,14 @@ async def test_a_vendor_that_does_not_answer_in_time(
     vendor.answering = hang
     async with polling(own_store, source_of(vendor, tenant, timeout_s=0.3)):
         await until_async(lambda: _failing(own_store, tenant))
-        (state,) = await own_store.of(tenant).polls.states(["letters"])
+        (state,) = await own_store.of(tenant).polls.states(["folio"])
         assert state.reason == "timeout"
         released.set()
         await all_recorded(own_store, tenant, vendor)
 
 
 async def test_a_source_out_of_reach_lowers_completeness(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     source = source_of(vendor, tenant)
 
@@ -206,13 +206,13 @@ async def test_a_source_out_of_reach_lowers_completeness(
             return await state(monitor) == ("complete", False)
 
         await until_async(degraded)
-        other = Monitor(own_store, facts({"letters": source}))
+        other = Monitor(own_store, facts({"folio": source}))
         assert await state(other) == ("degraded", True)
         await until_async(complete)
 
 
 async def test_a_refused_or_lost_cursor_begins_again_without_doubles(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     source, polls = source_of(vendor, tenant, since="2026-01-01T00:00:00Z"), own_store.of(tenant).polls
     async with polling(own_store, source):
@@ -220,10 +220,10 @@ async def test_a_refused_or_lost_cursor_begins_again_without_doubles(
         vendor.era, vendor.messages = 2, [*vendor.messages, "new"]
         await all_recorded(own_store, tenant, vendor)
         assert vendor.refused == 1
-    held = await polls.take("letters", "operator")
+    held = await polls.take("folio", "operator")
     assert held is not None
-    assert await polls.keep("letters", held, PollState())  # as after a loss of the store's data
-    await polls.release("letters", "operator")
+    assert await polls.keep("folio", held, PollState())  # as after a loss of the store's data
+    await polls.release("folio", "operator")
     vendor.messages.append("newer")
     async with polling(own_store, source):
         await all_recorded(own_store, tenant, vendor)
@@ -232,19 +232,19 @@ async def test_a_refused_or_lost_cursor_begins_again_without_doubles(
 
 async def test_a_former_holder_can_not_move_the_cursor(own_store: Store, tenant: str) -> None:
     polls = own_store.of(tenant).polls
-    former = await polls.take("letters", "paused")
+    former = await polls.take("folio", "paused")
     assert former is not None
-    await polls.release("letters", "paused")  # as when its lease has run out
-    present = await polls.take("letters", "next")
+    await polls.release("folio", "paused")  # as when its lease has run out
+    present = await polls.take("folio", "next")
     assert present is not None
-    assert await polls.keep("letters", present, PollState(cursor="7"))
-    assert not await polls.keep("letters", former, PollState(cursor="3"))
-    assert await polls.take("letters", "paused") is None
-    assert (await polls.states(["letters"]))[0].cursor == "7"
+    assert await polls.keep("folio", present, PollState(cursor="7"))
+    assert not await polls.keep("folio", former, PollState(cursor="3"))
+    assert await polls.take("folio", "paused") is None
+    assert (await polls.states(["folio"]))[0].cursor == "7"
 
 
 async def test_what_the_adapter_can_not_read_is_in_quarantine(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     async def answer(number: int) -> dict[str, Any] | None:
         return {"messages": [{"from": "nobody"}], "next": "1.0", "more": True} if number == 1 else None
@@ -257,7 +257,7 @@ async def test_what_the_adapter_can_not_read_is_in_quarantine(
     assert seen.quarantined == 1
 
 
-async def test_only_the_hosts_of_the_source_are_asked(vendor: LettersVendor) -> None:
+async def test_only_the_hosts_of_the_source_are_asked(vendor: FolioVendor) -> None:
     async with Sender() as sender:
         adapter = source_of(vendor, "default").adapter
         client = GuardedClient(sender, adapter, None)  # type: ignore[arg-type]
@@ -278,7 +278,7 @@ async def test_only_the_hosts_of_the_source_are_asked(vendor: LettersVendor) -> 
 
 
 async def test_client_credentials_are_asked_for_once(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     vendor.tokens = True
     source = source_of(vendor, tenant, oauth={})
@@ -294,7 +294,7 @@ async def test_client_credentials_are_asked_for_once(
     assert b"s3cret" not in values
 
 
-async def test_refresh_tokens_rotate(own_store: Store, tenant: str, vendor: LettersVendor) -> None:
+async def test_refresh_tokens_rotate(own_store: Store, tenant: str, vendor: FolioVendor) -> None:
     vendor.tokens = True
     source = source_of(vendor, tenant, oauth={"grant": "refresh_token", "refresh_token": "first"})
     async with polling(own_store, source):
@@ -305,27 +305,27 @@ async def test_refresh_tokens_rotate(own_store: Store, tenant: str, vendor: Lett
     assert vendor.granted == ["first", "refresh-1"]
 
 
-async def test_a_refused_refresh_token_tells_operators_what_to_do(
-    own_store: Store, tenant: str, vendor: LettersVendor
+async def test_a_refused_refresh_token_shows_operators_what_to_do(
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     vendor.tokens = True
     source = source_of(vendor, tenant, oauth={"grant": "refresh_token", "refresh_token": "stale"})
     async with polling(own_store, source):
         await until_async(lambda: _failing(own_store, tenant))
-        (state,) = await own_store.of(tenant).polls.states(["letters"])
+        (state,) = await own_store.of(tenant).polls.states(["folio"])
         assert state.reason == "oauth_refused"
     authorised = source_of(vendor, tenant, oauth={"grant": "refresh_token", "refresh_token": "first"})
     async with polling(own_store, authorised):
         await all_recorded(own_store, tenant, vendor)
 
 
-def tokens_of(store: Store, tenant: str, vendor: LettersVendor, sender: Sender) -> AccessTokens:
+def tokens_of(store: Store, tenant: str, vendor: FolioVendor, sender: Sender) -> AccessTokens:
     source = source_of(vendor, tenant, oauth={"grant": "refresh_token", "refresh_token": "first"})
     return AccessTokens(store.of(tenant), sender, source.adapter.settings, policy_of(source.adapter.settings))
 
 
 async def test_a_new_refresh_token_is_durable_before_it_is_used(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     vendor.tokens = True
     async with Sender() as sender:
@@ -336,7 +336,7 @@ async def test_a_new_refresh_token_is_durable_before_it_is_used(
 
 
 async def test_a_cancelled_poll_keeps_the_tokens_that_the_vendor_issued(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     vendor.tokens, vendor.token_delay_s = True, 0.3
     async with Sender() as sender:
@@ -349,7 +349,7 @@ async def test_a_cancelled_poll_keeps_the_tokens_that_the_vendor_issued(
 
 
 async def test_a_worker_that_asks_too_late_uses_the_tokens_of_the_other(
-    own_store: Store, tenant: str, vendor: LettersVendor
+    own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
     vendor.tokens, vendor.token_delay_s = True, 0.1
     async with Sender() as sender:
@@ -372,7 +372,7 @@ def test_waits_grow_with_jitter_and_never_undercut_the_vendor() -> None:
 
 
 def test_a_page_moves_the_cursor_and_ends_the_failures() -> None:
-    options = PollOptions(name="letters", adapter="chat.letters", base_url="https://x.example", every_s=60)
+    options = PollOptions(name="folio", adapter="chat.folio", base_url="https://x.example", every_s=60)
     failing = after_failure(PollState(cursor="1"), PollFailed("timeout"), 100 * SECOND, 1.0)
     assert (failing.cursor, failing.failures, failing.failing_since) == ("1", 1, 100 * SECOND)
     again = after_failure(failing, PollFailed("timeout"), 200 * SECOND, 1.0)

@@ -17,7 +17,7 @@ AT = "2026-11-20T10:00:00Z"
 
 
 @dataclass
-class LettersVendor:
+class FolioVendor:
     """The vendor's messages and what was asked. Each request consumes one of `failures` first.
 
     A page begins with the last message of the page before. Cursors of another `era` are refused. `answering`
@@ -88,8 +88,8 @@ BASIC = "Basic " + base64.b64encode(b"handoff:s3cret").decode()
 
 
 @asynccontextmanager
-async def letters(port: int = 0) -> AsyncIterator[LettersVendor]:
-    vendor = LettersVendor()
+async def folio(port: int = 0) -> AsyncIterator[FolioVendor]:
+    vendor = FolioVendor()
     application = web.Application()
     application.add_routes(
         [

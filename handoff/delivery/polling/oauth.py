@@ -35,7 +35,7 @@ FINISH_S = 3.0  # for a request for tokens when its poll is cancelled
 class StoredTokens(Struct, frozen=True, kw_only=True):
     """The present tokens. `former` is the refresh token before `refresh`, tried if that is refused.
 
-    `configured` is the digest of the options that they came from: others begin anew.
+    `configured` is the digest of the options that they came from: with others, the server begins again.
     """
 
     access: str

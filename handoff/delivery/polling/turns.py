@@ -1,7 +1,7 @@
 """One source's polling in one worker: take the lease, ask for a page, record it, move the cursor.
 
-What is fetched is recorded only while the lease is held: a worker that was paused discards its page. The
-cursor moves last, with the fencing token. A page that was recorded without moving it comes again, as
+A worker records a page only while it holds the lease: one that was paused discards its page. The cursor moves
+last, with the fencing token. If a page is recorded and its cursor does not move, it comes again, as
 duplicates.
 """
 
@@ -62,7 +62,7 @@ class SourcePolling:
         self._inbound = inbound
         self._monitor = monitor
         self._owner = owner
-        self._told: bool | None = None
+        self._reported: bool | None = None
         """Whether this worker has reported the source as unreachable; None: it has reported nothing yet."""
 
     async def run(self) -> None:
@@ -83,7 +83,7 @@ class SourcePolling:
             began = asyncio.get_running_loop().time()
             held = await self._records.take(name, self._owner)
             if held is None:
-                self._told = None
+                self._reported = None
                 return LOOK_S
             wait_s = due_in_s(held.state, _now())
             if wait_s > 0:
@@ -92,7 +92,7 @@ class SourcePolling:
                 state = await self._polled(held)
                 if not await self._records.keep(name, held, state):
                     raise LeaseLost
-                await self._tell(state)
+                await self._report(state)
         except LeaseLost:
             log.warning("poll_lease_lost", source=name)
             return LOOK_S
@@ -170,18 +170,18 @@ class SourcePolling:
             received_at=_now(),
         )
 
-    async def _tell(self, state: PollState) -> None:
+    async def _report(self, state: PollState) -> None:
         """Report to completeness whether the source is out of reach, when that changes."""
         unreachable = state.failures >= UNREACHABLE_FAILURES
-        if unreachable == self._told:
+        if unreachable == self._reported:
             return
         since = state.failing_since if unreachable else None
         await self._store.sources.mark_unreachable(self._source.name, since)
         if unreachable:
             log.error("source_unreachable", source=self._source.name, reason=state.reason)
-        elif self._told:
+        elif self._reported:
             log.info("source_reachable", source=self._source.name)
-        self._told = unreachable
+        self._reported = unreachable
 
     @asynccontextmanager
     async def _holding(self, held: HeldPoll, began: float) -> AsyncIterator[None]:

@@ -87,7 +87,7 @@ class PollRecords:
     def _state(self, source: str) -> bytes:
         return self._keys.named(f"poll_state.{source}")
 
-    # Access tokens: sealed by the caller, and replaced only by whoever knows the present ones
+    # Access tokens: sealed by the caller, and replaced only by a caller that knows the present ones
 
     async def tokens(self, source: str) -> tuple[int, bytes | None]:
         """The version of a source's sealed tokens, and the tokens; version 0 if there are none."""
