@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.delivery.subscribers import until_async
 from .installing import install
 from .vendor import folio
 
+ROOT = Path(__file__).parents[2]
 SOURCE = '[[sources]]\nname = "folio"\nadapter = "chat.folio"\n'
 BASE = 'base_url = "https://api.folio.example"\n'
 TOKEN = 'token_url = "https://folio.example/token", client_id = "handoff"'
@@ -68,6 +70,13 @@ def test_a_fetched_source_without_faults(tmp_path: Path) -> None:
     options = f'{BASE}since = "2026-01-01T00:00:00Z"\noauth = {{ {TOKEN}, {grant} }}\n'
     file.write_text(f'[store]\ndata_dir = "{tmp_path}/data"\n{SOURCE}{options}')
     assert not check_file(file, {"FOLIO": "8c5f1e90d2"}).faults
+
+
+def test_the_guide_shows_this_adapter() -> None:
+    guide = (ROOT / "docs/adding-a-source.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"<!-- test: poller -->\n```python\n(.*?)```", guide, re.DOTALL)
+    code = (ROOT / "tests/polling/example.py").read_text(encoding="utf-8")
+    assert shown == code.replace(" docs/adding-a-source.md shows it.", "")
 
 
 async def test_operators_see_why_a_source_is_out_of_reach(valkey: str) -> None:
