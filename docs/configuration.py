@@ -18,6 +18,7 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
 from handoff.adapter.contract import SourceOptions
+from handoff.adapter.poller import OAuthOptions, PollOptions
 from handoff.bootstrap.settings import ServerSettings, Settings
 from handoff.store.settings import StoreSettings
 from handoff_adapters.registry import BUILT_IN, adapter_class
@@ -67,6 +68,8 @@ def sections() -> list[Section]:
     common = frozenset(SourceOptions.__struct_fields__)
     found = [it for it in own if it.path in OVERRIDABLE]
     found.append(Section("sources", "`[[sources]]`: what every source has", SourceOptions))
+    found.append(Section("fetched", "`[[sources]]` that the server fetches", PollOptions, common))
+    found.append(Section("fetched.oauth", "`oauth` in such a source", OAuthOptions))
     found += [
         Section(name, f'`[[sources]]` with `adapter = "{name}"`', adapter_class(name).options, common)
         for name in BUILT_IN

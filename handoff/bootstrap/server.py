@@ -20,6 +20,7 @@ from handoff.adapter.transcriber import TranscriberFactory
 from handoff.api.http.app_keys import AppContext
 from handoff.delivery.delivery import DeliveryService, MadeSecret
 from handoff.delivery.fetching import fetch
+from handoff.delivery.polling.service import PollingService
 from handoff.domain.brief import BriefRules
 from handoff.domain.errors import HandoffError, StoreUnavailable
 from handoff.domain.retention.rules import check_rules
@@ -204,6 +205,7 @@ async def _background(
     async with (
         in_background("live", site.hub.run()),
         delivery.running(),
+        PollingService(store, site.inbound, site.monitor, lambda: site.sources).running(),
         repeating("timers", TICK_S, timers.fire_due),
         repeating("promises", ALARM_TICK_S, alarms.send_due),
         repeating("announcements", ALARM_TICK_S, looks.send_due),

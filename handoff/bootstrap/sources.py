@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import structlog
 
+from handoff.adapter.poller import Poller
+from handoff.delivery.polling.client import check_poller
 from handoff.domain.brief import BriefRules, SourceRules
 from handoff.domain.brief.lines import same
 from handoff.domain.brief.packs import Packs
@@ -50,7 +52,10 @@ def _build(table: Mapping[str, Any]) -> Source:
             raise ConfigurationError(f"source {table.get('name', '?')!r}: {key!r} is missing")
     adapter = adapter_class(table["adapter"])
     options = read_options(table, adapter.options, adapter.options.former)
-    return Source(options=options, adapter=adapter(options))
+    source = Source(options=options, adapter=adapter(options))
+    if isinstance(source.adapter, Poller):
+        check_poller(source.adapter)
+    return source
 
 
 def _ignored(table: Mapping[str, Any], source: Source) -> list[str]:

@@ -7,7 +7,7 @@ Standard Webhooks 1.0, "Delivery": only 2xx is success, a redirect is a failure,
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 
 from msgspec import Struct
@@ -43,6 +43,8 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
     """Whether `answer` is the whole response."""
     location: str | None = None
     """Where the response redirects to."""
+    headers: Mapping[str, str] = {}
+    """The response's headers with lower-case names, if they were asked for."""
 
     @property
     def ok(self) -> bool:

@@ -33,11 +33,12 @@ log = structlog.get_logger(__name__)
 
 
 class BoundedResponse(Struct, frozen=True, kw_only=True):
-    """Time limits for an attempt and for reading its response's body, and how many bytes to keep."""
+    """Time limits for an attempt and for reading its response's body, and what to keep of it."""
 
     total_s: float
     body_s: float = BODY_S
     keep: int = KEPT_ANSWER
+    headers: bool = False
 
 
 class Sender:
@@ -137,9 +138,14 @@ class Sender:
                     answer=answer,
                     complete=complete,
                     location=response.headers.get("Location"),
+                    headers=_lower(response.headers) if reading.headers else {},
                 )
         except Exception as error:  # a subscriber can cause any error
             return AttemptOutcome(error=_reason(error), latency_s=time.perf_counter() - started)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 class _NoResend:

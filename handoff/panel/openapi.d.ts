@@ -3691,9 +3691,11 @@ export interface components {
          * Source
          * @description A configured source with its activity, of all workers.
          *
-         *         `url` is where its vendor delivers, null for a mail listener. `authenticated`: only holders of a secret
-         *         can send to it. `late` is true if it has been silent for longer than `expected_every_s`. `quarantined`
-         *         counts the items that are in quarantine now, `per_minute` touchpoints in the last hour.
+         *         `url` is where its vendor delivers, null for a mail listener and a source that the server fetches.
+         *         `authenticated`: only holders of a secret can send to it. `late` is true if it has been silent for longer
+         *         than `expected_every_s`. `quarantined` counts the items that are in quarantine now, `per_minute`
+         *         touchpoints in the last hour. `unreachable_since` and `unreachable_reason` are set while the server cannot
+         *         fetch the source.
          */
         Source: {
             name: string;
@@ -3708,6 +3710,8 @@ export interface components {
             last_hour: components["schemas"]["SourceCounts"];
             per_minute: number;
             last_refusal: components["schemas"]["Refusal"] | null;
+            unreachable_since: string | null;
+            unreachable_reason: string | null;
         };
         /**
          * SourceCounts
@@ -3738,6 +3742,8 @@ export interface components {
             last_hour: components["schemas"]["SourceCounts"];
             per_minute: number;
             last_refusal: components["schemas"]["Refusal"] | null;
+            unreachable_since: string | null;
+            unreachable_reason: string | null;
             refusals: components["schemas"]["Refusal"][];
         };
         /**
@@ -3755,6 +3761,7 @@ export interface components {
          *         `quarantined` counts its quarantined items that may concern this customer. Of these, `possible` name
          *         nobody that could be read: they may concern anyone who was active on the source then. `newest_possible_at`
          *         is when the last of them arrived. `concerns` is true if this source is why the state is `degraded`.
+         *         `unreachable_since` is since when the server cannot fetch the source.
          */
         SourceState: {
             name: string;
@@ -3765,6 +3772,7 @@ export interface components {
             possible: number;
             newest_possible_at: string | null;
             concerns: boolean;
+            unreachable_since: string | null;
         };
         /**
          * SplitInput

@@ -22,6 +22,7 @@ from .repositories.tenant.control_sweep import ControlSweep
 from .repositories.tenant.erasure_records import ErasureRecords
 from .repositories.tenant.handoff_records import HandoffRecords
 from .repositories.tenant.ledger_records import LedgerRecords
+from .repositories.tenant.poll_records import PollRecords
 from .repositories.tenant.quarantine_records import QuarantineRecords
 from .repositories.tenant.source_records import SourceRecords
 from .repositories.tenant.subscription_records import SubscriptionRecords
@@ -124,6 +125,11 @@ class TenantStore:
     @cached_property
     def sources(self) -> SourceRecords:
         return SourceRecords(self._connection, self.control.keys)
+
+    @cached_property
+    def polls(self) -> PollRecords:
+        """The cursors, leases, and access tokens of fetched sources."""
+        return PollRecords(self._connection, self._functions, self.control)
 
     @cached_property
     def outbox(self) -> ControlOutbox:

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from handoff.adapter.contract import SourceOptions
+from handoff.adapter.poller import Poller
+from handoff.delivery.polling.client import check_poller
 from handoff.domain.errors import ConfigurationError
 from handoff.services.sources.inbound import Source
 from handoff_adapters import registry
@@ -51,6 +53,8 @@ def _source(faults: FaultList, shape: ShapeCheck, table: dict[str, Any], path: K
         return None
     try:
         source = Source(options=options, adapter=adapter(options))
+        if isinstance(source.adapter, Poller):
+            check_poller(source.adapter)
     except ConfigurationError as error:
         faults.add(_guilty(error.detail, adapter.options, path), error.detail)
         return None

@@ -12,7 +12,7 @@ def print_sources(answer: Any) -> None:
         (
             it["name"],
             it["adapter"],
-            short_time(it["last_heard"]) + (" late" if it["late"] else ""),
+            short_time(it["last_heard"]) + _condition(it),
             it["last_hour"]["accepted"],
             it["last_hour"]["duplicates"],
             it["last_hour"]["refused"],
@@ -36,6 +36,12 @@ def print_sources(answer: Any) -> None:
     )
 
 
+def _condition(source: Any) -> str:
+    if source.get("unreachable_since"):
+        return f" unreachable ({printable(source.get('unreachable_reason') or 'unknown')})"
+    return " late" if source["late"] else ""
+
+
 def _reason(refusal: Any) -> str:
     return (
         "" if refusal is None else f"{short_time(refusal['last_at'])} {refusal['detail'] or refusal['code']}"
@@ -53,6 +59,8 @@ def print_source(source: Any) -> None:
             ("last heard", source["last_heard"]),
             ("expected every", source["expected_every_s"] and f"{source['expected_every_s']:g} s"),
             ("late", source["late"]),
+            ("unreachable since", source.get("unreachable_since")),
+            ("unreachable because", source.get("unreachable_reason")),
             ("quarantined", str(source["quarantined"])),
             ("last hour", ", ".join(f"{count} {name}" for name, count in hour.items())),
         ]

@@ -43,6 +43,7 @@ class SourceState(Struct, frozen=True, kw_only=True):
     `quarantined` counts its quarantined items that may concern this customer. Of these, `possible` name
     nobody that could be read: they may concern anyone who was active on the source then. `newest_possible_at`
     is when the last of them arrived. `concerns` is true if this source is why the state is `degraded`.
+    `unreachable_since` is since when the server cannot fetch the source.
     """
 
     name: str
@@ -53,6 +54,7 @@ class SourceState(Struct, frozen=True, kw_only=True):
     possible: int = 0
     newest_possible_at: str | None = None
     concerns: bool = False
+    unreachable_since: str | None = None
 
 
 class Completeness(Struct, frozen=True, kw_only=True):
@@ -126,6 +128,7 @@ class _Judged(Struct, frozen=True):
     total: int
     found: ConcerningItems | None
     missing: bool
+    unreachable: Micros | None
 
 
 class Monitor:
@@ -246,13 +249,16 @@ class Monitor:
             kept = about.source.secret and found is not None and found.count > 0
             missing = kept or (silent and about.reached is not False)
             last = self._last(about.source, activity)
-            judged.append(_Judged(about.source.name, last, silent, total, found, missing))
+            since = activity.unreachable.get(about.source.name)
+            judged.append(_Judged(about.source.name, last, silent, total, found, missing, since))
         return judged
 
     def _last(self, source: SourceFacts, activity: SourceActivity) -> Micros | None:
         return self._unsaved.get((source.tenant, source.name)) or activity.last_heard.get(source.name)
 
     def _silent(self, source: SourceFacts, activity: SourceActivity, now: Micros) -> bool:
+        if source.name in activity.unreachable:
+            return True
         if source.expected_every_s is None:
             return False
         last = self._last(source, activity)
@@ -285,4 +291,5 @@ def _state_of(judged: _Judged, found: ConcerningItems, now: Micros) -> SourceSta
         possible=found.possible,
         newest_possible_at=format_time(found.newest) if found.newest is not None else None,
         concerns=judged.missing,
+        unreachable_since=format_time(judged.unreachable) if judged.unreachable is not None else None,
     )

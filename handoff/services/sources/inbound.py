@@ -151,16 +151,30 @@ class Inbound:
             return self._refusal(received, error)
         return adapter.reply(request, parsed, outcome)
 
-    async def _record(self, source: Source, request: InboundRequest) -> tuple[Parsed, Outcome]:
+    async def take(self, source: Source, request: InboundRequest) -> Outcome:
+        """Record a delivery that this server fetched itself: there is nothing to verify.
+
+        Durable when it returns, in the timelines or in quarantine.
+        """
+        try:
+            _parsed, outcome = await self._record(source, request, fetched=True)
+        except InvalidPayload:
+            return Outcome(quarantined=1)
+        return outcome
+
+    async def _record(
+        self, source: Source, request: InboundRequest, *, fetched: bool = False
+    ) -> tuple[Parsed, Outcome]:
         """Verify, parse and record one delivery; everything that the outcome counts is durable.
 
         Raises SignatureRefused and NotFound as the adapter does, InvalidPayload if the bytes are not this
         vendor's (they are quarantined first), and StoreUnavailable or Overloaded if nothing is recorded.
         """
-        delivery, size = _Delivery(source.adapter, request), len(request.body)
+        delivery, size = _Delivery(source.adapter, request, fetched), len(request.body)
         try:
             if size > THREAD_ABOVE:
-                await self._parsing.verify(source.adapter, request)
+                if not fetched:
+                    await self._parsing.verify(source.adapter, request)
                 delivery.parsed = await self._parsing.parse(source.options, source.adapter, request)
                 delivery.parsed = await self._settle(source, delivery.parsed)
                 touchpoints, results = await self._record_parsed(source, delivery.parsed)
@@ -310,9 +324,10 @@ def _refused(
 class _Delivery:
     """One delivery while it is read. `parsed` and `needs_lookup` are set by `read`."""
 
-    def __init__(self, adapter: Adapter, request: InboundRequest) -> None:
+    def __init__(self, adapter: Adapter, request: InboundRequest, fetched: bool) -> None:
         self._adapter = adapter
         self._request = request
+        self._fetched = fetched
         self.parsed = Parsed()
         self.needs_lookup = False
 
@@ -322,7 +337,8 @@ class _Delivery:
         Returns none if something has to be looked up before recording: a callback that one of them
         names, or what `settle` needs.
         """
-        self._adapter.verify(self._request)
+        if not self._fetched:
+            self._adapter.verify(self._request)
         self.parsed = parse(self._adapter, self._request)
         named = any(map(names_callback, self.parsed.touchpoints))
         self.needs_lookup = named or depends_on_history(self.parsed)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from aiohttp import web
 from msgspec import Struct
 
 from handoff.adapter.contract import Listener
+from handoff.adapter.poller import Poller
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.exchange import answer
 from handoff.domain.errors import NotFound
@@ -19,9 +21,11 @@ from handoff.services.sources.inbound import Source
 class SourceView(Struct, frozen=True, kw_only=True):
     """A configured source with its activity, of all workers.
 
-    `url` is where its vendor delivers, null for a mail listener. `authenticated`: only holders of a secret
-    can send to it. `late` is true if it has been silent for longer than `expected_every_s`. `quarantined`
-    counts the items that are in quarantine now, `per_minute` touchpoints in the last hour.
+    `url` is where its vendor delivers, null for a mail listener and a source that the server fetches.
+    `authenticated`: only holders of a secret can send to it. `late` is true if it has been silent for longer
+    than `expected_every_s`. `quarantined` counts the items that are in quarantine now, `per_minute`
+    touchpoints in the last hour. `unreachable_since` and `unreachable_reason` are set while the server cannot
+    fetch the source.
     """
 
     name: str
@@ -36,6 +40,8 @@ class SourceView(Struct, frozen=True, kw_only=True):
     last_hour: SourceCounts
     per_minute: float
     last_refusal: RefusalView | None
+    unreachable_since: str | None = None
+    unreachable_reason: str | None = None
 
 
 class SourceDetail(SourceView, frozen=True, kw_only=True):
@@ -78,16 +84,26 @@ async def read_source(request: web.Request) -> web.Response:
 
 
 async def _details(site: AppContext, tenant: str, sources: list[Source]) -> list[SourceDetail]:
-    """The sources with their activity; three round trips."""
+    """The sources with their activity; three round trips, and one more if any is fetched."""
     activity = site.inbound.activity
     now = time.time_ns() // 1000
     states = {it.name: it for it in await site.monitor.source_states(tenant, now=now)}
     counts = await activity.counts(tenant)
     refusals = await activity.refusals(tenant, [it.name for it in sources])
+    reasons = await _reasons(site, tenant, sources)
     return [
-        _detail(site, source, states.get(source.name), counts.get(source.name), found)
+        _detail(site, source, states.get(source.name), counts.get(source.name), found, reasons)
         for source, found in zip(sources, refusals, strict=True)
     ]
+
+
+async def _reasons(site: AppContext, tenant: str, sources: list[Source]) -> dict[str, str]:
+    """Why each fetched source was not reached last."""
+    names = [it.name for it in sources if isinstance(it.adapter, Poller)]
+    if not names:
+        return {}
+    found = await site.store.of(tenant).polls.states(names)
+    return {name: it.reason for name, it in zip(names, found, strict=True)}
 
 
 def _detail(
@@ -96,16 +112,17 @@ def _detail(
     state: SourceState | None,
     counts: SourceCounts | None,
     refusals: list[RefusalView],
+    reasons: Mapping[str, str],
 ) -> SourceDetail:
     options, counted = source.options, counts or SourceCounts()
-    listens = isinstance(source.adapter, Listener)
+    takes_none = isinstance(source.adapter, Listener | Poller)
     last = state.last_seen if state else None
     silent = last is None or (state is not None and state.behind_s > 0)
     return SourceDetail(
         name=source.name,
         adapter=options.adapter,
         channel=source.adapter.channel,
-        url=None if listens else f"{_without_user(site.public_url)}/in/{source.name}",
+        url=None if takes_none else f"{_without_user(site.public_url)}/in/{source.name}",
         authenticated=options.authenticated,
         last_heard=last,
         expected_every_s=options.expected_every_s,
@@ -114,6 +131,8 @@ def _detail(
         last_hour=counted,
         per_minute=per_minute(counted),
         last_refusal=refusals[0] if refusals else None,
+        unreachable_since=state.unreachable_since if state else None,
+        unreachable_reason=reasons.get(source.name) if state and state.unreachable_since else None,
         refusals=refusals,
     )
 

@@ -23,6 +23,9 @@ COUNTED_S = 3600  # counts are read this far back
 KEEP_COUNTS_S = COUNTED_S + 2 * COUNT_S
 KEEP_REFUSALS = 50  # entries of one source
 KEEP_REFUSALS_S = 7 * 86400
+_UNREACHABLE = "\0unreachable:"
+"""Before a source's name: a field of the same hash with the time since when it is out of reach. Workers of
+earlier releases read it as a source that nobody asks about."""
 _SEPARATOR = b"\0"  # between a source's name and what is counted: no name has it
 
 
@@ -41,10 +44,12 @@ class RefusedDeliveries(Struct, frozen=True, kw_only=True):
 
 
 class SourceActivity(Struct, frozen=True):
-    """`last_heard` by source, and the number of quarantined items of each source that was asked about."""
+    """`last_heard` by source, the number of quarantined items of each source that was asked about, and since
+    when fetched sources are `unreachable`."""
 
     last_heard: Mapping[str, Micros]
     quarantined: Sequence[int]
+    unreachable: Mapping[str, Micros]
 
 
 class SourceRecords:
@@ -58,6 +63,12 @@ class SourceRecords:
         """Store when sources were last heard; one round trip."""
         pairs = [part for name, at in last_heard.items() for part in (name.encode(), b"%d" % at)]
         await self._connection.call(b"HSET", self._keys.sources(), *pairs)
+
+    async def mark_unreachable(self, source: str, since: Micros | None) -> None:
+        """Store since when a fetched source is out of reach, None: it is not; one round trip."""
+        key, field = self._keys.sources(), f"{_UNREACHABLE}{source}".encode()
+        command = (b"HDEL", key, field) if since is None else (b"HSET", key, field, b"%d" % since)
+        await self._connection.call(*command, key=key)
 
     async def save_activity(
         self,
@@ -115,5 +126,8 @@ class SourceRecords:
 
     @staticmethod
     def decode(answers: Sequence[Any]) -> SourceActivity:
-        last_heard = {name.decode(): int(at) for name, at in as_mapping(answers[0]).items()}
-        return SourceActivity(last_heard, answers[1:])
+        times = {name.decode(): int(at) for name, at in as_mapping(answers[0]).items()}
+        unreachable = {
+            name.removeprefix(_UNREACHABLE): at for name, at in times.items() if name.startswith(_UNREACHABLE)
+        }
+        return SourceActivity(times, answers[1:], unreachable)
