@@ -19,7 +19,7 @@ from handoff.api.operations.operation import (
     path_parameter,
 )
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
-from handoff.services.sources.cloudevents import BATCHED, STRUCTURED
+from handoff.adapter.cloudevents import BATCHED, STRUCTURED
 from handoff.services.sources.native import TouchpointInput
 from handoff.services.timeline.views import TouchpointView
 

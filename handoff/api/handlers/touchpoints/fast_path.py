@@ -20,7 +20,7 @@ from handoff.domain.touchpoint import Touchpoint
 from handoff.services.access.access import TENANT_HEADER
 from handoff.services.access.principal import Principal
 from handoff.services.context.feedback import LINE_WRONG, wrong_rule
-from handoff.services.sources.cloudevents import is_binary
+from handoff.adapter.cloudevents import is_binary
 from handoff.services.sources.native import Caller, read_native
 from handoff.services.timeline.recording import Result
 
