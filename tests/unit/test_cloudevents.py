@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from handoff.adapter.cloudevents import as_structured, is_binary
 from handoff.codec.body import digest
 from handoff.domain.errors import InvalidPayload, Unprocessable
-from handoff.adapter.cloudevents import as_structured, is_binary
 from handoff.services.sources.cloudevents import read_cloudevent
 from handoff.services.sources.native import Caller
 

@@ -1,4 +1,4 @@
-"""`generic.cloudevents`: CloudEvents 1.0 over HTTP, structured, batched, and binary, with the webhook handshake."""
+"""`generic.cloudevents`: CloudEvents 1.0 over HTTP in all three modes, with the handshake of webhooks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Any
 
 import msgspec
 
-from handoff.adapter.cloudevents import BATCHED, as_structured, checked_event, is_binary
+from handoff.adapter.cloudevents import as_structured, checked_event, is_binary
 from handoff.adapter.contract import InboundRequest, Reply
 from handoff.adapter.manifest import Manifest
 from handoff.domain.clock import Micros
-from handoff.domain.errors import InvalidPayload
 from handoff.domain.touchpoint import Touchpoint
 from handoff_adapters.shared import fields
 
@@ -20,7 +19,7 @@ from .webhook import EVENTS, GenericAdapter
 
 _ATTRIBUTES = {"id": "id", "type": "type", "time": "time"}
 """Where CloudEvents keep them; a mapping need not state that."""
-_PER_MINUTE = "*"
+_ANY_RATE = "*"  # requests per minute; the server's own limits answer 429
 
 
 class CloudEventsAdapter(GenericAdapter):
@@ -48,7 +47,11 @@ class CloudEventsAdapter(GenericAdapter):
         allowed = self.settings.allowed_origins
         if not origin or ("*" not in allowed and origin not in allowed):
             return Reply(status=403)
-        headers = (("WebHook-Allowed-Origin", origin), ("WebHook-Allowed-Rate", _PER_MINUTE), ("Allow", "POST"))
+        headers = (
+            ("WebHook-Allowed-Origin", origin),
+            ("WebHook-Allowed-Rate", _ANY_RATE),
+            ("Allow", "POST"),
+        )
         return Reply(status=200, headers=headers)
 
     def events(self, request: InboundRequest) -> list[Any]:
@@ -56,15 +59,19 @@ class CloudEventsAdapter(GenericAdapter):
         if is_binary(request.headers):
             return [fields.decode_json(as_structured(request.headers, content_type, request.body))]
         body = fields.decode_json(request.body)
-        if (content_type or "").lower().startswith(BATCHED) and not isinstance(body, list):
-            raise InvalidPayload("A batch of CloudEvents is a JSON array")
         return body if isinstance(body, list) else [body]
 
+    def readable_items(self, request: InboundRequest) -> tuple[list[Any], bool]:
+        if is_binary(request.headers):
+            return self.events(request), True
+        return super().readable_items(request)
+
     def read(self, item: Any, received_at: Micros) -> Touchpoint | str:
+        return super().read(checked_event(item), received_at)
+
+    def space_of(self, item: Any) -> str:
         """An event of the same source with the same id is the same event, through whichever webhook."""
-        event = checked_event(item)
-        space = self.settings.id_space or f"cloudevents/{event['source']}"
-        return self._reader.read(event, received_at, space)
+        return self.settings.id_space or f"cloudevents/{item.get('source', '')}"
 
     def alone(self, item: Any) -> bytes:
         return msgspec.json.encode(item)

@@ -7,6 +7,7 @@ of any adapter.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jmespath
@@ -16,6 +17,7 @@ from handoff.domain.clock import Micros
 from handoff.domain.errors import ConfigurationError, Unprocessable
 from handoff.domain.identity import Handle
 from handoff.domain.touchpoint import (
+    MAX_IDENTITIES,
     TYPE_SET,
     UNKNOWN_TYPE,
     Direction,
@@ -47,7 +49,9 @@ class Expressions:
                 f"source {source!r}: `mapping.types` names {unknown[0]!r}, which is not a touchpoint type"
             )
         if not mapping.identities:
-            raise ConfigurationError(f"source {source!r}: `mapping.identities` needs an entry: who it is about")
+            raise ConfigurationError(
+                f"source {source!r}: `mapping.identities` needs an entry: who it is about"
+            )
 
     def find(self, key: str, item: Any) -> Any:
         """What the expression of `key` finds; None without an expression. Unprocessable if it fails."""
@@ -88,15 +92,14 @@ class ItemReader:
         *,
         source: str,
         channel: str,
-        id_space: str,
         region: str | None,
         own: frozenset[tuple[str, str]],
     ) -> None:
         self._expressions, self._mapping = expressions, expressions.mapping
-        self._source, self._channel, self._id_space = source, channel, id_space
+        self._source, self._channel = source, channel
         self._region, self._own = region, own
 
-    def read(self, item: Any, received_at: Micros, id_space: str | None = None) -> Touchpoint | str:
+    def read(self, item: Any, received_at: Micros, id_space: str) -> Touchpoint | str:
         """The touchpoint of an event, or the name under which it is counted as ignored. Unprocessable."""
         if not isinstance(item, dict):
             raise Unprocessable("The event is not a JSON object", code="not_an_object")
@@ -112,7 +115,7 @@ class ItemReader:
         internal = self._expressions.find("internal", item) is True
         return fields.checked(
             Touchpoint(
-                id_space=id_space or self._id_space,
+                id_space=id_space,
                 event_id=self._id(item),
                 source=self._source,
                 channel=self._channel,
@@ -180,16 +183,9 @@ class ItemReader:
         found: list[Handle | None] = []
         for at, stated in enumerate(self._mapping.identities):
             value = self._find(f"identities[{at}].value", item)
-            for one in value if isinstance(value, list) else (value,):
-                found.append(
-                    handle(
-                        stated.type,
-                        one,
-                        stated.assurance,
-                        space=stated.space,
-                        region=self._region,
-                    )
-                )
+            values = value[:MAX_IDENTITIES] if isinstance(value, list) else [value]
+            of = partial(handle, stated.type, assurance=stated.assurance, space=stated.space)
+            found += [of(it, region=self._region) for it in values]
         return of_customer(found, self._own)
 
     def _actor(self, item: Mapping[str, Any]) -> dict[str, Any] | None:

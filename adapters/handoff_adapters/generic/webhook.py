@@ -48,7 +48,6 @@ class GenericAdapter(BaseAdapter):
             self._expressions,
             source=options.name,
             channel=options.channel,
-            id_space=options.id_space or f"{options.adapter}/{options.name}",
             region=options.default_region,
             own=own_identities(options.own, options.default_region),
         )
@@ -84,20 +83,29 @@ class GenericAdapter(BaseAdapter):
 
     def mentions(self, request: InboundRequest) -> Mentions:
         """Whom the expressions find in the readable part."""
-        part, whole = readable_part(request.body)
-        item = part.get(ALONE, part) if isinstance(part, dict) else part
         try:
-            items = self._expressions.items(item)[:MAX_ITEMS]
+            items, whole = self.readable_items(request)
             handles = [it for one in items for it in self._reader.people(one)]
-            threads = [it for one in items if (it := self._reader.thread(one))]
-        except Unprocessable:
+            threads = [(self.space_of(one), it) for one in items if (it := self._reader.thread(one))]
+        except (Unprocessable, InvalidPayload):
             return Mentions(complete=False)
-        space = self.settings.id_space or f"{self.settings.adapter}/{self.settings.name}"
         return Mentions(
             identities=tuple(dict.fromkeys(it.identity for it in handles)),
-            threads=tuple((space, it) for it in dict.fromkeys(threads)),
+            threads=tuple(dict.fromkeys(threads)),
             complete=whole,
         )
+
+    def readable_items(self, request: InboundRequest) -> tuple[list[Any], bool]:
+        """The readable events of a delivery, and whether they are all."""
+        found = readable_part(request.body)
+        if isinstance(found.value, dict) and ALONE in found.value:
+            return [found.value[ALONE]], found.whole
+        items = self._expressions.items(found.value)
+        return items[:MAX_ITEMS], found.whole and len(items) <= MAX_ITEMS
+
+    def space_of(self, item: Any) -> str:
+        """The id space of an event."""
+        return self.settings.id_space or f"{self.settings.adapter}/{self.settings.name}"
 
     def events(self, request: InboundRequest) -> list[Any]:
         """The events of a delivery. InvalidPayload."""
@@ -105,7 +113,7 @@ class GenericAdapter(BaseAdapter):
 
     def read(self, item: Any, received_at: Micros) -> Touchpoint | str:
         """The touchpoint of one event, or the name under which it is ignored. Unprocessable."""
-        return self._reader.read(item, received_at)
+        return self._reader.read(item, received_at, self.space_of(item))
 
     def alone(self, item: Any) -> bytes:
         """The bytes that are read as this event alone."""
@@ -126,7 +134,7 @@ class WebhookAdapter(GenericAdapter):
         title="Webhooks of any platform, by a mapping in the configuration",
         options=GenericOptions,
         events=EVENTS,
-        verified_against="Standard Webhooks' own library, and made-up webhooks of a shop, a ticket system, and a bot",
+        verified_against="the library of Standard Webhooks, and made-up webhooks of a shop and others",
     )
 
     def events(self, request: InboundRequest) -> list[Any]:
@@ -148,4 +156,4 @@ def _body(request: InboundRequest) -> Any:
         )
     except ValueError as error:
         raise InvalidPayload(f"A form has at most {MAX_FIELDS} fields", code="too_many_fields") from error
-    return {name: value for name, value in reversed(pairs)}  # the first of a name counts
+    return dict(reversed(pairs))  # the first of a name counts

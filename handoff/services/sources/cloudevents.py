@@ -10,7 +10,6 @@ from handoff.adapter.cloudevents import checked_event
 from handoff.domain.clock import Micros, format_time
 from handoff.domain.errors import HandoffError, InvalidPayload, Unprocessable
 from handoff.domain.identity import parse_identity
-from handoff.domain.text.cleaning import clean
 from handoff.domain.touchpoint import TYPE_SET, Touchpoint
 
 from .native import Caller, TouchpointInput, from_input, invalid
