@@ -46,7 +46,7 @@ BEFORE, NOW = "before", "now"
 CUSTOMERS = 4  # whose contexts are looked at fresh in a round
 CPU_REQUESTS = 2_000  # of one run: short runs alternate often, so that both trees have the same neighbours
 FEWEST = 40  # requests of a run
-COSTS = {"ingest": 1, "one": 1, "vendor": 1, "cached": 1, "lookup": 10, "rebuilt": 40}
+COSTS = {"ingest": 1, "one": 1, "vendor": 1, "cached": 1, "lookup": 40, "rebuilt": 40}
 """The rough cost of a request of each load: costly ones are sent so many times less often."""
 CONTEXTS: tuple[tuple[str, str, dict[str, list[str]]], ...] = (
     ("cached", "contexts, cached", {}),

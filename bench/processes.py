@@ -24,7 +24,7 @@ from handoff.store.server.valkey_conf import valkey_conf
 from handoff.store.settings import StoreSettings
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 Durability = Literal["always", "everysec"]
 SERVER_CORE, LOAD_CORE = 0, 1
 """The server under load has a core to itself; its store and the load generator share the other."""

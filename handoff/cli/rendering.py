@@ -122,6 +122,8 @@ def _print_timeline(console: Console, touchpoints: Sequence[Mapping[str, Any]]) 
         marks = [] if touchpoint["assurance"] == "verified" else [touchpoint["assurance"]]
         marks += ["late"] if touchpoint["late"] else []
         marks += [f"assigned by {touchpoint['assigned']['by']}"] if touchpoint.get("assigned") else []
+        marks += [f"also {it['source']}" for it in touchpoint.get("also", ())]
+        marks += ["transcript"] if touchpoint.get("transcript_of") else []
         table.add_row(
             datetime.fromisoformat(touchpoint["occurred_at"]).strftime("%m-%d %H:%M:%S"),
             Text(touchpoint["channel"], style=_STYLES.get(touchpoint["channel"], "")),

@@ -21,6 +21,7 @@ from .shapes import ApiHandoff as Handoff
 from .shapes import ApiIdentity as Identity
 from .shapes import ApiParty as Party
 from .shapes import ApiRecorded as Recorded
+from .shapes import ApiSeparation as Separation
 from .shapes import ApiSession as Session
 from .shapes import ApiTimeline as Timeline
 from .shapes import ApiTouchpoint as Touchpoint
@@ -45,6 +46,7 @@ __all__ = [
     "LiveEvent",
     "Party",
     "Recorded",
+    "Separation",
     "Session",
     "Timeline",
     "Touchpoint",

@@ -21,6 +21,7 @@ from .shapes import (
     ApiHandoff,
     ApiParty,
     ApiRecorded,
+    ApiSeparation,
     ApiSession,
     ApiTimeline,
     LiveEvent,
@@ -112,8 +113,13 @@ class Client:
         body = {"identity": identity, "reason": reason, "conversation": conversation}
         return await self._post(f"/v1/touchpoints/{_part(touchpoint_id)}/assign", body, ApiAssignment)
 
+    async def separate(self, touchpoint_id: str, *, reason: str) -> ApiSeparation:
+        """Show a touchpoint by itself, although it resembles another one. Repeating it changes nothing."""
+        path = f"/v1/touchpoints/{_part(touchpoint_id)}/separate"
+        return await self._post(path, {"reason": reason}, ApiSeparation)
+
     async def withdraw_link(self, customer_id: str, link_id: str, *, reason: str) -> None:
-        """Withdraw a piece of evidence, such as an assignment's `id`."""
+        """Withdraw a piece of evidence, such as the `id` of an assignment or a separation."""
         path = f"/v1/customers/{_part(customer_id)}/links/{_part(link_id)}/withdraw"
         await self._post(path, {"reason": reason}, dict[str, Any])
 

@@ -80,6 +80,38 @@ class ApiAssignment(Struct, frozen=True, kw_only=True):
     replaces: str | None = None
 
 
+class ApiSeparation(Struct, frozen=True, kw_only=True):
+    """A touchpoint that is shown by itself. Withdraw `id` to undo it."""
+
+    id: str
+    touchpoint: str
+    identity: str
+    customer_id: str
+    by: str
+    reason: str
+
+
+class ApiAlso(Struct, frozen=True, kw_only=True):
+    """A copy of a touchpoint, recorded by another way. `why` is the reason to take them for one act."""
+
+    id: str
+    source: str
+    channel: str
+    why: str
+    type: str = ""
+    occurred_at: str = ""
+    assurance: str = ""
+    conversation_id: str = ""
+
+
+class ApiTranscript(Struct, frozen=True, kw_only=True):
+    """The chat that an email repeats."""
+
+    conversation_id: str
+    at: str
+    messages: int
+
+
 class ApiAssigned(Struct, frozen=True, kw_only=True):
     """The person to whom an agent assigned a touchpoint, and why."""
 
@@ -183,6 +215,8 @@ class ApiTouchpoint(Struct, frozen=True, kw_only=True):
     deleted: bool = False
     assigned: ApiAssigned | None = None
     derived: list[ApiDerived] = field(default_factory=list)
+    also: list[ApiAlso] = field(default_factory=list)
+    transcript_of: ApiTranscript | None = None
 
 
 class ApiTimeline(Struct, frozen=True, kw_only=True):

@@ -155,13 +155,18 @@ def encode_body(
     touchpoint: Touchpoint, *, conversation: bytes | None, amends: bytes | None
 ) -> tuple[int, bytes]:
     """The codec id and the bytes of a touchpoint's body. Unprocessable (`too_large`) above the limit."""
+    return compress(checked_body(touchpoint, conversation=conversation, amends=amends))
+
+
+def checked_body(touchpoint: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> bytes:
+    """The body before compression. Unprocessable above the limit, and as for `pack_body`."""
     raw = pack_body(touchpoint, conversation=conversation, amends=amends)
     if len(raw) > MAX_TOUCHPOINT_BYTES:
         raise Unprocessable(
             f"a touchpoint has at most {MAX_TOUCHPOINT_BYTES} bytes, this one {len(raw)}",
             code="touchpoint_too_large",
         )
-    return compress(raw)
+    return raw
 
 
 def pack_body(touchpoint: Touchpoint, *, conversation: bytes | None, amends: bytes | None) -> bytes:

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 from handoff.domain.errors import NotFound
 from handoff.domain.identity import Identity
-from handoff.domain.text.memo import CACHE_SIZE, cached_if_short, personal
+from handoff.domain.text.memo import CACHE_SIZE, MAX_CACHED, cached_if_short, personal
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")  # RFC 4648 §5
 SIZE = 16  # bytes: 128 bits, so that an accidental collision is out of the question
@@ -37,7 +37,7 @@ class KeyedHash:
         self._masks = [int.from_bytes(mask * count, "big") for count in range(3)]
         # The same customers, threads and statements occur again and again.
         self.identity = personal(lru_cache(CACHE_SIZE)(self._identity_hash))
-        self.thread = cached_if_short(self._thread_hash)
+        self._known_thread = personal(lru_cache(CACHE_SIZE)(self._thread_hash))
         self.evidence = cached_if_short(self._evidence_hash)
         self.episode = cached_if_short(self._episode_hash)
 
@@ -56,8 +56,13 @@ class KeyedHash:
         state.update(words.encode("utf-8", "surrogatepass"))
         return state.digest()
 
-    def _thread_hash(self, id_space: str, thread: str) -> bytes:
+    def thread(self, id_space: str, thread: str) -> bytes:
         """16 bytes: the conversation of a thread, forever."""
+        if len(id_space) + len(thread) <= MAX_CACHED:
+            return self._known_thread(id_space, thread)
+        return self._thread_hash(id_space, thread)
+
+    def _thread_hash(self, id_space: str, thread: str) -> bytes:
         return self._hash(self._thread, "thread", id_space, thread)
 
     def _episode_hash(self, home: bytes, channel: str, after: bytes = b"") -> bytes:

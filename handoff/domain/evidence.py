@@ -32,6 +32,11 @@ class Statement(StrEnum):
     ASSIGNED = "assigned"
     """A touchpoint, or a conversation, of `one` is from the person with the identity `other`. It never joins
     the two."""
+    SEPARATE = "separate"
+    """A touchpoint of `one` is an act of its own, whatever it resembles. `other` is `one`."""
+
+
+_ABOUT_TOUCHPOINTS = frozenset({Statement.ASSIGNED, Statement.SEPARATE})
 
 
 class EvidenceClass(IntEnum):
@@ -52,7 +57,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     until it is withdrawn: a `not_same` overrules `same`; a `same` overrules `not_same` between its own
     two sides. With `finds`, one of the two is a reference, which finds the other but never joins it.
     An assignment names its `touchpoint` and that touchpoint's `conversation`; with `whole` it covers
-    everything of the conversation.
+    everything of the conversation. A `separate` names its `touchpoint`.
     """
 
     id: bytes
@@ -169,7 +174,7 @@ class Objections:
         self._overruled: dict[bytes, list[Evidence]] = defaultdict(list)
         self._known: dict[bytes, dict[bytes, Micros]] = {}
         for piece in evidence:
-            if piece.withdrawn or piece.statement is Statement.ASSIGNED:
+            if piece.withdrawn or piece.statement in _ABOUT_TOUCHPOINTS:
                 continue
             if piece.statement is Statement.SAME:
                 for id_ in piece.over:

@@ -57,12 +57,10 @@ class IdentityRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Whether the value is a placeholder for an unknown person."""
         return self._cached_match(identity)
 
-    def has_placeholder(self, handles: tuple[Handle, ...]) -> bool:
-        """Whether one of the identities is a placeholder."""
-        return self._cached_search(handles)
-
     @cached_property
-    def _cached_search(self) -> Callable[[tuple[Handle, ...]], bool]:
+    def has_placeholder(self) -> Callable[[tuple[Handle, ...]], bool]:
+        """Whether one of the identities is a placeholder."""
+
         def search(handles: tuple[Handle, ...]) -> bool:
             return any(self._matches(it.identity) for it in handles)
 
@@ -73,9 +71,9 @@ class IdentityRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return personal(lru_cache(maxsize=CACHE_SIZE)(self._matches))
 
     def _matches(self, identity: Identity) -> bool:
-        plain = f"{identity.type}:{identity.value}".lower()
         words, pattern = self._placeholders
-        return plain.partition(":")[2] in words or pattern.match(plain) is not None
+        value = identity.value.lower()
+        return value in words or pattern.match(f"{identity.type}:{value}".lower()) is not None
 
     @cached_property
     def _placeholders(self) -> tuple[frozenset[str], re.Pattern[str]]:

@@ -130,18 +130,22 @@ _INTERNAL = _HIDDEN | {
 }
 
 
-_DIRECTIONS = dict.fromkeys(_INTERNAL, Direction.INTERNAL) | dict.fromkeys(_OUTBOUND, Direction.OUTBOUND)
-_VISIBILITIES = dict.fromkeys(_HIDDEN, Visibility.INTERNAL)
+DEFAULT_DIRECTIONS = dict.fromkeys(_INTERNAL, Direction.INTERNAL) | dict.fromkeys(
+    _OUTBOUND, Direction.OUTBOUND
+)
+"""Of types whose sender states none; all others are inbound."""
+DEFAULT_VISIBILITIES = dict.fromkeys(_HIDDEN, Visibility.INTERNAL)
+"""Likewise; all others are public."""
 
 
 def default_direction(type: str) -> Direction:
     """The direction of a type whose sender states none."""
-    return _DIRECTIONS.get(type, Direction.INBOUND)
+    return DEFAULT_DIRECTIONS.get(type, Direction.INBOUND)
 
 
 def default_visibility(type: str) -> Visibility:
     """The visibility of a type whose sender states none. Notes and system entries are internal."""
-    return _VISIBILITIES.get(type, Visibility.PUBLIC)
+    return DEFAULT_VISIBILITIES.get(type, Visibility.PUBLIC)
 
 
 # Limits, published in the API document. An event above a limit is refused, never truncated.
@@ -238,10 +242,12 @@ class Touchpoint(Struct, frozen=True, kw_only=True):
 
 
 def _problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
-    if not touchpoint.event_id or len(touchpoint.event_id) > MAX_EVENT_ID:
+    type_, text, subject = touchpoint.type, touchpoint.text, touchpoint.subject
+    seq, thread = touchpoint.seq, touchpoint.thread
+    if not 0 < len(touchpoint.event_id) <= MAX_EVENT_ID:
         return "/id", f"Event ids have 1 to {MAX_EVENT_ID} characters"
-    if touchpoint.type not in TYPE_SET:
-        return "/type", f"Unknown touchpoint type {touchpoint.type[:60]!r}"
+    if type_ not in TYPE_SET:
+        return "/type", f"Unknown touchpoint type {type_[:60]!r}"
     if touchpoint.channel not in CHANNELS and not _CHANNEL.fullmatch(touchpoint.channel):
         return "/channel", "Channel names match [a-z][a-z0-9_-]*"
     if not EARLIEST <= touchpoint.occurred_at <= LATEST:
@@ -252,18 +258,17 @@ def _problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
         return "/participants", f"A touchpoint has at most {MAX_PARTICIPANTS} participants"
     if len(touchpoint.attachments) > MAX_ATTACHMENTS:
         return "/attachments", f"A touchpoint has at most {MAX_ATTACHMENTS} attachments"
-    if touchpoint.text is not None and len(touchpoint.text) > MAX_TEXT:
+    if text is not None and len(text) > MAX_TEXT:
         return "/text", f"The text may have at most {MAX_TEXT} characters"
-    if touchpoint.subject is not None and len(touchpoint.subject) > MAX_SUBJECT:
+    if subject is not None and len(subject) > MAX_SUBJECT:
         return "/subject", f"The subject may have at most {MAX_SUBJECT} characters"
-    if touchpoint.seq is not None and not 0 <= touchpoint.seq <= MAX_SEQ:
+    if seq is not None and not 0 <= seq <= MAX_SEQ:
         return "/seq", "The sequence must be an integer from 0 to 2^63-1"
-    if touchpoint.thread is not None and not 0 < len(touchpoint.thread) <= MAX_EVENT_ID:
+    if thread is not None and not 0 < len(thread) <= MAX_EVENT_ID:
         return "/thread", f"Thread ids have 1 to {MAX_EVENT_ID} characters"
-    if touchpoint.type in _CHECKED and (problem := _problem_of_type(touchpoint)):
+    if type_ in _CHECKED and (problem := _problem_of_type(touchpoint)):
         return problem
-    nested = touchpoint.data or touchpoint.attachments or touchpoint.actor or touchpoint.traits
-    return _depth_problem(touchpoint) if nested else None
+    return _depth_problem(touchpoint)
 
 
 _FEEDBACK = "brief.line_wrong"
@@ -303,11 +308,17 @@ def _feedback_problem(data: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def _depth_problem(touchpoint: Touchpoint) -> tuple[str, str] | None:
-    for name in ("data", "attachments", "actor", "traits"):
-        value = getattr(touchpoint, name)
-        if value and too_deep(value):
-            return f"/{name}", f"Objects and lists may be nested at most {MAX_DEPTH} levels deep"
-    return None
+    if touchpoint.data and too_deep(touchpoint.data):
+        name = "data"
+    elif touchpoint.attachments and too_deep(touchpoint.attachments):
+        name = "attachments"
+    elif touchpoint.actor and too_deep(touchpoint.actor):
+        name = "actor"
+    elif touchpoint.traits and too_deep(touchpoint.traits):
+        name = "traits"
+    else:
+        return None
+    return f"/{name}", f"Objects and lists may be nested at most {MAX_DEPTH} levels deep"
 
 
 _CONTAINERS = frozenset({dict, list, tuple})
@@ -321,7 +332,7 @@ def too_deep(value: object, levels: int = MAX_DEPTH) -> bool:
     """
     if isinstance(value, dict):
         children: Iterable[object] = value.values()
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, (list, tuple)):  # faster than `list | tuple`, which is made for each call
         children = value
     else:
         return False

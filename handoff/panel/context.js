@@ -246,6 +246,7 @@ export class HandoffContext extends PanelElement {
       const draft = draftOf(agent, targetOf(this));
       return context.customer ? composePart(locale, draft, summary, writing ? (...given) => this.#add(...given) : null, issuing ? () => this.#issueCode() : null) : [];
     });
+    if (this.#history) this.#history.view.separate = this.#session && mayLink(this.#session) ? (id) => this.#separate(id) : null;
     this.#history?.mayReveal(allowed("privacy:reveal"));
     this.#history?.show();
     locale.times.keep(this.root);
@@ -301,6 +302,18 @@ export class HandoffContext extends PanelElement {
     try {
       await decide(this.api, customer, candidate, yes, this.text(yes ? "who.confirm.reason" : "who.refuse.reason"));
       this.#regions.setText("notice", this.text(yes ? "who.confirmed" : "who.refused"));
+    } catch (error) {
+      this.#report("notice", this.reasonOf(error), error);
+    }
+    this.#refreshSoon(this.run);
+  }
+
+  /** Two acts were shown as one. @param {string} id the copy */
+  async #separate(id) {
+    if (!this.api) return;
+    try {
+      await this.api.post(path`/v1/touchpoints/${id}/separate`, { reason: this.text("also.separate.reason") });
+      this.#regions.setText("notice", this.text("also.separated"));
     } catch (error) {
       this.#report("notice", this.reasonOf(error), error);
     }

@@ -311,6 +311,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/touchpoints/{id}/separate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show a touchpoint by itself
+         * @description For two acts that are shown as one: the touchpoint is no longer listed in the `also` of another one, nor read as a transcript, and the brief counts it. Nothing else changes. Withdraw its `id` with `/v1/customers/{id}/links/{link}/withdraw` to undo it.
+         *
+         *     Needs the scope `links:write`.
+         */
+        post: operations["separateTouchpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/conversations/{id}": {
         parameters: {
             query?: never;
@@ -1966,6 +1988,25 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Also
+         * @description A copy: another touchpoint that records the same act, by another way. It is shown only here.
+         *
+         *         `why`: `message_id` (both state one Message-ID), `platform_id` (both state one id of a platform), or
+         *         `same_text` (equal words within minutes). Separate `id` if they are two acts.
+         */
+        Also: {
+            id: string;
+            source: string;
+            channel: string;
+            why: string;
+            type: string;
+            /** Format: date-time */
+            occurred_at: string;
+            /** @enum {string} */
+            assurance: "verified" | "claimed" | "inferred";
+            conversation_id: string;
+        };
+        /**
          * Announcement
          * @description An announcement. `kind` is `transfer`, `callback`, or `mail`; `text` is null if its words may not be
          *         shown.
@@ -3085,7 +3126,8 @@ export interface components {
         };
         /**
          * Link
-         * @description A piece of evidence. `effective`: it currently joins identities, keeps them apart, or assigns.
+         * @description A piece of evidence. `effective`: it currently joins identities, keeps them or a touchpoint apart, or
+         *         assigns.
          */
         Link: {
             id: string;
@@ -3495,6 +3537,26 @@ export interface components {
             overlap_s?: number;
         };
         /**
+         * SeparateInput
+         * @description The body of `POST /v1/touchpoints/{id}/separate`: the touchpoint is an act of its own.
+         */
+        SeparateInput: {
+            reason: string;
+        };
+        /**
+         * Separation
+         * @description A separation. `id` is its evidence: withdraw it to undo the separation.
+         */
+        Separation: {
+            id: string;
+            touchpoint: string;
+            identity: string;
+            customer_id: string;
+            by: string;
+            reason: string;
+            created: boolean;
+        };
+        /**
          * ServerStatus
          * @description The state of the server. `problem` is why it is not ready, null if it is.
          */
@@ -3775,6 +3837,8 @@ export interface components {
         /**
          * Timeline
          * @description A page of a timeline. `next` is the cursor of the next page; `total` is null if a filter was used.
+         *
+         *         `total` counts what is stored: copies, which are shown in `also`, too.
          */
         Timeline: {
             touchpoints: components["schemas"]["Touchpoint"][];
@@ -3930,6 +3994,8 @@ export interface components {
                 [key: string]: number;
             };
             assigned?: components["schemas"]["Assigned"];
+            also?: components["schemas"]["Also"][];
+            transcript_of?: components["schemas"]["Transcript"];
             masked?: boolean;
             derived?: components["schemas"]["Derived"][];
             derived_left_out?: number;
@@ -3998,6 +4064,15 @@ export interface components {
              * @default null
              */
             source?: string | null;
+        };
+        /**
+         * Transcript
+         * @description The chat that an email repeats. `at` is the time of the first message in it.
+         */
+        Transcript: {
+            conversation_id: string;
+            at: string;
+            messages: number;
         };
         /**
          * Trial
@@ -4288,6 +4363,7 @@ export interface components {
          *     - `busy_ledger`: Other requests are changing the customer's promises: send the same request again.
          *     - `busy_webhook`: Other requests are changing the subscription: send the same request again.
          *     - `chains_differ`: Both conversations have their own history of handoffs and cannot be joined.
+         *     - `confidence_out_of_range`: A confidence is a number from 0 to 1.
          *     - `configuration`: The configuration is invalid; the detail states where.
          *     - `configured`: The resource is part of the configuration: change it there.
          *     - `conflict`: The current state does not allow this; `current` shows it.
@@ -4295,6 +4371,10 @@ export interface components {
          *     - `context_too_large`: The handoff's `context` is larger than allowed.
          *     - `customer_erased`: The customer was erased; `erased_at` is the time.
          *     - `customer_merged`: The id is a former one; `current` is the current id.
+         *     - `derived_amends`: A derived text names its original in `data.of`, and does not amend it.
+         *     - `derived_kind_unknown`: The kind of a derived text is not one of those listed.
+         *     - `derived_of_missing`: A derived text must name its original in `data.of`.
+         *     - `derived_without_text`: A derived text must have a text.
          *     - `due_in_the_past`: A callback must be due in the future.
          *     - `duplicate_topic`: The request lists a topic twice.
          *     - `empty`: The request is empty.
@@ -4360,6 +4440,7 @@ export interface components {
          *     - `too_large`: The request, or a line of it, is larger than allowed.
          *     - `too_long`: The timeline is too long for one export.
          *     - `too_many`: The limit is reached.
+         *     - `too_many_derived`: So many texts were derived from this original that no more are taken.
          *     - `too_many_items`: The request has too many items; `limit` is how many it may have.
          *     - `too_many_topics`: A stream needs at least one topic, and has a greatest number of them.
          *     - `touchpoint_too_large`: The touchpoint is larger than allowed.
@@ -4376,7 +4457,7 @@ export interface components {
          *     - `written_by_newer`: Only a newer release can read this: send the same request again.
          * @enum {string}
          */
-        ProblemCode: "all_rejected" | "already_confirmed" | "already_dismissed" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_ledger" | "busy_webhook" | "chains_differ" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "due_in_the_past" | "duplicate_topic" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "keys_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "token_expired" | "token_missing" | "too_large" | "too_long" | "too_many" | "too_many_items" | "too_many_topics" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_topic" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
+        ProblemCode: "all_rejected" | "already_confirmed" | "already_dismissed" | "ambiguous_identity" | "audit_off" | "audit_unavailable" | "bad_request" | "blocked_identity" | "busy_callback" | "busy_conversation" | "busy_ledger" | "busy_webhook" | "chains_differ" | "confidence_out_of_range" | "configuration" | "configured" | "conflict" | "consent_missing" | "context_too_large" | "customer_erased" | "customer_merged" | "derived_amends" | "derived_kind_unknown" | "derived_of_missing" | "derived_without_text" | "due_in_the_past" | "duplicate_topic" | "empty" | "erased" | "erasure_unfinished" | "error" | "forbidden" | "forbidden_address" | "foreign_identity" | "guard_refused" | "handoff_expired" | "handoff_pending" | "http_error" | "id_reused" | "idempotency_key_outdated" | "idempotency_key_reused" | "idempotency_key_running" | "illegal_transition" | "internal" | "invalid" | "invalid_cursor" | "invalid_encoding" | "invalid_idempotency_key" | "invalid_identity" | "invalid_json" | "invalid_network" | "invalid_parameter" | "invalid_payload" | "invalid_secret" | "invalid_time" | "invalid_url" | "issuer_unavailable" | "journal_unavailable" | "keys_unavailable" | "legal_hold" | "limited_token" | "method_not_allowed" | "missing_scope" | "not_found" | "not_ready" | "not_reloadable" | "not_replicated" | "not_shared" | "not_theirs" | "nothing_to_split" | "other_agent" | "other_queue" | "other_tenant" | "overloaded" | "rate_limited" | "reference_never_joins" | "rejected" | "restricted" | "session_not_allowed" | "signature_refused" | "stale_version" | "still_malformed" | "store_format" | "store_lost_data" | "store_unavailable" | "token_expired" | "token_missing" | "too_large" | "too_long" | "too_many" | "too_many_derived" | "too_many_items" | "too_many_topics" | "touchpoint_too_large" | "unauthenticated" | "unknown_channel" | "unknown_scope" | "unknown_tenant" | "unknown_topic" | "unknown_type" | "unreadable" | "unsupported_media_type" | "unsupported_specversion" | "webhook_disabled" | "written_by_newer";
         /** @description The handoff that this brief is for. In `why_now`. Template: Handed over from {from} to {to}: {reason} */
         BriefLineHandoffRequested: {
             /**
@@ -4398,6 +4479,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer was passed on repeatedly for one reason. `hops` lists the newest handoffs. In `why_now`. Template: Passed on {transfers} times for the same reason: {reason} */
@@ -4425,6 +4511,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description Handoffs of the conversation before this one. `hops` lists the newest; `way` is their text. In `why_now`. Template: Handed over before: {way} */
@@ -4452,6 +4543,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer repeats settled words. `times` counts the settlements. In `why_now`. Template: Closed {times} times, same words again: “{words}” */
@@ -4472,6 +4568,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer used a continuity code: this continues an earlier conversation, perhaps of another identity. `conversation` is its id. In `why_now`. Template: Continues the {from} of {since}, by code */
@@ -4497,6 +4598,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The newest touchpoint carries a continuity code that joined nothing. In `why_now`. Template: Continuity code {outcome} at {at}: it may be somebody else */
@@ -4519,6 +4625,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer missed our callback. `at` is the last attempt. In `why_now`. Template: Our callback was missed ({attempts} attempts) */
@@ -4539,6 +4650,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer is waiting for an answer. In `why_now`. Template: Waiting {minutes} min, since {since} */
@@ -4559,6 +4675,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description An agent released the conversation. `by` and `to` may be empty. In `why_now`. Template: Given back by {by} to {to}: {words} */
@@ -4581,6 +4702,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A bot answered after a person had taken over. In `why_now`. Template: A bot answered after {who} took over: “{words}” */
@@ -4602,6 +4728,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The person to whom the vendor's platform has assigned the conversation. In `why_now`. Template: {who} has it since {since} */
@@ -4622,6 +4753,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A transfer was announced, and none happened in its time. In `why_now`. Template: {who} announced a transfer at {at}, none followed */
@@ -4644,6 +4780,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A call back was announced, and none was made or registered in its time. In `why_now`. Template: {who} announced a call back at {at}, none followed */
@@ -4666,6 +4807,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A mail was announced, and none was sent in its time. In `why_now`. Template: {who} announced a mail at {at}, none followed */
@@ -4688,6 +4834,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A contact that could be about any of several matters. In `why_now`. Template: In touch at {at}, unclear about which matter */
@@ -4708,9 +4859,14 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
-        /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
+        /** @description A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. `references` are its numbers that neither has, `answered_by` is who gave the answer. In `why_now`. Template: Solved {at}: “{words}” → “{answer}” */
         BriefLineSolved: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4724,6 +4880,11 @@ export interface components {
                 answer: string;
                 how: string;
                 matter: number;
+                references?: {
+                    name: string;
+                    value: string;
+                }[];
+                answered_by?: string;
                 /** @description The words in this line were not typed: a machine transcribed or read them. */
                 transcribed?: {
                     by: string;
@@ -4731,9 +4892,14 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
-        /** @description The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
+        /** @description The customer's words on a channel. `subject` is set for emails, once for several with the same. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has numbers in them that the customer corrected later, `channels` has all channels of repeated words. The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and may be empty. In `wants`. Template: On {channel}: “{words}” */
         BriefLineSaid: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -4759,6 +4925,7 @@ export interface components {
                 answer?: string;
                 answered_by?: string;
                 subject?: string;
+                channels?: string[];
                 /** @description The words in this line were not typed: a machine transcribed or read them. */
                 transcribed?: {
                     by: string;
@@ -4766,6 +4933,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The reason of a requested callback. In `wants`. Template: Asked for a callback: “{words}” */
@@ -4800,6 +4972,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description Files that the customer sent without words. In `wants`. Template: Sent on {channel}: {files} */
@@ -4834,6 +5011,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A matter that nobody has touched for 30 days. In `wants`. Template: Dormant since {since}: “{words}” */
@@ -4855,6 +5037,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description Words of an unproved sender that name a number of this customer's. In `wants`. Template: Perhaps theirs too, {identity} about {reference}: “{words}” */
@@ -4878,6 +5065,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer read a help article. In `tried`. Template: Read “{title}” */
@@ -4896,6 +5088,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer searched. `results` is the number of results, if known. In `tried`. Template: Searched for “{query}” */
@@ -4915,6 +5112,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A form failed. `error` may be empty. In `tried`. Template: {form} failed: {error} */
@@ -4934,6 +5136,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer submitted a form. In `tried`. Template: Sent {form} */
@@ -4952,6 +5159,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A bot answered. `words` may be empty. `automatic` marks an automatic reply. In `tried`. Template: Bot on {channel}: “{words}” */
@@ -4972,6 +5184,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer asked for a callback. In `tried`. Template: Asked for a callback */
@@ -4989,6 +5206,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             } & {
                 [key: string]: unknown;
             };
@@ -5009,6 +5231,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description Our message to the customer did not arrive. In `tried`. Template: Our message by {channel} did not arrive */
@@ -5027,6 +5254,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A handoff ended because nobody accepted it. In `tried`. Template: Nobody accepted the handoff to {to} */
@@ -5046,6 +5278,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description One of several targets declined a handoff. `reason` may be empty. In `tried`. Template: A handoff was declined: {reason} */
@@ -5064,6 +5301,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A handoff was withdrawn before anyone accepted it. `reason` may be empty. In `tried`. Template: A handoff was withdrawn: {reason} */
@@ -5082,6 +5324,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer deleted messages. Their words are never shown. In `tried`. Template: Deleted a message on {channel} */
@@ -5100,6 +5347,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description An answer by a member of staff. `who` may be empty. In `answered`. Template: {who}, {channel}: “{words}” */
@@ -5122,6 +5374,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description An internal note. Readers with a customer's audience do not get it. In `answered`. Template: Note {who}: “{words}” */
@@ -5143,6 +5400,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A conversation on the phone. `seconds` is null if unknown. In `answered`. Template: Spoke on the phone {at} */
@@ -5164,6 +5426,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description How an earlier handoff ended. `who` and `reason` may be empty. In `answered`. Template: Handoff ended ({reason}), {who}: “{words}” */
@@ -5188,6 +5455,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A person announced an answer and has not given it yet. In `answered`. Template: {who} has it since {since}: “{words}” */
@@ -5209,6 +5481,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A promised callback. `due` is a time, or the sender's words for one. In `promised`. Template: A callback by {due}: {state} */
@@ -5233,6 +5510,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A promise to the customer. `due` is a time, or the sender's words for one. In `promised`. Template: “{words}” by {due}: {state} */
@@ -5255,6 +5537,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A sentence that reads like a promise; nobody has confirmed it. In `promised`. Template: Perhaps promised by {promised_by}: “{words}” by {due} */
@@ -5280,6 +5567,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A known value. `before` has older values, newest first. If `withheld`, `value` is null because it is a password, a card number, or the like. In `known`. Template: {name}: {value} */
@@ -5301,6 +5593,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A value from the context that the sender of a handoff gave. If `withheld`, `value` is null. In `known`. Template: {name}: {value} (from {from}) */
@@ -5322,6 +5619,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer withdrew their consent for a purpose, and has not given it again. In `known`. Template: Consent withdrawn: {purpose} */
@@ -5340,6 +5642,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The language in which the customer writes, as a code of two letters. `others` has the languages of their other messages, newest first. In `known`. Template: Writes in {language} */
@@ -5359,6 +5666,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A survey response: a score, words, or both. In `feelings`. Template: Survey: {score} “{words}” */
@@ -5379,6 +5691,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description The customer complained. In `feelings`. Template: Complained: “{words}” ({state}) */
@@ -5399,6 +5716,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description Words that read like a complaint; nobody has confirmed it. In `feelings`. Template: Perhaps a complaint: “{words}” */
@@ -5419,6 +5741,11 @@ export interface components {
                     kind: "transcript" | "ocr";
                     confidence: number | null;
                 };
+                also?: {
+                    touchpoint: string;
+                    channel: string;
+                    source: string;
+                }[];
             };
         };
         /** @description A brief line by its `code`, version 2 of the rules. Later versions may add codes and params: show `text` for a code you do not know. */
@@ -6353,6 +6680,64 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    separateTouchpoint: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A tenant other than the token's. Needs `admin`. */
+                "Handoff-Tenant"?: components["parameters"]["Tenant"];
+                /** @description For 7 days, a request with the same key gets the first response again, with `Idempotent-Replayed: true`. Other content with the key gets 422; a repeat while the first request is still running gets 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The touchpoint's id, from `also`. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "Two orders, the same words"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SeparateInput"];
+            };
+        };
+        responses: {
+            /** @description The same separation, which already counts. */
+            200: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Separation"];
+                };
+            };
+            /** @description The separation. */
+            201: {
+                headers: {
+                    "Handoff-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Separation"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
             413: components["responses"]["Problem413"];
             415: components["responses"]["Problem415"];
             422: components["responses"]["Problem422"];

@@ -75,6 +75,7 @@ class Measures:
         self._tally = Tally()
         registry.register(self._tally)
         self.took = self._tally.request
+        self._touchpoint = self._tally.touchpoint
         self.lines = self._tally.lines
         self._lines_wrong = Counter(
             "handoff_brief_lines_wrong",
@@ -178,4 +179,8 @@ class Measures:
     def count(self, source: str, results: Sequence[Result]) -> None:
         """Count a source's touchpoints by their results."""
         for result in results:
-            self._tally.touchpoint(source, result.status)
+            self._touchpoint(source, result.status)
+
+    def count_one(self, source: str, result: Result) -> None:
+        """The same for one touchpoint."""
+        self._touchpoint(source, result.status)

@@ -89,7 +89,8 @@ class Store:
         self.checkpoints = CheckpointRecords(connection, self.keys)
         self.recorder = self._new_recorder()
         self.importer = self._new_recorder()
-        self.unknown, self.workers = UnknownValues(), Workers(functions, understood)
+        known_keys = sealing.epochs.digest if sealing is not None else str
+        self.unknown, self.workers = UnknownValues(), Workers(functions, understood, keys=known_keys)
         self._pepper = pepper
         keys = heartbeat_keys(self.keys, cluster=connection.cluster)
         floor = read_seen(seen) if seen else Floor()
@@ -112,10 +113,16 @@ class Store:
         self.horizons = Horizons(connection, functions, self.keys)
         self.expiry = Expiry(connection, functions, self.keys)
         self.identities = IdentityScan(connection, self.keys)
-        self.sweeps = SweepLease(connection, functions, self.keys)
-        self.rotations = SweepLease(connection, functions, self.keys, ROTATIONS)
-        if sealing is not None:
-            self.workers.keys = sealing.epochs.digest
+
+    @property
+    def sweeps(self) -> SweepLease:
+        """The lease of the worker that sweeps."""
+        return SweepLease(self.connection, self.functions, self.keys)
+
+    @property
+    def rotations(self) -> SweepLease:
+        """The lease of the worker that rotates key epochs."""
+        return SweepLease(self.connection, self.functions, self.keys, ROTATIONS)
 
     def _new_recorder(self) -> Recorder:
         functions = self.functions.on_own_route()

@@ -48,18 +48,23 @@ class Workers:
     """This worker's registration in the store: call `beat` every BEAT_S and `leave` at the end.
 
     `understood` is the highest format its code reads and writes; `current` the store's, as of the last
-    beat.
+    beat. `keys` states the digest of the key epochs that this worker knows; empty without sealing.
     """
 
-    def __init__(self, functions: Functions, understood: int = FORMAT, release: str = __version__) -> None:
+    def __init__(
+        self,
+        functions: Functions,
+        understood: int = FORMAT,
+        release: str = __version__,
+        keys: Callable[[], str] = str,
+    ) -> None:
         self.id = secrets.token_hex(8)
         self.understood = understood
         self.current = 1
         self._functions = functions
         self._registered = False
         self._info = WorkerInfo(host=socket.gethostname(), pid=os.getpid(), release=release)
-        self.keys: Callable[[], str] = str
-        """The digest of the key epochs that this worker knows; empty without sealing."""
+        self._keys = keys
 
     def writes(self, format_: int) -> bool:
         """Whether data of this format may be written now."""
@@ -73,7 +78,7 @@ class Workers:
 
     async def beat(self) -> None:
         """Register, and learn the store's format; one round trip."""
-        described = msgspec.json.encode(msgspec.structs.replace(self._info, keys=self.keys()))
+        described = msgspec.json.encode(msgspec.structs.replace(self._info, keys=self._keys()))
         (answer,) = await self._functions.call_each(
             "worker_beat", [([META, WORKERS], [self.id, self.understood, described])]
         )

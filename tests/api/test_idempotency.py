@@ -203,6 +203,7 @@ def test_an_operation_that_could_create_two_resources_takes_a_key() -> None:
     assert {it.path for it in OPERATIONS if it.duplicates} == {
         "/v1/handoffs",
         "/v1/callbacks",
+        "/v1/customers/{id}/continuity",
         "/v1/webhooks",
         "/v1/tokens",
     }

@@ -52,6 +52,7 @@ BODIES: Mapping[str, Any] = {
     "splitCustomer": {"identities": ["user:eve"], "reason": "x"},
     "markShared": {"identity": "email:all@example.com", "reason": "x"},
     "assignTouchpoint": {"identity": "user:eve", "reason": "x"},
+    "separateTouchpoint": {"reason": "x"},
     "requestHandoff": {"identity": "user:anna", "to": {"queue": "sales"}, "reason": "x"},
     "offerHandoff": {"version": 1, "agent": "eve"},
     "acceptHandoff": {"version": 1, "agent": "eve"},

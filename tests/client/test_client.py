@@ -91,6 +91,23 @@ async def test_a_shared_identitys_message_is_assigned_and_given_back(client: Cli
     assert await client.candidates(given.customer_id) == []
 
 
+async def test_a_copy_is_shown_with_its_original_until_it_is_separated(client: Client) -> None:
+    data = {"external_id": "act-0123456789abcdef"}
+    for source in ("one", "two"):
+        given = {"source": source, "occurred_at": "2026-11-21T10:00:00Z", "data": data}
+        await client.record(touchpoint(f"from {source}", text="Where is it?", **given))
+    context = await client.context("user:anna")
+    assert context.timeline
+    (shown,) = context.timeline.touchpoints
+    (copy,) = shown.also
+    assert (copy.why, {copy.source, shown.source}) == ("platform_id", {"one", "two"})
+    made = await client.separate(copy.id, reason="two")
+    page = await client.timeline(made.customer_id)
+    assert {copy.id, shown.id} <= {it.id for it in page.touchpoints}
+    await client.withdraw_link(made.customer_id, made.id, reason="one after all")
+    assert copy.id not in {it.id for it in (await client.timeline(made.customer_id)).touchpoints}
+
+
 async def test_an_unchanged_context_is_not_sent_again(client: Client) -> None:
     await client.record(touchpoint("one"))
     first = await client.context("user:anna")

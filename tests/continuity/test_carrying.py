@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from random import Random
 from typing import Any
 
 import pytest
 
+from handoff.domain.continuity.forms import TOKEN, has_token
 from tests.privacy.conftest import everything
 
 from .conftest import ANNAS, Shop, begin, issue, mark_of, native, texts_of
@@ -145,3 +147,37 @@ async def test_digits_of_other_gathers_are_ignored(shop: Shop) -> None:
     code = await issue(shop, anna)
     await shop.gather("+358409990000", "CA1", code["digits"], query="")
     assert (await shop.look_up("phone:+358409990000"))["match"] == "none"
+
+
+def test_the_quick_look_for_tokens_finds_what_the_pattern_finds() -> None:
+    random = Random(11)
+    pieces = [
+        "#h-",
+        "#H-",
+        "+h-",
+        "+H-",
+        "handoff=",
+        "HandOff=",
+        "xhandoff=",
+        "?",
+        " ",
+        "İ",
+        "ſ",
+        "ß",
+        "K",
+        "-",
+    ]
+    found = 0
+    for _ in range(4_000):
+        token = "".join(
+            random.choices("0123456789abcdefghjkmnpqrstvwxyzU", k=random.choice((23, 24, 24, 25)))
+        )
+        text = (
+            "".join(random.choices(pieces, k=random.randrange(4)))
+            + token
+            + random.choice(("", "a", "é", "."))
+        )
+        expected = TOKEN.search(text) is not None
+        assert has_token(text) is expected, text
+        found += expected
+    assert 200 < found < 3_800

@@ -263,6 +263,7 @@ async def test_a_revoked_code_is_refused_and_undoing_separates_everything(shop: 
     for _again in range(2):
         undone = await shop.ok("DELETE", f"{path}?undo=true")
         assert [it["undone"] for it in undone["used_by"]] == [True]
+    assert (await use(shop, "one", code))["duplicates"] == 1
     hers, theirs = await shop.look_up("user:anna"), await shop.look_up("anonymous@app:one")
     assert texts_of(hers) == before
     assert not theirs["customer"]["candidates"]

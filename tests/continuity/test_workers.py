@@ -38,10 +38,10 @@ async def issued(store: Store, tenant: str, **wish: Any) -> IssuedCode:
     return await issue(store, tenant, found.customer, CodeWish(by="agent:mia", **wish))
 
 
-def carrying(code: IssuedCode, who: str) -> Touchpoint:
+def carrying(code: IssuedCode, who: str, thread: str | None = None) -> Touchpoint:
     handle = Handle(Identity("anonymous", "app", who), Assurance.VERIFIED)
     text = f"Hello #H-{code.token}"
-    return touchpoint(f"of {who}", handle, at=NOON + SECOND, text=text, thread=who)
+    return touchpoint(f"of {who}", handle, at=NOON + SECOND, text=text, thread=thread or who)
 
 
 async def state(store: Store, tenant: str, who: str) -> str:
@@ -49,15 +49,16 @@ async def state(store: Store, tenant: str, who: str) -> str:
     return str(view.data[FIELD]["state"])
 
 
+@pytest.mark.parametrize("thread", [None, "annas"], ids=["own threads", "one thread"])
 @pytest.mark.parametrize("batched", [False, True])
 async def test_of_two_touchpoints_at_two_workers_one_uses_the_code(
-    workers: tuple[Store, Store], tenant: str, batched: bool
+    workers: tuple[Store, Store], tenant: str, batched: bool, thread: str | None
 ) -> None:
     for number in range(CODES):
         code = await issued(workers[0], tenant)
         people = [f"{name}{number}" for name in ("ben", "zoe")]
         recording = [
-            record_in(worker, tenant, carrying(code, who), batched=batched)
+            record_in(worker, tenant, carrying(code, who, thread), batched=batched)
             for worker, who in zip(workers, people, strict=True)
         ]
         await asyncio.gather(*recording)

@@ -259,6 +259,21 @@ async def test_a_candidate_is_confirmed_or_refused_from_the_panel(backend: Backe
     await expect(second.context.locator(".candidates")).to_have_count(0)
 
 
+async def test_one_act_on_two_channels_is_separated_from_the_panel(backend: Backend) -> None:
+    data = {"external_id": "act-0123456789abcdef"}
+    for second, source in enumerate(("desk", "platform")):
+        given = {"source": source, "occurred_at": f"{WEEK_AGO}T10:00:0{second}Z", "data": data}
+        await backend.record(f"by {source}", text="Where is my parcel?", **given)
+    tab = await backend.open_panel("identity=user:anna")
+    entries = tab.context.locator(".entry", has_text="Where is my parcel?")
+    await expect(entries).to_have_count(1)
+    await expect(entries).to_contain_text("Also by Chat (platform)")
+    await expect(tab.context.locator(".brief .line").first).to_contain_text("(also by platform)")
+    await entries.get_by_role("button", name="These are two").click()
+    await expect(entries).to_have_count(2)
+    await expect(entries.first).not_to_contain_text("Also by")
+
+
 async def test_the_panel_continues_after_a_server_restart(valkey: str, chromium: Browser) -> None:
     chosen = settings(valkey, free_port())
     options = options_of()

@@ -1,4 +1,4 @@
-"""`python -m tests.fidelity [--write] [--screen | --blind] [NAME …]`: play the journeys, measure, write."""
+"""`python -m tests.fidelity [--write] [--screen | --blind | --more] [NAME …]`: play and measure."""
 
 from __future__ import annotations
 
@@ -70,8 +70,10 @@ def main() -> None:
     for journey, verdict in judged:
         if given.names or not journey.set_aside:
             print(*details(journey, verdict), sep="\n", end="\n" if details(journey, verdict) else "")
-    blind = [] if given.names else _judged(_play(list(read_journeys(BLIND))))
-    text = page(judged, len(by_hand), blind)
+    blind, more = (
+        [] if given.names else _judged(_play(list(read_journeys(folder)))) for folder in (BLIND, MORE)
+    )
+    text = page(judged, len(by_hand), blind, more)
     if given.write:
         kept = screen.section_of(PAGE.read_text("utf-8"))
         PAGE.write_text(screen.with_section(text, kept) if kept else text, "utf-8")

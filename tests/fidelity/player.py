@@ -146,6 +146,12 @@ class Player:
         if kind in ("edit", "delete"):
             attributes = {"edited": True} if kind == "edit" else {"deleted": True}
             text = text or "This message was deleted"
+        mail: dict[str, Any] = {}
+        if "mail" in step:  # what an email step sent, from the inbox of the chat platform
+            id_ = self._mail_id(int(step["mail"]))
+            email = {"message_id": id_, "subject": step.get("subject", ""), "from": [self.email]}
+            mail = {"content_type": "incoming_email", "source_id": id_}
+            attributes = {"email": email}
         original = number if kind not in ("edit", "delete") else int(step["of"])
         return {
             "id": self._numbers + original,
@@ -157,6 +163,7 @@ class Player:
             "updated_at": wire.iso(self._at(step)),
             "sender": senders.get(kind),
             "content_attributes": attributes,
+            **mail,
             "attachments": [
                 {"id": at, "file_type": "image", "data_url": f"https://files.example/{name}"}
                 for at, name in enumerate(step.get("files", ()))
@@ -287,12 +294,15 @@ class Player:
             subject=step.get("subject", ""),
             text=step["text"],
             at=self._at(step),
-            message_id=f"{self.user}-{number}@mail.example",
+            message_id=self._mail_id(number),
             headers=headers,
             files=tuple(step.get("files", ())),
         )
         await asyncio.to_thread(wire.send_mail, self._mail_port, mail)
         self._mails.append(mail.message_id)
+
+    def _mail_id(self, number: int) -> str:
+        return f"{self.user}-{number}@mail.example"
 
     # --- our own API ---
 

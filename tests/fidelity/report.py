@@ -31,6 +31,13 @@ The author of these journeys had not read the rules. The rules were mended by ki
 authors saw only these sums. `make fidelity ARGS=--blind` prints them with what is absent in half a.
 
 """
+MORE_HEAD = """
+## Further journeys
+
+Their author had not read the rules when most of them were written. After that, the rules were mended on them.
+`make fidelity ARGS=--more` prints what is absent.
+
+"""
 TAIL = """
 ## How to read it
 
@@ -55,7 +62,9 @@ what its agents see with `tests/fidelity/measure.py`.
 """
 
 
-def page(judged: Sequence[Judged], by_hand: int, blind: Sequence[Judged] = ()) -> str:
+def page(
+    judged: Sequence[Judged], by_hand: int, blind: Sequence[Judged] = (), more: Sequence[Judged] = ()
+) -> str:
     journeys = [journey for journey, _verdict in judged]
     head = HEAD.format(
         count=len(journeys),
@@ -67,7 +76,8 @@ def page(judged: Sequence[Judged], by_hand: int, blind: Sequence[Judged] = ()) -
     open_ = [it for it in judged if not it[0].set_aside]
     aside = [it for it in judged if it[0].set_aside]
     own = "\n".join([*_summary(open_, aside), "", *_kinds(open_, aside), "", *_rivals(judged)])
-    return "\n".join([head + own, "", BLIND_HEAD + "\n".join(_halves(blind)), TAIL])
+    further = MORE_HEAD + "\n".join(_languages(more))
+    return "\n".join([head + own, "", BLIND_HEAD + "\n".join(_halves(blind)), further, TAIL])
 
 
 def _halves(blind: Sequence[Judged]) -> list[str]:
@@ -88,11 +98,15 @@ def blind_page(judged: Sequence[Judged]) -> str:
 
 
 def more_page(judged: Sequence[Judged]) -> str:
-    """The mistakes and gaps of the journeys in `more`, and their sums: what stays small, what is long."""
+    """The mistakes and gaps of the journeys in `more`, and their sums."""
     rows = [row for journey, verdict in judged for row in details(journey, verdict)]
+    return "\n".join([*rows, "", *_languages(judged)])
+
+
+def _languages(judged: Sequence[Judged]) -> list[str]:
     ours = [it for it in judged if it[0].language == "en"]
     others = [it for it in judged if it[0].language != "en"]
-    return "\n".join([*rows, "", *_summary(ours, others, ("English", "others")), "", *_summary(judged, [])])
+    return _summary(ours, others, ("in English", "in other languages"))
 
 
 def _summary(

@@ -9,13 +9,14 @@ import pytest
 
 from .__main__ import server
 from .grammar import made_journeys
-from .journey import BLIND, Fact, Journey, Played, Wrong, read_journeys
+from .journey import BLIND, MORE, Fact, Journey, Played, Wrong, read_journeys
 from .measure import judge
 from .player import STEPS, play_all
 from .report import blind_page, page
 
 JOURNEYS = [*read_journeys(), *made_journeys()]
 BLIND_JOURNEYS = read_journeys(BLIND)
+MORE_JOURNEYS = read_journeys(MORE)
 
 
 def test_there_are_enough_journeys_of_enough_kinds() -> None:
@@ -27,7 +28,7 @@ def test_there_are_enough_journeys_of_enough_kinds() -> None:
     assert 0.25 < sum(it.set_aside for it in JOURNEYS) / len(JOURNEYS) < 0.45
 
 
-@pytest.mark.parametrize("journey", [*JOURNEYS, *BLIND_JOURNEYS], ids=lambda it: it.id)
+@pytest.mark.parametrize("journey", [*JOURNEYS, *BLIND_JOURNEYS, *MORE_JOURNEYS], ids=lambda it: it.id)
 def test_a_journey_is_well_formed(journey: Journey) -> None:
     assert len(journey.channels) >= 2
     assert {it["do"] for it in journey.steps} <= set(STEPS)

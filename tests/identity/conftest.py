@@ -53,11 +53,11 @@ class Shop(Api):
     def __init__(self, server: Server, session: ClientSession, tenant: str, other: str) -> None:
         super().__init__(server, session, tenant, other)
         self._mail = server.listeners["mail"]
-        self._events = 0
+        self.events = 0
 
     def event(self) -> str:
-        self._events += 1
-        return f"event-{self._events}"
+        self.events += 1
+        return f"event-{self.events}"
 
     async def web(self, type_: str, source: str = "web", **fields: Any) -> None:
         """A Segment call: `track`, `identify`, `page`, `alias`."""

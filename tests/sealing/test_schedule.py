@@ -217,9 +217,7 @@ async def test_a_key_that_does_not_open_is_reported_and_keeps_its_epoch(
             for _ in range(8):
                 await schedule.turn()
                 changed(path, left)
-        (logged,) = [
-            it for it in logs if it["event"] == "sealing_keys_rewrapped"
-        ]  # and not again for an hour
+        (logged,) = [it for it in logs if it["event"] == "sealing_keys_rewrapped"]  # hourly
         assert (logged["unreadable"], logged["rewrapped"], logged["emptied"]) == (1, 2 * PEOPLE, [])
         assert not keys(path).epochs[0].settled
 

@@ -79,7 +79,7 @@ def test_a_run_of_a_stated_number_of_requests_ends_when_all_are_answered() -> No
 
 
 def test_costly_requests_are_sent_less_often(tmp_path: Path) -> None:
-    assert [against.requests_of(it, 2_000) for it in against.COSTS] == [2_000, 2_000, 2_000, 2_000, 200, 50]
+    assert [against.requests_of(it, 2_000) for it in against.COSTS] == [2_000, 2_000, 2_000, 2_000, 50, 50]
     assert [against.requests_of("rebuilt", it) for it in (0, 10, 400)] == [0, 10, 40]
     loads = against._loads({}, tmp_path, Settings(only=frozenset({"lookup", "cached"})))
     assert [it.key for it in loads] == ["cached", "lookup"]

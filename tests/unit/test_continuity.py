@@ -110,6 +110,31 @@ def test_a_code_is_masked_wherever_it_is_read_and_the_surest_place_counts() -> N
     assert stored.envelope == ("continuity",)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"quoted": "> see https://shop.example/?a=1&handoff=TOKEN"},
+        {"quoted": "> Your code: #H-TOKEN"},
+        {"search": "?handoff=TOKEN&b=2"},
+        {"referrer": "https://shop.example/?handoff=TOKEN"},
+        {"mailbox": "support+H-TOKEN@example.com"},
+        {"tagged": ["a@example.com", "support+h-TOKEN@example.com"]},
+    ],
+)
+def test_every_place_is_looked_at(data: dict[str, Any]) -> None:
+    token = write_token(b"0123456789", signs)
+    named = {
+        name: [it.replace("TOKEN", token) for it in value]
+        if isinstance(value, list)
+        else value.replace("TOKEN", token)
+        for name, value in data.items()
+    }
+    found = carried_by(data=named, text=None)
+    assert found is not None
+    assert found.token == b"0123456789"
+    assert token not in str(found.touchpoint)
+
+
 def test_a_hostile_text_is_looked_at_in_bounded_time() -> None:
     fake = "#H-" + "7" * TOKEN_CHARACTERS + " "
     found = carried_by(text=(fake * 7_000)[:190_000])

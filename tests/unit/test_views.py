@@ -48,7 +48,7 @@ sequences = st.none() | st.integers(0, 2**63 - 1)
 threads = st.none() | st.sampled_from(["t1", "t2"])
 
 
-NEEDS_DATA = {"brief.line_wrong", "consent.given", "consent.withdrawn"}
+NEEDS_DATA = {"brief.line_wrong", "consent.given", "consent.withdrawn", "text.derived"}
 
 
 class Came(Struct, frozen=True):
@@ -152,12 +152,11 @@ def expected(came: Came, known: Mapping[bytes, IdentityRecord]) -> dict[str, Any
         "deleted": False,
         "participant_of": None,
         "redacted": sent.redacted,
-        "assigned": msgspec.UNSET,
     }
 
 
 def fields_of(view: TouchpointView) -> dict[str, Any]:
-    found = msgspec.structs.asdict(view)
+    found = {name: it for name, it in msgspec.structs.asdict(view).items() if it is not msgspec.UNSET}
     found["participants"] = [msgspec.structs.asdict(it) for it in view.participants]
     return found
 

@@ -67,6 +67,19 @@ WISH_MORE: Schema = {
 }
 
 
+ALSO: Schema = {
+    "also": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"touchpoint": TEXT, "channel": TEXT, "source": TEXT},
+            "required": ["touchpoint", "channel", "source"],
+        },
+    }
+}
+"""A line that quotes a touchpoint may name the further routes by which it arrived."""
+
+
 def values(*names: str) -> Schema:
     return {"type": "string", "enum": list(names)}
 
@@ -182,19 +195,22 @@ BRIEF_CODES: Mapping[str, BriefCode] = {
     ),
     "solved": BriefCode(
         section="why_now",
-        meaning="A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement.",
+        meaning="A settled matter. `words` and `answer` may be empty; `how` is the kind of the settlement. "
+        "`references` are its numbers that neither has, `answered_by` is who gave the answer.",
         template="Solved {at}: “{words}” → “{answer}”",
         params={"at": TIME, "words": TEXT, "answer": TEXT, "how": TEXT, "matter": COUNT},
+        optional={"references": REFERENCES, "answered_by": TEXT},
     ),
     "said": BriefCode(
         section="wants",
-        meaning="The customer's words on a channel. `subject` is set for emails. `nudges` counts reminders, "
-        "`late` marks words that arrived after the answer, `corrected` has numbers in them that the customer "
-        "corrected later. The first line of a matter has its numbers as `references`; the `name` of each is "
-        "the sender's, and may be empty.",
+        meaning="The customer's words on a channel. `subject` is set for emails, once for several with the "
+        "same. `nudges` counts reminders, `late` marks words that arrived after the answer, `corrected` has "
+        "numbers in them that the customer corrected later, `channels` has all channels of repeated words. "
+        "The first line of a matter has its numbers as `references`; the `name` of each is the sender's, and "
+        "may be empty.",
         template="On {channel}: “{words}”",
         params=WISH,
-        optional={**WISH_MORE, "subject": TEXT},
+        optional={**WISH_MORE, "subject": TEXT, "channels": TEXTS},
     ),
     "asked_for_call": BriefCode(
         section="wants",
@@ -438,7 +454,7 @@ def brief_schemas() -> dict[str, Schema]:
 def _line(code: str, entry: BriefCode) -> Schema:
     params: Schema = {
         "type": "object",
-        "properties": {**entry.params, **entry.optional, "transcribed": TRANSCRIBED},
+        "properties": {**entry.params, **entry.optional, "transcribed": TRANSCRIBED, **ALSO},
         "required": list(entry.params),
     }
     if not entry.params and not entry.optional:

@@ -11,7 +11,6 @@ from msgspec import UnsetType
 
 from handoff.api.handlers.callbacks import CallbackInput, CancelInput, RescheduleInput
 from handoff.api.handlers.contexts import MAX_IDENTITIES, ContextInput
-from handoff.api.handlers.continuity import ContinuityInput
 from handoff.api.handlers.handoffs import (
     MAX_DEADLINE_S,
     MAX_NAME,
@@ -20,8 +19,16 @@ from handoff.api.handlers.handoffs import (
     MoveInput,
     PartyInput,
 )
-from handoff.api.handlers.links import AssignInput, LinkInput, SharedInput, SplitInput, WithdrawInput
+from handoff.api.handlers.links import (
+    AssignInput,
+    LinkInput,
+    SeparateInput,
+    SharedInput,
+    SplitInput,
+    WithdrawInput,
+)
 from handoff.api.handlers.sessions import MAX_AGENT, SessionInput
+from handoff.api.handlers.touchpoints.continuity import ContinuityInput
 from handoff.api.http.exchange import MAX_LIMIT, MAX_REASON
 from handoff.domain import touchpoint as limits
 from handoff.domain.identity import Assurance
@@ -133,6 +140,7 @@ NOTES: Mapping[type, Mapping[str, Schema]] = {
     WithdrawInput: {"reason": _REASON},
     SplitInput: {"reason": _REASON},
     SharedInput: {"reason": _REASON},
+    SeparateInput: {"reason": _REASON},
     AssignInput: {
         "reason": _REASON,
         "conversation": {"description": "Whether everything in the touchpoint's conversation is assigned."},

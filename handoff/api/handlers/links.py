@@ -14,7 +14,7 @@ from handoff.api.http.exchange import answer, bad_parameter, check_reason, read_
 from handoff.domain.identity import Assurance
 from handoff.services.access.principal import Principal
 from handoff.services.continuity.undoing import after_withdrawal
-from handoff.services.customers import assignments
+from handoff.services.customers import assignments, separations
 from handoff.services.customers import links as service
 from handoff.services.customers.customer import by_id
 from handoff.services.customers.explanations import ExplainedCandidate, explain_candidates
@@ -69,6 +69,15 @@ class AssignInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     identity: str | IdentityInput
     reason: str
     conversation: bool = False
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason.strip(), least=1)
+
+
+class SeparateInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/touchpoints/{id}/separate`: the touchpoint is an act of its own."""
+
+    reason: str
 
     def __post_init__(self) -> None:
         check_reason(self.reason.strip(), least=1)
@@ -219,6 +228,23 @@ async def assign(request: web.Request) -> web.Response:
             read_identity(given.identity),
             _by(principal, given.reason),
             whole=given.conversation,
+            now=time.time_ns() // 1000,
+        )
+    )
+    about(request, view.customer_id)
+    return answer(view, status=201 if view.created else 200)
+
+
+async def separate(request: web.Request) -> web.Response:
+    """`POST /v1/touchpoints/{id}/separate`: 201, or 200 for a touchpoint that is separate already."""
+    principal = request[PRINCIPAL]
+    given = await read_json(request, SeparateInput)
+    view = await asyncio.shield(
+        separations.separate(
+            request.app[SITE].store,
+            principal.tenant,
+            request.match_info["id"],
+            _by(principal, given.reason),
             now=time.time_ns() // 1000,
         )
     )

@@ -1,4 +1,4 @@
-"""`/v1/promises`, `/v1/complaints`, and decisions about candidates."""
+"""`/v1/promises`, `/v1/complaints`, `/v1/announcements`, and decisions about them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from handoff.api.http.exchange import (
     read_json,
 )
 from handoff.domain.clock import Micros, parse_time
-from handoff.domain.ledger.entry import COMPLAINT, PROMISE, LedgerEntry
+from handoff.domain.ledger.entry import ANNOUNCEMENT, COMPLAINT, PROMISE, LedgerEntry
 from handoff.services.access.customer_access import check_customer, reads_home
+from handoff.services.announcements.dismissing import dismiss
+from handoff.services.announcements.shown import STORED_STATES, AnnouncementView, announcement_view
 from handoff.services.customers.customer import by_id, require_current
 from handoff.services.ledger.deciding import Decision, decide
 from handoff.services.ledger.listing import (
@@ -79,6 +81,19 @@ class ComplaintsAnswer(Struct, frozen=True, kw_only=True):
     """
 
     complaints: list[ComplaintView]
+    total: int | None
+    returned: int
+    next: str | None
+    scanned_to: str | None
+
+
+class AnnouncementsAnswer(Struct, frozen=True, kw_only=True):
+    """A page of announcements, newest first unless `order` is `asc`.
+
+    `total` is null for filtered lists; `scanned_to` is then how far they were searched.
+    """
+
+    announcements: list[AnnouncementView]
     total: int | None
     returned: int
     next: str | None
@@ -182,7 +197,7 @@ async def _list(
         raise bad_parameter("state", f"state must be one of {', '.join(states)}")
     wanted = LedgerQuery(
         kind=kind,
-        state=state,
+        state=STORED_STATES.get(state or "", state) if kind == ANNOUNCEMENT else state,
         owner=request.query.get("owner"),
         limit=query_limit(request),
         newest_first=not query_ascending(request),
@@ -197,3 +212,42 @@ async def _list(
     page = await list_entries(store, principal.tenant, wanted, now, readable if limited else None)
     about_homes(request, (it.home for it in page.entries))
     return page, await words_of(store, principal.tenant, page.entries), now
+
+
+async def list_announcements(request: web.Request) -> web.Response:
+    """`GET /v1/announcements?state=&owner=`."""
+    page, words, _now = await _list(request, ANNOUNCEMENT, tuple(STORED_STATES))
+    hashes = request.app[SITE].store.hashes(request[PRINCIPAL].tenant)
+    views = [
+        announcement_view(hashes, it, page.owners[it.id], words.get(it.touchpoint)) for it in page.entries
+    ]
+    return answer(
+        AnnouncementsAnswer(
+            announcements=views,
+            total=page.total,
+            returned=len(views),
+            next=encode_number(page.bound),
+            scanned_to=encode_number(page.scanned_to),
+        )
+    )
+
+
+async def dismiss_announcement(request: web.Request) -> web.Response:
+    """`POST /v1/customers/{id}/announcements/{announcement}/dismiss`."""
+    given = await read_json(request, DismissInput, optional=True)
+    principal, site = request[PRINCIPAL], request.app[SITE]
+    requested = request.match_info["id"]
+    customer = await by_id(site.store, principal.tenant, requested)
+    about(request, customer.id)
+    await check_customer(site.store, principal, customer.group.members)
+    require_current(customer, requested)
+    dismissal = dismiss(
+        site.store,
+        principal.tenant,
+        customer,
+        request.match_info["announcement"],
+        principal.agent or principal.name,
+        given.reason,
+        time.time_ns() // 1000,
+    )
+    return answer(await asyncio.shield(dismissal))

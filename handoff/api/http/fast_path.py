@@ -246,8 +246,8 @@ class _Connection(asyncio.Protocol):
         self._transport.write(raw)
         if ending:
             self._transport.close()
-            return
-        self._next()
+        elif self._raw or self._paused:
+            self._next()
 
     def _error_response(self, error: Exception) -> PlainAnswer:
         """The response to an error. The log entry has the id of this request, not of the current task."""

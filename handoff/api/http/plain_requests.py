@@ -161,20 +161,17 @@ def serialize(
     plain: PlainAnswer, headers: tuple[tuple[str, str], ...], request_id: str, *, last: bool
 ) -> bytes:
     """The bytes of a response. `last`: the connection closes after it."""
-    # RFC 9110 §8.6: a status without content has no Content-Length.
-    length = b"" if plain.status in _EMPTY else b"Content-Length: %d\r\n" % len(plain.body)
-    return b"".join(
-        (
-            _first_lines(plain.status, plain.headers, headers),
-            b"Connection: close\r\n" if last else b"",
-            length,
-            b"%s: %s\r\nDate: %s\r\n\r\n" % (_REQUEST_ID, request_id.encode(), _date(int(time.time()))),
-            b"" if plain.status in _EMPTY else plain.body,
-        )
-    )
+    first = _first_lines(plain.status, plain.headers, headers)
+    if last:
+        first += b"Connection: close\r\n"
+    named, date = request_id.encode(), _date(int(time.time()))
+    if plain.status in _EMPTY:  # RFC 9110 §8.6: a status without content has no Content-Length.
+        return _WITHOUT_CONTENT % (first, named, date)
+    return _WITH_CONTENT % (first, len(plain.body), named, date, plain.body)
 
 
-_REQUEST_ID = REQUEST_ID_HEADER.encode()
+_WITHOUT_CONTENT = b"%b" + REQUEST_ID_HEADER.encode() + b": %b\r\nDate: %b\r\n\r\n"
+_WITH_CONTENT = b"%bContent-Length: %d\r\n" + REQUEST_ID_HEADER.encode() + b": %b\r\nDate: %b\r\n\r\n%b"
 SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),

@@ -12,6 +12,7 @@ from handoff.api.handlers.links import (
     CandidatesAnswer,
     LinkInput,
     LinksAnswer,
+    SeparateInput,
     SharedInput,
     SplitInput,
     WithdrawInput,
@@ -40,6 +41,7 @@ from handoff.services.context.views import ContextView
 from handoff.services.conversations.detail import ConversationDetail
 from handoff.services.customers.assignments import AssignmentView
 from handoff.services.customers.link_views import ForecastView
+from handoff.services.customers.separations import SeparationView
 from handoff.services.export.customer import ExportView
 from handoff.services.export.vcon import SYNTAX, Vcon
 from handoff.services.timeline.pages import MAX_SCANNED
@@ -346,6 +348,27 @@ _ASSIGNMENTS = (
         creating=True,
         conflicts="Only one person has the touchpoint's identity (`not_shared`), or several people share the "
         "given one (`ambiguous_identity`)",
+    ),
+    Operation(
+        method="POST",
+        path="/v1/touchpoints/{id}/separate",
+        handler=links.separate,
+        id="separateTouchpoint",
+        audit=Audited("touchpoint"),
+        tag=LINKS,
+        summary="Show a touchpoint by itself",
+        text="For two acts that are shown as one: the touchpoint is no longer listed in the `also` of "
+        "another one, nor read as a transcript, and the brief counts it. Nothing else changes. Withdraw its "
+        "`id` with `/v1/customers/{id}/links/{link}/withdraw` to undo it.",
+        scopes=("links:write",),
+        parameters=(path_parameter("id", "The touchpoint's id, from `also`."),),
+        body=SeparateInput,
+        example={"reason": "Two orders, the same words"},
+        replies=(
+            ResponseSpec(201, "The separation.", SeparationView),
+            ResponseSpec(200, "The same separation, which already counts.", SeparationView),
+        ),
+        creating=True,
     ),
 )
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from handoff.api.handlers import continuity
 from handoff.api.handlers import handoffs as handlers
-from handoff.api.handlers.continuity import CodesAnswer, ContinuityAnswer, ContinuityInput
 from handoff.api.handlers.handoffs import (
     MAX_DEADLINE_S,
     MAX_NAME,
@@ -15,6 +13,8 @@ from handoff.api.handlers.handoffs import (
     MoveInput,
     SnapshotsView,
 )
+from handoff.api.handlers.touchpoints import continuity
+from handoff.api.handlers.touchpoints.continuity import CodesAnswer, ContinuityAnswer, ContinuityInput
 from handoff.api.operations.operation import (
     CONTEXT_ETAG,
     CURSOR,

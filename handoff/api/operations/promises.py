@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from handoff.api.handlers import announcements
 from handoff.api.handlers import promises as handlers
-from handoff.api.handlers.announcements import AnnouncementsAnswer
 from handoff.api.handlers.promises import (
+    AnnouncementsAnswer,
     ComplaintsAnswer,
     ConfirmInput,
     DismissInput,
@@ -181,7 +180,7 @@ _ANNOUNCEMENTS = (
     Operation(
         method="GET",
         path="/v1/announcements",
-        handler=announcements.list_announcements,
+        handler=handlers.list_announcements,
         compressed=True,
         id="listAnnouncements",
         audit=Audited("announcement"),
@@ -203,7 +202,7 @@ _ANNOUNCEMENTS = (
     Operation(
         method="POST",
         path="/v1/customers/{id}/announcements/{announcement}/dismiss",
-        handler=announcements.dismiss_announcement,
+        handler=handlers.dismiss_announcement,
         id="dismissAnnouncement",
         audit=Audited("customer"),
         tag=TAG,

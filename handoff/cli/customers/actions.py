@@ -34,6 +34,11 @@ def show_links(options: argparse.Namespace) -> int:
     return _run(_show_links, options)
 
 
+def separate(options: argparse.Namespace) -> int:
+    """Show a touchpoint by itself."""
+    return _run(_separate, options)
+
+
 def assign(options: argparse.Namespace) -> int:
     """Assign a touchpoint on a shared identity to one person."""
     return _run(_assign, options)
@@ -182,6 +187,18 @@ async def _assign(server: Remote, options: argparse.Namespace, console: Console)
         f"{done}: a {what} of {view['shared_identity']} to {view['identity']} ({view['customer_id']})",
         markup=False,
     )
+    console.print(
+        f"  undo: handoff customer withdraw {view['identity']} {view['id']} --reason …", markup=False
+    )
+
+
+async def _separate(server: Remote, options: argparse.Namespace, console: Console) -> None:
+    view = await server.post(f"/v1/touchpoints/{options.touchpoint}/separate", {"reason": options.reason})
+    if options.json:
+        print_json(view)
+        return
+    done = "Separated" if view["created"] else "Already separated"
+    console.print(f"{done}: a touchpoint of {view['identity']} ({view['customer_id']})", markup=False)
     console.print(
         f"  undo: handoff customer withdraw {view['identity']} {view['id']} --reason …", markup=False
     )

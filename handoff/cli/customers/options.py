@@ -27,6 +27,7 @@ examples:
   handoff customer withdraw user:anna LINK_ID --reason "shared address"
   handoff customer split user:anna phone:+358401234567 --reason "family phone"
   handoff customer assign TOUCHPOINT_ID user:anna --reason "she called from the family's phone"
+  handoff customer separate TOUCHPOINT_ID --reason "two orders, the same words"
   handoff customer candidates user:anna
   handoff customer export user:anna --output anna.json
   handoff customer erase user:anna --wait
@@ -76,6 +77,10 @@ def add_customer(commands: Any) -> None:
         "--conversation", action="store_true", help="assign everything in the touchpoint's conversation"
     )
     add_reading_options(assign, "customers.actions:assign")
+    separate = add_command(actions, "separate", "show a touchpoint by itself, not as a copy of another one")
+    separate.add_argument("touchpoint", help="the touchpoint's id, from the `also` of another one")
+    separate.add_argument("--reason", required=True, help="recorded with the separation")
+    add_reading_options(separate, "customers.actions:separate")
     _add_export(actions)
     add_erase_and_reveal(actions)
     for name, summary, operand, about in (

@@ -12,9 +12,11 @@ from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.codec.member import FLAG_ANNOUNCES, FLAG_PARTICIPANTS, FLAG_QUIET, type_code, type_name
 from handoff.domain.brief.sections.announced import DISMISSED_TYPE
 from handoff.domain.brief.sections.decided import DECIDING
+from handoff.domain.brief.signals import SENT
 from handoff.domain.clock import parse_time
 from handoff.domain.errors import NotFound, Restricted
 from handoff.domain.handoff import Handoff
+from handoff.domain.ledger.proof import CHANGING
 from handoff.domain.touchpoint import TYPES
 from handoff.services.events.publishing import (
     Event,
@@ -34,6 +36,7 @@ from handoff.store.repositories.deliveries import NO_DEADLINE
 from handoff.store.repositories.deliveries import QueueEntry as QueueEntry
 from handoff.store.repositories.outbox import (
     CONTROL_ENTRY,
+    MIN_REFERENCE,
     TOUCHPOINT_ENTRY,
     Outbox,
     OutboxEntry,
@@ -41,6 +44,7 @@ from handoff.store.repositories.outbox import (
     announces,
     is_quiet,
     names_others,
+    read_home,
     read_reference,
     read_tenant,
     read_type,
@@ -79,7 +83,10 @@ class FanOut:
         self._subscriptions: dict[str, tuple[Subscription, ...]] = {}
         self._types: dict[str, tuple[Sequence[Subscription], frozenset[str]]] = {}
         self._quiet: frozenset[bytes] = frozenset()
-        """Tenants where only touchpoints with participants have effects, as of the last refresh."""
+        """Tenants where only the ledger and touchpoints with participants have effects, as of the last
+        refresh."""
+        self._watched: frozenset[bytes] = frozenset()
+        """Tenants whose ledger watches customers, as of the last refresh."""
 
     @property
     def follows(self) -> bool:
@@ -93,16 +100,31 @@ class FanOut:
                 return True
         return False
 
-    async def refresh(self, tenants: Collection[str]) -> None:
-        """Read the current subscriptions, for entries read before; one round trip per tenant."""
+    async def refresh(self, tenants: Collection[str], entries: Iterable[OutboxEntry] = ()) -> None:
+        """Read the current subscriptions, for entries read before; one round trip per tenant, and a few for
+        what the ledger knows about the touchpoints among them."""
         found = await asyncio.gather(*(self._directory.of(tenant) for tenant in tenants))
         self._subscriptions |= dict(zip(tenants, found, strict=True))
         if self._followers is not None:
             await self._followers.look(tenants)
         self._quiet = frozenset(it.encode() for it in tenants if self._is_quiet(it))
+        if self._followers is not None:
+            await self._look_ahead(self._followers, tenants, entries)
+
+    async def _look_ahead(
+        self, followers: Followers, tenants: Iterable[str], entries: Iterable[OutboxEntry]
+    ) -> None:
+        homes = {it.encode(): set[bytes]() for it in tenants if followers.watches(it)}
+        self._watched = frozenset(homes)
+        for entry in entries if homes else ():
+            payload = entry.payload
+            if entry.kind == TOUCHPOINT_ENTRY and len(payload) >= MIN_REFERENCE and self._may_change(payload):
+                homes[read_tenant(payload)].add(read_home(payload))
+        looks = (followers.look_ahead(it.decode(), found) for it, found in homes.items() if found)
+        await asyncio.gather(*looks)
 
     def _is_quiet(self, tenant: str) -> bool:
-        followed = self._followers is not None and self._followers.follow_all(tenant)
+        followed = self._followers is not None and self._followers.reacts(tenant)
         return not followed and not self._types_wanted(tenant, self._subscriptions[tenant])
 
     def _types_wanted(self, tenant: str, subscriptions: Sequence[Subscription]) -> frozenset[str]:
@@ -124,7 +146,7 @@ class FanOut:
             return None
         if outbox.tenant is None:
             asks_for_nothing = is_quiet(entry.payload) or read_tenant(entry.payload) in self._quiet
-            if asks_for_nothing and not (names_others(entry.payload) or self._decides(entry.payload)):
+            if asks_for_nothing and not (names_others(entry.payload) or self._in_ledger(entry.payload)):
                 return None
             return self._touchpoint(read_reference(entry.payload))
         content, recorded_at = decode_entry(entry.payload), _milliseconds(entry.id) * 1000
@@ -136,10 +158,23 @@ class FanOut:
             log.warning("outbox_family_unknown")
         return None
 
-    def _decides(self, payload: bytes) -> bool:
-        """Whether the entry's touchpoint is about a promise or a complaint, or may announce something: the
-        ledger follows those."""
-        return self._followers is not None and (read_type(payload) in _DECIDING or announces(payload))
+    def _in_ledger(self, payload: bytes) -> bool:
+        """Whether the ledger may follow the entry's touchpoint: it is about a promise or a complaint, may
+        announce something, or may change an entry of its customer's."""
+        followers, code = self._followers, read_type(payload)
+        if followers is None:
+            return False
+        if code in _DECIDING or announces(payload):
+            return True
+        return self._may_change(payload) and (code in _SENT or not followers.passes_over(read_home(payload)))
+
+    def _may_change(self, payload: bytes) -> bool:
+        """Whether the entry's touchpoint may change promises and complaints of a watched customer."""
+        return (
+            read_type(payload) in _CHANGING
+            and not is_quiet(payload)
+            and read_tenant(payload) in self._watched
+        )
 
     def _touchpoint(self, reference: Reference) -> FanOutJob | None:
         """Most touchpoints need no job, which is decided here without a round trip."""
@@ -243,6 +278,7 @@ class FanOut:
 
 
 _DECIDING = frozenset(map(type_code, (*DECIDING, DISMISSED_TYPE)))
+_CHANGING, _SENT = frozenset(map(type_code, CHANGING)), frozenset(map(type_code, SENT))
 
 # Handoff events are published from the control partition, with the handoff's full state.
 _PUBLISHED_TYPES = frozenset(type_ for type_ in TYPES if not type_.startswith("handoff."))

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from itertools import chain
 
 import structlog
 
@@ -120,7 +121,8 @@ class Relay:
         for consumer in ready:
             consumer.measure(found.get(consumer.outbox.stream, ()))
         read = [it for it in ready if it.outbox.stream in found]
-        await self._fan_out.refresh(self._tenants_in(read, found))
+        touchpoints = chain.from_iterable(found[it.outbox.stream] for it in read if not it.control)
+        await self._fan_out.refresh(self._tenants_in(read, found), touchpoints)
         batches = [self._plan(it, found[it.outbox.stream]) for it in read]
         await asyncio.gather(*(self._run(it) for it in batches if it.groups))
         for batch in batches:

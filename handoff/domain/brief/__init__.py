@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from handoff.domain.clock import Micros
 
+from .copies.naming import with_routes
 from .lines import MadeLine
 from .rules import BriefRules, SourceRules
 from .sections.answered import answered
@@ -111,7 +112,7 @@ def writing_brief(story: Story) -> Steps[Brief]:
         sections[name] = section(story)
         yield
     for name, lines in sections.items():
-        kept[name] = _bounded(name, lines)
+        kept[name] = with_routes(story, _bounded(name, lines))
         yield
     return Brief(
         why_now=kept["why_now"],

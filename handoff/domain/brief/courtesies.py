@@ -32,7 +32,7 @@ _WORD = re.compile(r"[^\W\d_][\w'’\-]*")
 def body(text: str, packs: Packs, names: Set[str]) -> tuple[int, int]:
     """Where a message begins after its greeting, and where it ends before its sign-off.
 
-    `names` are words of the names of the people in it: a sign-off with another name tells who writes.
+    `names` are words of the names of the people in it: a sign-off with another name shows who writes.
     """
     if len(text) < SHORTEST:
         return 0, len(text)

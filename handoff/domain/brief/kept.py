@@ -10,13 +10,14 @@ from msgspec import Struct
 
 from handoff.domain.clock import Micros
 
-from .heard import has_derived, heard
+from .copies import Copies
+from .heard import has_derived
 from .kept_items import KeptItems, Sparse, keeping_items, restored_items
 from .matters import Ask, Folded, Matter, MatterState
 from .matters.matter import given_in
 from .shapes import TimelineItem
 from .signals import NamedReference, Signal, Speaker, signal_of
-from .state import StoryState, filed
+from .state import StoryState, filed, standing_of
 from .steps import Steps
 
 VERSION = 3
@@ -98,6 +99,8 @@ class KeptStory(Struct, frozen=True, array_like=True):
     by_conversation: dict[str, list[int]]
     segments: list[tuple[Segment, list[int]]]
     last_in: list[tuple[Segment, Micros]]
+    apart: list[str]
+    """Of the copies, which are found again."""
 
 
 def keeping_story(state: StoryState) -> Steps[KeptStory]:
@@ -125,6 +128,7 @@ def keeping_story(state: StoryState) -> Steps[KeptStory]:
         {name: _of(matters) for name, matters in folded.by_conversation.items()},
         [(place, _of(matters)) for place, matters in folded.segments.items()],
         list(folded.last_in.items()),
+        sorted(state.copies.apart),
     )
 
 
@@ -188,7 +192,10 @@ def restoring_story(kept: KeptStory) -> Steps[StoryState]:
     """The state that the columns were made of. IndexError or KeyError where they contradict each other."""
     items = restored_items(kept.items)
     yield
-    standing = heard(items)
+    copies = Copies(apart=frozenset(kept.apart))
+    copies.take(items)
+    yield
+    standing = standing_of(items, copies)
     signals = _restored_signals(kept.signals, _numbered(items, standing))
     yield
     state = StoryState(
@@ -199,6 +206,7 @@ def restoring_story(kept: KeptStory) -> Steps[StoryState]:
         own_names=frozenset(kept.own_names),
         name_words=frozenset(kept.name_words),
         folded=(yield from _restoring_folded(kept, signals)),
+        copies=copies,
         last_at=kept.last_at,
     )
     state.standing = standing

@@ -13,7 +13,7 @@ from handoff.domain.text.memo import cached_if_short
 
 from .shapes import BriefLine, TimelineItem, Transcribed
 
-MAX_QUOTE = 320  # characters of somebody's words in a line; the touchpoint has them all
+MAX_QUOTE = 290  # characters of somebody's words in a line; the touchpoint has them all
 SHORT = 140  # characters of words quoted beside others in one line
 MAX_PROOF = 10  # touchpoints named by one line, the newest; `count` counts them all
 

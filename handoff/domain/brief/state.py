@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from handoff.domain.clock import Micros
 
+from .copies import Copies
 from .courtesies import parted
 from .heard import has_derived, heard
 from .lines import word
@@ -36,7 +37,7 @@ class StoryState(Struct, kw_only=True, eq=False):
     """Everything that later touchpoints build on. Made and changed by `advancing` only."""
 
     items: list[TimelineItem] = field(default_factory=list)
-    """Oldest first, with those that were deleted."""
+    """Oldest first, with those that were deleted and copies."""
     standing: list[TimelineItem] = field(default_factory=list)
     """Those that were not deleted, with what was heard instead of derived texts."""
     by_id: dict[str, TimelineItem] = field(default_factory=dict)
@@ -51,26 +52,43 @@ class StoryState(Struct, kw_only=True, eq=False):
     name_words: frozenset[str] = frozenset()
     resolved: set[str] = field(default_factory=set)
     folded: Folded = field(default_factory=Folded)
+    copies: Copies = field(default_factory=Copies)
     last_at: Micros | None = None
     """When the newest signal happened."""
 
+    @property
+    def everything(self) -> list[TimelineItem]:
+        """The touchpoints without copies, with those that were deleted."""
+        copies = self.copies
+        return [it for it in self.items if copies.counts(it)] if copies.exist else self.items
+
 
 def advancing(
-    state: StoryState | None, items: Sequence[TimelineItem], rules: BriefRules
+    state: StoryState | None,
+    items: Sequence[TimelineItem],
+    rules: BriefRules,
+    apart: frozenset[str] = frozenset(),
 ) -> Steps[StoryState]:
     """The state after these touchpoints, given oldest first: `state` itself where they extend it.
 
+    `apart` are those that are acts of their own, whatever they resemble.
+
     A caller that stops in between must not use `state` again.
     """
-    if state is not None:
+    if state is not None and state.copies.apart == apart:
         known = len(state.items)
         # Lists compare identical elements without looking into them.
         fits = state.items == items[:known] and not _changes_what_was_heard(state.items, items[known:])
         if fits and (yield from _taking(state, items[known:], rules)):
             return state
-    fresh = StoryState()
+    fresh = StoryState(copies=Copies(apart=apart))
     yield from _taking(fresh, items, rules)
     return fresh
+
+
+def standing_of(items: Sequence[TimelineItem], copies: Copies) -> list[TimelineItem]:
+    """The touchpoints that the rules read, of those given: without copies, and what was derived from them."""
+    return heard([it for it in items if copies.counts(it)] if copies.exist else items)
 
 
 def _changes_what_was_heard(known: Sequence[TimelineItem], items: Sequence[TimelineItem]) -> bool:
@@ -82,7 +100,9 @@ def _changes_what_was_heard(known: Sequence[TimelineItem], items: Sequence[Timel
 def _taking(state: StoryState, items: Sequence[TimelineItem], rules: BriefRules) -> Steps[bool]:
     """Add touchpoints. False where what is already folded would have come out differently."""
     state.items += items
-    standing = heard(items)
+    if not state.copies.take(items):
+        return False  # something that stood for itself is shown with another now
+    standing = standing_of(items, state.copies)
     known_in = {it.conversation: state.languages.get(it.conversation) for it in standing if state.standing}
     own_names = state.own_names
     signals = yield from _finding(state, standing, rules)

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from handoff.domain.clock import HOUR, Micros
 from handoff.domain.said import Candidate
 
+from .copies import Copies
 from .excerpts import excerpt
 from .lines import word
 from .matters import Folded, Matter, MatterState
@@ -33,7 +34,7 @@ class Story(Struct, kw_only=True):
 
     items: Sequence[TimelineItem]
     everything: Sequence[TimelineItem]
-    """With those that were deleted."""
+    """With those that were deleted. Copies are in neither."""
     by_id: Mapping[str, TimelineItem]
     by_type: Mapping[str, Sequence[TimelineItem]]
     signals: dict[str, Signal]
@@ -49,6 +50,7 @@ class Story(Struct, kw_only=True):
     internal: bool = True
     """Whether the reader may see notes."""
     matter_of: dict[str, Matter] = field(default_factory=dict)
+    copies: Copies = field(default_factory=Copies)
     left_out: Counter[str] = field(default_factory=Counter)
     resolved: Set[str] = frozenset()
     """Conversations that were resolved and not reopened."""
@@ -109,7 +111,15 @@ class Story(Struct, kw_only=True):
             for signal in (*(ask.signal for ask in matter.asks), *matter.nudges) if waits else ():
                 if (signal.at, signal.arrival) in waits:
                     found[signal.conversation] = min(found.get(signal.conversation, signal.at), signal.at)
+                    for twin in self.twins(signal.id):
+                        found[twin] = min(found.get(twin, signal.at), signal.at)
         return found
+
+    def twins(self, touchpoint: str) -> list[str]:
+        """The other conversations that show the act of a touchpoint."""
+        if not self.copies.copies:
+            return []
+        return [it.item.conversation for it in self.copies.copies.values() if it.of == touchpoint]
 
     def assigned(self) -> dict[str, str]:
         """Conversation -> the person whom the vendor's platform assigned it to."""
@@ -156,6 +166,7 @@ def read_story(
     internal: bool,
     tenant: str = "default",
     state: StoryState | None = None,
+    apart: frozenset[str] = frozenset(),
 ) -> tuple[Story, StoryState]:
     """The story of these touchpoints, given oldest first, and its state."""
     return finish(
@@ -168,6 +179,7 @@ def read_story(
             internal=internal,
             tenant=tenant,
             state=state,
+            apart=apart,
         )
     )
 
@@ -182,20 +194,22 @@ def reading_story(
     internal: bool,
     tenant: str = "default",
     state: StoryState | None = None,
+    apart: frozenset[str] = frozenset(),
 ) -> Steps[tuple[Story, StoryState]]:
     """`read_story` in steps.
 
     `state` belongs to an earlier story of the same customer. This work may change it in place: it is of no
-    use to others before the end, nor if the work stops in between.
+    use to others before the end, nor if the work stops in between. `apart` is as for `advancing`.
     """
-    state = yield from advancing(state, items, rules)
+    state = yield from advancing(state, items, rules, apart)
     story = Story(
         items=state.standing,
-        everything=state.items,
+        everything=state.everything,
         by_id=state.by_id,
         by_type=state.by_type,
         signals=state.signals,
         folded=state.folded,
+        copies=state.copies,
         languages=state.languages,
         names=state.name_words,
         rules=rules,

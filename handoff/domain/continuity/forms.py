@@ -22,6 +22,16 @@ TOKEN = re.compile(
     rf"(#h-|\+h-|\b{LINK_PARAMETER}=)([0-9a-tv-z]{{{TOKEN_CHARACTERS}}})(?![0-9a-z])", re.I | re.A
 )
 """A token where a text, an address, or a link may carry it: the mark before it, and its characters."""
+
+
+def has_token(text: str) -> bool:
+    """Whether TOKEN finds one. The pattern tries every character, so the marks are searched for first."""
+    lowered = text.lower()
+    if "#h-" in lowered or "+h-" in lowered or f"{LINK_PARAMETER}=" in lowered:
+        return TOKEN.search(text) is not None
+    return False
+
+
 _SPACING = str.maketrans("", "", " \t-.,/()\u00a0\u202f*#")
 
 Signs = Callable[[bytes], bytes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from handoff.domain.clock import Micros
 from handoff.domain.identity import Identity
 from handoff.domain.text.derived import DERIVED
+from handoff.domain.text.memo import CACHE_SIZE, MAX_CACHED, personal
 from handoff.domain.touchpoint import Participant, Touchpoint
 
 from .codes import may_name_code
@@ -145,12 +147,20 @@ def _may_hold(touchpoint: Touchpoint) -> bool:
     return needs_look(raw) or _has_long_name(touchpoint)
 
 
+def _suspicious(name: str) -> bool:
+    """`is_suspicious`, for names that come again and again."""
+    return _known_name(name) if len(name) <= MAX_CACHED else is_suspicious(name)
+
+
+_known_name = personal(lru_cache(CACHE_SIZE)(is_suspicious))
+
+
 def _has_long_name(touchpoint: Touchpoint) -> bool:
     """Whether one of the short texts that senders choose may be a card number."""
     thread, medium, language = touchpoint.thread, touchpoint.medium, touchpoint.language
     return (
-        (thread is not None and len(thread) >= FEWEST and is_suspicious(thread))
-        or (len(touchpoint.source) >= FEWEST and is_suspicious(touchpoint.source))
+        (thread is not None and len(thread) >= FEWEST and _suspicious(thread))
+        or (len(touchpoint.source) >= FEWEST and _suspicious(touchpoint.source))
         or (medium is not None and len(medium) >= FEWEST and is_suspicious(medium))
         or (language is not None and len(language) >= FEWEST and is_suspicious(language))
         or (bool(touchpoint.participants) and any(is_suspicious(it.role) for it in touchpoint.participants))

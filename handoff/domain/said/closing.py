@@ -13,7 +13,8 @@ from .words import SENTENCE_END, quick_words
 
 MAX_CLOSING = 500  # characters of a message: what is longer has content
 MAX_CLOSING_WORDS = 60
-LEAST_STATED = 6  # words of a clause that says something new
+MAX_BARE = 7  # words and ends of sentences of a message in which "solved" alone settles something
+LEAST_STATED = 6  # words of a clause with something new
 _CLAUSE = re.compile(r"[.,;:!?\n–—]+")
 
 Closing = Literal["settled", "goodbye", "open"]
@@ -61,6 +62,7 @@ def _read(text: str, grammar: Grammar) -> Closing | None:
     needless = compiled.needless.match(places, count)
     ignores = compiled.ignores.match(places, count)
     settled = needless or ignores or compiled.settled.match(places, count)
+    settled = settled or (count <= MAX_BARE and compiled.bare.match(places, count))
     ended = settled or compiled.ends.match(places, count)
     if not ended:
         ended = compiled.goodbyes.match(places, count) and compiled.thanks.match(places, count)
@@ -79,13 +81,14 @@ def _read(text: str, grammar: Grammar) -> Closing | None:
 
 
 def _goes_on(text: str, compiled: Compiled) -> bool:
-    """Whether a message that takes an earlier one back says something in its place."""
-    ends = (compiled.ignores, compiled.settled, compiled.needless, compiled.ends, compiled.goodbyes)
+    """Whether a message that takes an earlier one back has a statement in its place."""
+    settled = (compiled.ignores, compiled.settled, compiled.bare, compiled.needless)
+    ends = (*settled, compiled.ends, compiled.goodbyes, compiled.thanks)
     for clause in _CLAUSE.split(without_quotations(text)):
         words = quick_words(clause)
         if len(words) < LEAST_STATED:
             continue
         places = compiled.vocabulary.places(words)
-        if not any(it.match(places, len(words)) for it in (*ends, compiled.thanks)):
+        if not any(it.match(places, len(words)) for it in ends):
             return True
     return False

@@ -15,6 +15,9 @@ from .words import phrase
 
 AnnouncedAs = Literal["transfer", "callback", "mail", "sent"]
 PromisedAct = Literal["call", "write", "refund", "send", "visit", "other"]
+COMMON = frozenset({"will", "with", "get", "been", "back", "over", "take", "come", "give", "your", "send"})
+COMMON |= frozenset({"chat", "hand", "this", "right", "werden", "wird", "wir", "ich", "vous", "este", "esta"})
+"""Words that are in texts about anything, and so of no use to look for."""
 MAX_HARMLESS = 4  # phrases of one sentence
 ANNOUNCED: tuple[AnnouncedAs, ...] = ("transfer", "callback", "mail", "sent")
 ACTS: tuple[PromisedAct, ...] = ("call", "write", "refund", "send", "visit", "other")
@@ -54,8 +57,10 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """In the same sentence as words of a complaint: it is none ("no complaints")."""
     settled: list[str] = field(default_factory=list)
     """A customer's matter is settled: "it works now", "no need to call"."""
+    bare: list[str] = field(default_factory=list)
+    """Settled, if the message has little else: "solved"."""
     ignores: list[str] = field(default_factory=list)
-    """An earlier message is taken back: "please ignore my last mail". What follows may be the new wish."""
+    """An earlier message is taken back: "please ignore my last mail". A new wish may follow."""
     needless: list[str] = field(default_factory=list)
     """Settled too, with words that would reopen elsewhere: "no necesito", "jag behöver ingen"."""
     ends: list[str] = field(default_factory=list)
@@ -70,7 +75,9 @@ class SpeechWords(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """A mistake in a pack shows when the pack is read, not when the first text in its language is."""
         by_act = (*self.promises.values(), *self.timed.values(), *self.notes.values())
         complaints = (*self.complaints, *self.complaining_questions, *self.praise)
-        endings = (*self.settled, *self.ignores, *self.needless, *self.ends, *self.goodbyes, *self.thanks)
+        endings = chain(
+            self.settled, self.bare, self.ignores, self.needless, self.ends, self.goodbyes, self.thanks
+        )
         announced = (*chain(*self.announcements.values()), *self.unannounced)
         others = (*announced, *self.harmless, *self.blocks, *self.conditions, *self.reports)
         for template in chain(*by_act, complaints, endings, self.reopens, others):
@@ -97,6 +104,7 @@ class Compiled(Struct, frozen=True, kw_only=True):
     complaining_questions: Templates
     praise: Templates
     settled: Templates
+    bare: Templates
     ignores: Templates
     needless: Templates
     ends: Templates
@@ -151,7 +159,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
         )
         complaints, questions = book.compiled(speech.complaints), book.compiled(speech.complaining_questions)
         settled, ends, goodbyes = map(book.compiled, (speech.settled, speech.ends, speech.goodbyes))
-        needless, ignores = book.compiled(speech.needless), book.compiled(speech.ignores)
+        needless, ignores, bare = map(book.compiled, (speech.needless, speech.ignores, speech.bare))
         announced = {it: book.compiled(speech.announcements.get(it, ())) for it in ANNOUNCED}
         called = [table["call"] for table in (promises, notes) if "call" in table]
         promising = [it for table in (promises, timed, notes) for it in table.values()]
@@ -169,6 +177,7 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             complaining_questions=questions,
             praise=book.compiled(speech.praise),
             settled=settled,
+            bare=bare,
             ignores=ignores,
             needless=needless,
             ends=ends,
@@ -182,13 +191,13 @@ class Grammar(Struct, frozen=True, kw_only=True, dict=True):
             dates=lexicon(self.dates),
             promising=_triggers(promising),
             complaining=_triggers([complaints, questions]),
-            closing=book.quick_look(settled, ignores, needless, ends, goodbyes),
+            closing=book.quick_look(settled, bare, ignores, needless, ends, goodbyes),
             announcing=book.quick_look(*announced.values(), *called),
         )
 
     def announcing_alone(self) -> QuickLook:
         """`compiled.announcing` without compiling the rest, which takes long."""
-        speech, book = self.speech, TemplateBook(self.speech.lists)
+        speech, book = self.speech, TemplateBook(self.speech.lists, self.function_words | COMMON)
         stated = [speech.announcements.get(it, ()) for it in ANNOUNCED]
         stated += [table["call"] for table in (speech.promises, speech.notes) if "call" in table]
         return book.quick_look(*map(book.compiled, stated))

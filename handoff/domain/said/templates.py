@@ -106,11 +106,15 @@ class QuickLook(Struct, frozen=True):
 
     def may_match(self, words: frozenset[str]) -> bool:
         """False where no template can match a text of these words."""
-        return any(
-            not any(words.isdisjoint(firsts) for firsts in needs)
-            for trigger in self.by_trigger.keys() & words
-            for needs in self.by_trigger[trigger]
-        )
+        absent = words.isdisjoint
+        for trigger in self.by_trigger.keys() & words:
+            for needs in self.by_trigger[trigger]:  # loops: generators take twice as long
+                for firsts in needs:
+                    if absent(firsts):
+                        break
+                else:
+                    return True
+        return False
 
 
 class Vocabulary(Struct, frozen=True):
@@ -179,8 +183,10 @@ def check_list(name: str, lists: Mapping[str, Sequence[str]], depth: int = 0) ->
 class TemplateBook:
     """Compiles the templates of a language into one vocabulary."""
 
-    def __init__(self, lists: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, lists: Mapping[str, Sequence[str]], common: frozenset[str] = frozenset()) -> None:
+        """No trigger is one of the `common` words where another will do."""
         self._lists = lists
+        self._common = common
         self._elements: dict[str, set[Phrase]] = {}
         self._first_words: dict[str, frozenset[str]] = {}
 
@@ -208,7 +214,7 @@ class TemplateBook:
             for rarest, templates in table.by_element.items():
                 needs = {tuple(self._firsts(it) for it in one.needed - {rarest}) for one in templates}
                 for spelled in self._elements[rarest]:
-                    found.setdefault(_longest(spelled), set()).update(needs)
+                    found.setdefault(_longest(spelled, self._common), set()).update(needs)
         return QuickLook({trigger: tuple(needs) for trigger, needs in found.items()})
 
     def _firsts(self, element: str) -> frozenset[str]:
@@ -252,12 +258,17 @@ class TemplateBook:
     def _rarest(self, needed: Sequence[str]) -> tuple[str, set[str]]:
         """The element that is least common, which is the one with the longest words, and a word of each of
         its phrases."""
-        choices = [(element, {_longest(it) for it in self._elements[element]}) for element in needed]
-        return max(choices, key=lambda it: (min(map(len, it[1])), -len(it[1])))
+        choices = [
+            (element, {_longest(it, self._common) for it in self._elements[element]}) for element in needed
+        ]
+        return max(
+            choices, key=lambda it: (it[1].isdisjoint(self._common), min(map(len, it[1])), -len(it[1]))
+        )
 
 
-def _longest(spelled: Phrase) -> str:
-    return max(sum(spelled, ()), key=len)
+def _longest(spelled: Phrase, common: frozenset[str] = frozenset()) -> str:
+    words = sum(spelled, ())
+    return max([it for it in words if it not in common] or words, key=len)
 
 
 def _spelled(entry: str) -> Iterable[Phrase]:

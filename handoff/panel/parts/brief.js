@@ -157,11 +157,20 @@ function additions(line, words, values) {
   if (params.question) found.push(...words.nodes("line.with.question", values));
   if (params.nudges) found.push(...words.nodes("line.with.nudges", { ...values, count: params.nudges }));
   if (params.nudge) found.push(...words.nodes("line.with.nudge", values));
+  if (params.channels) found.push(...words.nodes("line.with.channels", { ...values, channels: params.channels.map((/** @type {string} */ it) => words.name("channel", it)).join(", ") }));
+  if (params.also) found.push(...words.nodes("line.with.also", { ...values, also: waysOf(params, words) }));
   if (params.late) found.push(...words.nodes("line.with.late", values));
   if (params.answer && line.code !== "solved") found.push(...words.nodes("line.with.answer", values));
   if (params.voicemail) found.push(...words.nodes("line.with.voicemail", values));
   if (params.others) found.push(...words.nodes("line.with.others", values));
   return found;
+}
+
+/** The further ways of a line's touchpoints: channels, or sources on the line's own channel.
+ * @param {Record<string, any>} params @param {import("../text/words.js").Words} words */
+function waysOf(params, words) {
+  const names = params.also.map((/** @type {{channel: string, source: string}} */ it) => (it.channel === params.channel ? it.source : words.name("channel", it.channel)));
+  return [...new Set(names)].join(", ");
 }
 
 /** @param {string} code @param {import("../text/words.js").Words} words */

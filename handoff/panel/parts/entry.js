@@ -32,10 +32,11 @@ function iconOf(it) {
 /**
  * @param {Touchpoint} it
  * @param {Locale} locale
- * @param {{who: string, fresh: boolean, opened: Set<string>, reveal: import("./reveal.js").Reveal | null}} state `opened` has the ids of
- *   long texts shown whole; `reveal` is null if the agent may not see masked numbers
+ * @param {{who: string, fresh: boolean, opened: Set<string>, reveal: import("./reveal.js").Reveal | null, separate: ((id: string) => void) | null}} state
+ *   `opened` has the ids of long texts shown whole; `reveal` is null if the agent may not see masked numbers, `separate`, which
+ *   shows a copy by itself, if they may not link
  */
-export function entryNode(it, locale, { who, fresh, opened, reveal }) {
+export function entryNode(it, locale, { who, fresh, opened, reveal, separate }) {
   const { words, times } = locale;
   const note = it.type === "note.added";
   const kind = `entry ${it.direction}${isMinor(it) ? " minor" : ""}${it.visibility === "internal" ? " private" : ""}${note ? " note" : ""}`;
@@ -56,6 +57,7 @@ export function entryNode(it, locale, { who, fresh, opened, reveal }) {
         times.element(it.occurred_at, "clock"),
       ),
       content(it, locale, opened),
+      copies(it, locale, separate),
       it.masked && reveal ? revealPart(it, reveal, locale) : null,
     ),
   );
@@ -74,8 +76,22 @@ function marks(it, fresh, { words, times }) {
     it.deleted ? h("span", { class: "mark" }, words.text("mark.deleted")) : null,
     it.amended_by && !it.deleted ? h("span", { class: "mark" }, words.text("mark.edited")) : null,
     it.participant_of ? h("span", { class: "mark" }, words.text("mark.participant")) : null,
+    it.transcript_of ? h("span", { class: "mark" }, words.text("mark.transcript", { at: times.short(it.transcript_of.at) })) : null,
     it.masked ? h("span", { class: "mark", title: words.text("mark.masked.why") }, words.text("mark.masked")) : null,
   ];
+}
+
+/** The further ways by which the same act arrived. @param {Touchpoint} it @param {Locale} locale @param {((id: string) => void) | null} separate */
+function copies(it, { words }, separate) {
+  if (!it.also?.length) return null;
+  const ways = it.also.map((copy) => {
+    const way = { channel: words.name("channel", copy.channel), source: copy.source };
+    const act = separate
+      ? button(words.text("also.separate"), () => separate(copy.id), { class: "more", "aria-label": words.text("also.separate.this", way) })
+      : null;
+    return h("li", { "data-id": copy.id }, userText(words.text("also.by", way)), act ? [" ", act] : null);
+  });
+  return h("ul", { class: "also quiet" }, ways);
 }
 
 /** @param {Touchpoint} it @param {Locale} locale @param {Set<string>} opened */

@@ -78,7 +78,9 @@ export class CustomerHistory {
     this.regions.setText("counted", shown === all.length ? "" : words.text("filter.counted", { count: shown, all: all.length }));
     const { evicted, hasOlder } = this.#pages;
     this.regions.show("newer", evicted, () => this.#newer(evicted));
-    const total = context.timeline?.total ?? null;
+    const copies = all.reduce((sum, it) => sum + (it.also?.length ?? 0), 0);
+    const stored = context.timeline?.total ?? null;
+    const total = stored === null ? null : stored - copies;
     const hidden = context.left_out.below_min_assurance;
     this.regions.show("rest", [hasOlder, all.length, evicted, total, hidden], () => this.#rest(all.length, total, hidden));
   }

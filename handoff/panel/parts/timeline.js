@@ -87,6 +87,7 @@ export class TimelineView {
   /** @type {HTMLElement | null} */ #found = null;
   /** @type {HTMLElement | null} rebuilt while it had the focus */ #refocus = null;
   /** @type {Set<string>} */ #fresh = new Set();
+  /** @type {((id: string) => void) | null} shows a copy by itself; null if the agent may not */ separate = null;
   /** @type {Set<string> | undefined} ids already shown, to mark new touchpoints */ seen = undefined;
   /** @type {import("./reveal.js").Reveal | null} */ reveal = null;
 
@@ -262,12 +263,13 @@ export class TimelineView {
     const who = names.of(it);
     if (this.seen && !this.seen.has(it.id)) this.#fresh.add(it.id);
     const fresh = this.#fresh.has(it.id);
-    const signature = JSON.stringify([who, this.#opened.has(it.id), fresh, Boolean(this.reveal)]);
+    const signature = JSON.stringify([who, this.#opened.has(it.id), fresh, Boolean(this.reveal), Boolean(this.separate)]);
     if (known?.signature === signature && (known.touchpoint === it || JSON.stringify(known.touchpoint) === JSON.stringify(it))) {
       known.touchpoint = it;
       return known.node;
     }
-    const node = entryNode(it, this.locale, { who, fresh, opened: this.#opened, reveal: this.reveal });
+    const separate = this.separate && ((/** @type {string} */ id) => this.separate?.(id));
+    const node = entryNode(it, this.locale, { who, fresh, opened: this.#opened, reveal: this.reveal, separate });
     if (known && this.#found === known.node) {
       node.setAttribute("aria-current", "true");
       this.#found = node;

@@ -74,7 +74,8 @@ def _unproved(record: IdentityRecord, references: Iterable[bytes], members: set[
     """Whether an identity only has claims, and no evidence assigns it to someone else."""
     if record.own_assurance is Assurance.VERIFIED:
         return False
-    valid = [it for it in record.evidence if not it.withdrawn]
+    about_people = (it for it in record.evidence if it.statement is not Statement.SEPARATE)
+    valid = [it for it in about_people if not it.withdrawn]
     if any(it.statement is not Statement.SAME and it.touches(members) for it in valid):
         return False
     if any(it.assurance is Assurance.VERIFIED and not it.finds for it in valid):

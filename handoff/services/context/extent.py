@@ -10,6 +10,7 @@ from handoff.domain.handoff import Handoff
 from handoff.services.customers.customer import Customer
 from handoff.services.timeline.deriving import complete_views
 from handoff.services.timeline.reading import Decoded
+from handoff.services.timeline.same_acts import named
 from handoff.services.timeline.views import TimelineView
 from handoff.store.repositories.retention.horizons import TenantHorizons
 from handoff.store.repositories.timelines import encode_cursor
@@ -21,22 +22,22 @@ from .views import OPTIONAL_FIELDS, ContextSelection, ContextView, DeletedView, 
 
 async def timeline_view(store: Store, history: History, wanted: ContextSelection) -> TimelineView:
     """The newest touchpoints, as many as are wanted."""
-    tenant, count = history.hashes.tenant, min(wanted.limit, len(history.entries))
-    shown = await store.pace.each(tenant, history.entries.__getitem__, range(count))
-    more = history.more or len(history.entries) > len(shown)
+    tenant, (places, used) = history.hashes.tenant, history.shown(wanted.limit)
+    shown = await store.pace.each(tenant, history.entries.__getitem__, places)
+    more = history.more or len(history.entries) > used
     decoded = Decoded(shown, history.rendering, history.ownership)
-    views = await complete_views(store, decoded, shown)
+    views = named(await complete_views(store, decoded, shown), history.copies)
     return TimelineView(
         touchpoints=views,
         total=history.total if not history.hidden and wanted.reader.internal else None,
         returned=len(views),
-        next=encode_cursor(shown[-1].entry.place) if more and shown else None,
+        next=encode_cursor(history.entries[used - 1].entry.place) if more and used else None,
     )
 
 
 def left_out(history: History, customer: Customer, wanted: ContextSelection) -> LeftOut:
     """The omissions of a context, and where to read them."""
-    shown = min(len(history.entries), wanted.limit)
+    _places, shown = history.shown(wanted.limit)
     rest = history.total - shown - history.hidden - history.internal
     last = history.entries[shown - 1].entry if shown else None
     return LeftOut(
@@ -97,7 +98,8 @@ def shortened(
     if not isinstance(view.timeline, TimelineView) or limit >= view.timeline.returned:
         return view
     shown = view.timeline.touchpoints[:limit]
-    next_ = encode_cursor(history.entries[limit - 1].entry.place)
+    _places, used = history.shown(limit)
+    next_ = encode_cursor(history.entries[used - 1].entry.place)
     return msgspec.structs.replace(
         view,
         timeline=msgspec.structs.replace(view.timeline, touchpoints=shown, returned=limit, next=next_),

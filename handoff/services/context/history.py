@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from handoff.codec.keyed_hash import KeyedHash
 from handoff.codec.member import FLAG_AMENDED, FLAG_REFERENCE, Member, channel_name, flags_of, read_member
 from handoff.domain.brief import TimelineItem
+from handoff.domain.brief.copies import Copies
 from handoff.domain.brief.steps import Steps
 from handoff.domain.clock import DAY, Micros
 from handoff.domain.conversation import Conversation, ConversationItem
@@ -22,6 +23,8 @@ from handoff.domain.identity import Assurance
 from handoff.services.access.reader import EVERYTHING, Reader
 from handoff.services.customers.customer import Customer, candidates_of
 from handoff.services.customers.portions import Portions, read_portions
+from handoff.services.customers.separations import separated
+from handoff.services.timeline import same_acts
 from handoff.services.timeline.entries import Entries
 from handoff.services.timeline.reading import Filter, Given, TimelineEntry, decode, decode_plain, merged
 from handoff.services.timeline.seeing import seen
@@ -74,6 +77,10 @@ class History(Struct, kw_only=True, eq=False):
     """The shared identities near the customer, as the context shows them."""
     conversations: list[Conversation] = field(default_factory=list)
     has_references: bool = False
+    apart: frozenset[str] = frozenset()
+    """Public ids of touchpoints that are acts of their own, whatever they resemble."""
+    copies: Copies = field(default_factory=Copies)
+    """The copies among the entries, once the story is read."""
     fresh: int = 0
     """How many of the first entries are not in the recollection that was given."""
     kept_items: list[TimelineItem] = field(default_factory=list)
@@ -86,6 +93,20 @@ class History(Struct, kw_only=True, eq=False):
     def open_since(self) -> Micros | None:
         """The start of the oldest open conversation."""
         return min((it.opened_at for it in self.conversations if it.open), default=None)
+
+    def shown(self, limit: int) -> tuple[list[int], int]:
+        """The places of the newest entries, without copies, and how many entries they and copies take."""
+        hidden, entries = same_acts.hidden(self.hashes, self.copies), self.entries
+        if not hidden:
+            count = min(limit, len(entries))
+            return list(range(count)), count
+        places, used = list[int](), 0
+        for used, entry in enumerate(entries):
+            if entry.is_reference or (entry.stored.home, entry.stored.id) not in hidden:
+                if len(places) == limit:
+                    return places, used
+                places.append(used)
+        return places, len(entries)
 
     def newest_of(self, sources: frozenset[str], after: Micros | None = None) -> dict[str, Micros]:
         """The newest touchpoint of each source, among those that are not older than `after`."""
@@ -149,8 +170,7 @@ async def read_history(
 ) -> History:
     """A customer's newest touchpoints. One round trip, two more each for amended ones and for references."""
     hashes, records = store.hashes(tenant), {record.key: record for record in customer.members}
-    homes = list(records)
-    portions = await read_portions(store, tenant, customer, reads)
+    homes, portions = list(records), await read_portions(store, tenant, customer, reads)
     given, shown, reader = portions.given, Filter(min_assurance=wanted.min_assurance), wanted.reader
     plain = not shown.active and not reader.limited and not portions.parts
     asked = [store.checkpoints.question(homes[0])] if plain and known is None else []
@@ -183,6 +203,7 @@ async def read_history(
         rendering=decoded.rendering,
         ownership=decoded.ownership,
         portions=portions,
+        apart=separated(hashes, [*customer.component.records.values(), *given.records.values()]),
         has_references=any(it.flags & FLAG_REFERENCE for it in unknown),
         fresh=new,
     )

@@ -56,10 +56,12 @@ async def story_of(
         internal=wanted.reader.internal,
         tenant=tenant,
         state=recollection.story if recollection else None,
+        apart=history.apart,
     )
     story, state = await store.pace.run(tenant, reading)
     if recollection:
         recollection.story = state
+    history.copies = story.copies
     return story
 
 
@@ -140,8 +142,24 @@ class Matters(Struct, frozen=True):
         story = await story_of(self.store, self.history, now, None, (), ContextSelection())
         asked = {it.conversation for it in story.signals.values() if it.acts & Acts.ASK}
         waiting = story.waiting_by_conversation()
+        for copy in story.copies.copies.values():
+            original = story.signals.get(copy.of)
+            if original is not None and original.acts & Acts.ASK:
+                asked.add(copy.item.conversation)
         ids = {public: key for key, public in self.history.named}
         return {ids[it] for it in asked if it in ids}, {ids[it] for it in waiting if it in ids}
+
+    async def twins(self, conversation: bytes, now: Micros) -> set[bytes]:
+        """The other conversations that show an act of this one."""
+        story = await story_of(self.store, self.history, now, None, (), ContextSelection())
+        ids = {public: key for key, public in self.history.named}
+        found: set[bytes] = set()
+        for copy in story.copies.copies.values():
+            original = story.by_id.get(copy.of)
+            pair = {ids.get(copy.item.conversation), ids.get(original.conversation if original else "")}
+            if conversation in pair:
+                found |= {it for it in pair if it is not None and it != conversation}
+        return found
 
 
 async def matters_of(store: Store, tenant: str, customer: Customer) -> Matters:

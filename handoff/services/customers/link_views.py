@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -28,7 +28,8 @@ class WithdrawalView(Struct, frozen=True, kw_only=True):
 
 
 class LinkView(Struct, frozen=True, kw_only=True):
-    """A piece of evidence. `effective`: it currently joins identities, keeps them apart, or assigns."""
+    """A piece of evidence. `effective`: it currently joins identities, keeps them or a touchpoint apart, or
+    assigns."""
 
     id: str
     identities: list[str]
@@ -43,7 +44,7 @@ class LinkView(Struct, frozen=True, kw_only=True):
     from_identities: list[str] | None = None
     touchpoint: str | None = None
     """Of an assignment (`statement` is `assigned`): the touchpoint of the first identity that is from the
-    person with the second."""
+    person with the second. With the `statement` `separate`: the touchpoint that is an act of its own."""
     conversation_id: str | None = None
     """Of an assignment of a whole conversation."""
 
@@ -87,7 +88,9 @@ async def read_links(store: Store, tenant: str, customer: Customer) -> list[Link
             effective = joins(piece) and piece.id not in refused
             if piece.statement is Statement.ASSIGNED:
                 effective = by_code(piece) or (not piece.withdrawn and piece.one in shared)
-            identities, others = _names(records, (piece.one, piece.other)), None
+            elif piece.statement is Statement.SEPARATE:
+                effective = not piece.withdrawn
+            identities, others = _names(records, dict.fromkeys((piece.one, piece.other))), None
         else:
             effective = objections.of_piece(piece)
             identities, others = (_names(records, side) for side in piece.sides)
@@ -105,7 +108,7 @@ async def read_links(store: Store, tenant: str, customer: Customer) -> list[Link
                 withdrawn=withdrawals.get(piece.id),
                 effective=effective,
                 touchpoint=hashes.public(TOUCHPOINT, piece.one, piece.touchpoint)
-                if piece.statement is Statement.ASSIGNED and piece.touchpoint
+                if piece.statement in (Statement.ASSIGNED, Statement.SEPARATE) and piece.touchpoint
                 else None,
                 conversation_id=public_conversation(hashes, piece.conversation) if piece.whole else None,
             )
@@ -138,7 +141,7 @@ def _withdrawals(
     return found
 
 
-def _names(nodes: Mapping[bytes, IdentityRecord], keys: Sequence[bytes]) -> list[str]:
+def _names(nodes: Mapping[bytes, IdentityRecord], keys: Iterable[bytes]) -> list[str]:
     return [str(nodes[key].identity) for key in keys if key in nodes]
 
 

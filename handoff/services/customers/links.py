@@ -43,6 +43,8 @@ from .customer import assurance_of, by_id, require_current
 from .link_views import ForecastView, forecast
 from .spellings import spelling_evidence
 
+_KEEPING_APART = (Statement.NOT_SAME, Statement.SEPARATE)
+
 
 class Attribution(Struct, frozen=True, kw_only=True):
     """The author of a change and the reason for it."""
@@ -210,7 +212,8 @@ async def withdraw(
     Withdrawing `same` adds `not_same`, so that senders that repeat the link do not restore it. Withdrawing
     that `not_same` restores the link. All evidence from senders about the two identities is withdrawn
     together; withdrawing an agent's link leaves the senders' evidence in effect. Withdrawing an assignment
-    restores the one before it. Withdrawing another spelling of a number refuses that candidate.
+    restores the one before it. Withdrawing a `separate` shows its touchpoint with its copies again.
+    Withdrawing another spelling of a number refuses that candidate.
     """
     customer = await by_id(store, tenant, customer_id)
     require_current(customer, customer_id)
@@ -248,7 +251,7 @@ async def withdraw(
         place = Pointer(home, store.keys.record(home), ((b"w" + id_, stated),))
         await store.recorder.point([place])
     cause = against or _overruling(component, found) or found
-    type_ = "identity.linked" if found.statement is Statement.NOT_SAME else "identity.unlinked"
+    type_ = "identity.linked" if found.statement in _KEEPING_APART else "identity.unlinked"
     await record_change(store, tenant, type_, component, (found.one, found.other), cause, by, now)
     return view
 

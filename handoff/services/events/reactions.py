@@ -6,7 +6,7 @@ The outbox drives them, so that none is lost and any may be repeated: each step 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 from msgspec import Struct
@@ -93,22 +93,33 @@ class Followers:
         sizes, _ = await asyncio.gather(count_each(self._store.connection, lists), self._ledger.look(names))
         self._owning |= {it: size != 0 for it, size in zip(names, sizes, strict=True)}
 
+    async def look_ahead(self, tenant: str, homes: Collection[bytes]) -> None:
+        """Find out which of these homes the ledger need not follow; see `LedgerFollower.look_ahead`."""
+        await self._ledger.look_ahead(tenant, homes)
+
+    def passes_over(self, home: bytes) -> bool:
+        """Whether the ledger has nothing about the customer with this home, as of the last `look_ahead`."""
+        return self._ledger.passes_over(home)
+
     def concerns(self, touchpoint: StoredTouchpoint) -> bool:
         """Whether a touchpoint may trigger reactions, as of the last `look`. No round trip."""
         if touchpoint.participants or self._in_ledger(touchpoint) or _announces(touchpoint):
             return True
         if touchpoint.quiet or touchpoint.type.startswith(OURS):
             return False
-        return self._reacts(touchpoint.tenant)
+        return self.reacts(touchpoint.tenant)
 
     def _in_ledger(self, touchpoint: StoredTouchpoint) -> bool:
-        return self._ledger.concerns(touchpoint.tenant, touchpoint.type, quiet=touchpoint.quiet)
+        return self._ledger.concerns(
+            touchpoint.tenant, touchpoint.home, touchpoint.type, quiet=touchpoint.quiet
+        )
 
-    def follow_all(self, tenant: str) -> bool:
-        """Whether any touchpoint of a tenant may trigger reactions, as of the last `look`."""
-        return self._reacts(tenant) or self._ledger.watches(tenant)
+    def watches(self, tenant: str) -> bool:
+        """Whether the ledger follows touchpoints of types in CHANGING, as of the last `look`."""
+        return self._ledger.watches(tenant)
 
-    def _reacts(self, tenant: str) -> bool:
+    def reacts(self, tenant: str) -> bool:
+        """Whether any touchpoint of a tenant may trigger reactions beside the ledger's."""
         return self._owning.get(tenant, True) or any(it.tenant == tenant for it in self._policies)
 
     async def follow(self, touchpoint: StoredTouchpoint) -> None:

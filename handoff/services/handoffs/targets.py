@@ -118,7 +118,8 @@ async def _target_conversation(store: Store, tenant: str, conversation_id: str) 
     home = await home_of(store, conversation)
     customer = await by_key(store, tenant, home)
     record = next((it for it in customer.members if it.key == home), customer.members[0])
-    return Target(home=home, conversation=conversation, identity=record.identity, customer=customer)
+    target = Target(home=home, conversation=conversation, identity=record.identity, customer=customer)
+    return await _or_twin(store, tenant, target, customer, None)
 
 
 def read_conversation_id(hashes: KeyedHash, conversation_id: str) -> bytes:
@@ -153,7 +154,8 @@ async def _choose(store: Store, tenant: str, customer: Customer, wanted: TargetS
     for chosen in await _ranked(store, tenant, matters, wanted):
         home = await _home_in(store, chosen, customer, matters)
         if home is not None:
-            return Target(home=home, conversation=chosen.id, identity=known[home], customer=customer)
+            target = Target(home=home, conversation=chosen.id, identity=known[home], customer=customer)
+            return await _or_twin(store, tenant, target, customer, matters)
     under_way = await _opened_by_handoff(store, tenant, customer, matters.conversations)
     if under_way is not None:
         return Target(
@@ -167,6 +169,30 @@ async def _choose(store: Store, tenant: str, customer: Customer, wanted: TargetS
     episode = hashes.episode(record.key, channel or "web", ends[-1][SIZE:] if ends else b"")
     return Target(
         home=record.key, conversation=record.key + episode, identity=record.identity, customer=customer
+    )
+
+
+async def _or_twin(
+    store: Store, tenant: str, target: Target, customer: Customer, matters: Matters | None
+) -> Target:
+    """The target; or a conversation that shows an act of it, and that is under way already.
+
+    One mail in two conversations is one matter: nobody hands it over twice.
+    """
+    if matters is not None and sum(it.open for it in matters.conversations) < 2:
+        return target
+    handoffs = await read_of_homes(store.of(tenant).handoffs, [it.key for it in customer.members])
+    live = [it for it in handoffs if it.pending or it.owning]
+    if not live or any(it.conversation == target.conversation for it in live):
+        return target
+    matters = matters or await matters_of(store, tenant, customer)
+    twins = await matters.twins(target.conversation, await store.of(tenant).clock())
+    known = {record.key: record.identity for record in customer.members}
+    found = next((it for it in live if it.conversation in twins and it.home in known), None)
+    if found is None:
+        return target
+    return Target(
+        home=found.home, conversation=found.conversation, identity=known[found.home], customer=customer
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -20,14 +21,15 @@ from handoff.domain.identity import (
     parse_identity,
 )
 from handoff.domain.text.derived import DERIVED
+from handoff.domain.text.memo import CACHE_SIZE, MAX_CACHED, personal
 from handoff.domain.touchpoint import (
+    DEFAULT_DIRECTIONS,
+    DEFAULT_VISIBILITIES,
     TYPE_SET,
     Direction,
     Participant,
     Touchpoint,
     Visibility,
-    default_direction,
-    default_visibility,
 )
 
 ID_SPACE = "native"
@@ -84,6 +86,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     channels: frozenset[str]
 
 
+_direction_of, _visibility_of = DEFAULT_DIRECTIONS.get, DEFAULT_VISIBILITIES.get
 _DECODE = msgspec.json.Decoder(TouchpointInput).decode
 
 
@@ -122,10 +125,10 @@ def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
         channel=given.channel,
         type=given.type,
         occurred_at=_time(given.occurred_at),
-        identities=home_first(list(map(_handle, given.identities, count()))),
+        identities=_handles(given.identities),
         participants=tuple(map(_participant, given.participants, count())) if given.participants else (),
-        direction=given.direction or default_direction(given.type),
-        visibility=given.visibility or default_visibility(given.type),
+        direction=given.direction or _direction_of(given.type, Direction.INBOUND),
+        visibility=given.visibility or _visibility_of(given.type, Visibility.PUBLIC),
         medium=given.medium,
         subject=given.subject,
         text=given.text,
@@ -133,17 +136,15 @@ def from_input(given: TouchpointInput, caller: Caller) -> Touchpoint:
         attachments=tuple(given.attachments),
         seq=given.seq,
         thread=given.thread,
-        amends=_amended(given),
-        actor=_actor(given.actor) if given.actor is not None else None,
+        amends=given.amends if given.type != DERIVED else _original_of(given),
+        actor=_actor(given.actor) if isinstance(given.actor, str) else given.actor,
         data=given.data,
         traits=_traits(given) if given.type == "identified" else {},
     )
 
 
-def _amended(given: TouchpointInput) -> str | None:
-    """The touchpoint that this one edits or deletes, or was derived from."""
-    if given.type != DERIVED:
-        return given.amends
+def _original_of(given: TouchpointInput) -> str | None:
+    """The touchpoint that a derived text was made from."""
     if given.amends is not None:
         _refuse("/amends", "a derived text names its original in data.of", "derived_amends")
     of = given.data.get("of")
@@ -160,11 +161,24 @@ def _pointed(error: HandoffError, pointer: str) -> Unprocessable:
     )
 
 
+def _handles(given: list[str | IdentityInput]) -> tuple[Handle, ...]:
+    if len(given) == 1:
+        return (_handle(given[0], 0),)
+    return home_first(list(map(_handle, given, count())))
+
+
+def _read_stated(text: str) -> Handle:
+    found = parse_identity(text)
+    return Handle(found, default_assurance(found.type))
+
+
+_stated = personal(lru_cache(CACHE_SIZE)(_read_stated))
+
+
 def _handle(given: str | IdentityInput, at: int) -> Handle:
     try:
         if isinstance(given, str):
-            found = parse_identity(given)
-            return Handle(found, default_assurance(found.type))
+            return _stated(given) if len(given) <= MAX_CACHED else _read_stated(given)
         found = identity(given.type, given.value, space=given.space)
     except HandoffError as error:
         raise _pointed(error, f"/identities/{at}") from error
@@ -181,8 +195,6 @@ def _participant(given: ParticipantInput, at: int) -> Participant:
 
 def home_first(handles: list[Handle]) -> tuple[Handle, ...]:
     """The handles with the home first: ordered by type, then by their position in the input."""
-    if len(handles) == 1:
-        return (handles[0],)
     distinct: dict[Identity, Handle] = {}
     for handle in handles:
         distinct.setdefault(handle.identity, handle)
@@ -199,10 +211,8 @@ def _time(text: str) -> Micros:
         ) from error
 
 
-def _actor(given: dict[str, Any] | str) -> dict[str, Any]:
+def _actor(given: str) -> dict[str, Any]:
     """The actor as an object. The text `type:id` is short for an object with both."""
-    if not isinstance(given, str):
-        return given
     type_, colon, id_ = given.partition(":")
     return {"type": type_, "id": id_} if colon else {"name": given}
 

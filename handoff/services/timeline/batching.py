@@ -30,6 +30,7 @@ from handoff.store.store import Store
 
 from .earlier import continuing, learn
 from .recording import Result, prepare_or_reject, redacted, result_of
+from .single import SingleRequest
 
 MAX_REQUESTS = 16  # per turn: they share an fsync, and the store works on them while the next ones are read
 SHARED_REQUESTS = 8  # of a tenant while several send: those of others wait behind them for the store
@@ -46,7 +47,7 @@ class Intake:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting = FairQueue[_BatchedRequest](Neighbours())
+        self._waiting = FairQueue[_Request](Neighbours())
         self._turn: asyncio.Handle | None = None
         self._learning: set[asyncio.Future[None]] = set()
 
@@ -56,7 +57,15 @@ class Intake:
         `done` is called once: with the results, in order, when all of them are durable, or with the error
         that `read` raised, or with StoreUnavailable or Overloaded as `recording.record` raises them.
         """
-        self._waiting.put(_BatchedRequest(self._store, tenant, read, size, done, self._settled))
+        self._put(_BatchedRequest(self._store, tenant, read, size, done, self._settled))
+
+    def submit_one(self, request: SingleRequest) -> None:
+        """The same for a request of one touchpoint, in fewer steps."""
+        request.settled = self._settled
+        self._put(request)
+
+    def _put(self, request: _Request) -> None:
+        self._waiting.put(request)
         if self._turn is None:
             self._schedule()
 
@@ -99,13 +108,17 @@ class Intake:
         if batch and self._turn is None and self._waiting:  # only now: the store works on this turn's items
             self._schedule()
 
-    async def _learn(self, requests: Sequence[_BatchedRequest]) -> None:
+    async def _learn(self, requests: Sequence[_Request]) -> None:
         await asyncio.gather(*(request.ask() for request in requests))
         self._record([request for request in requests if not request.failed])
 
-    def _record(self, requests: Sequence[_BatchedRequest]) -> None:
+    def _record(self, requests: Sequence[_Request]) -> None:
+        # One step after the other for all of them: see above.
         readable = [request for request in requests if request.redact()]
-        entries = [entry for request in readable for entry in request.prepare()]
+        drafted = [request for request in readable if request.draft()]
+        for request in drafted:
+            request.compress()
+        entries = [entry for request in drafted for entry in request.prepare()]
         try:
             self._store.recorder.submit(entries, gathered=True)
         except HandoffError as error:
@@ -285,6 +298,12 @@ class _BatchedRequest:
             return False
         return True
 
+    def draft(self) -> bool:
+        return True
+
+    def compress(self) -> None:
+        pass
+
     def prepare(self) -> Sequence[Entry]:
         """The items for the recorder; none where every touchpoint is rejected, which is reported here."""
         try:
@@ -321,6 +340,9 @@ class _BatchedRequest:
             self._done(outcome)
         except Exception:  # the recorder still has to settle other requests
             log.exception("telling_failed")
+
+
+_Request = _BatchedRequest | SingleRequest
 
 
 class _PendingItem:

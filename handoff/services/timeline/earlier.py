@@ -30,7 +30,13 @@ log = structlog.get_logger(__name__)
 
 def continuing(touchpoints: Sequence[Touchpoint]) -> list[Touchpoint]:
     """The messages that may continue a number. Nearly always none."""
-    return [it for it in touchpoints if (text := it.text) and not text[0].isalpha() and may_continue(it)]
+    return [it for it in touchpoints if continues(it)]
+
+
+def continues(touchpoint: Touchpoint) -> bool:
+    """Whether a touchpoint is a message that may continue a number."""
+    text = touchpoint.text
+    return text is not None and not text[:1].isalpha() and may_continue(touchpoint)
 
 
 async def learn(store: Store, tenant: str, touchpoints: Sequence[Touchpoint]) -> None:

@@ -18,7 +18,7 @@ from handoff.domain.identity import REFERENCE, Assurance, Handle, weaker
 from handoff.domain.redaction.redaction import may_be_card, storable_identity
 from handoff.domain.text.memo import personal
 from handoff.domain.touchpoint import Continuation, Touchpoint
-from handoff.services.timeline.mentions import mentioned
+from handoff.services.timeline.mentions import MENTIONING, mentioned
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import (
     EvidenceTemplate,
@@ -58,8 +58,8 @@ class Links(Struct, frozen=True):
 def links_of(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Links:
     """The links of a touchpoint's identities and of the references that it contains."""
     handles, data = touchpoint.identities, touchpoint.data
-    if len(handles) == 1:
-        handles = (*handles, *mentioned(touchpoint))
+    if len(handles) == 1 and touchpoint.type in MENTIONING and (more := mentioned(touchpoint)):
+        handles = (*handles, *more)
     if (touchpoint.traits or "fields" in data) and (alike := likeness(touchpoint.traits, data)):
         handles = (*handles, alike)
     prepare = _prepared if len(handles) <= MAX_PREPARED else _prepare
@@ -80,9 +80,12 @@ def _prepare(hashes: KeyedHash, keys: Keys, handles: tuple[Handle, ...], source:
         shown = storable_identity(handle.identity, hashes.pseudonym)
         fields = ((b"v", pack_identity(shown)), (b"f", b""), pack_pointer(piece))
         pointers.append(Pointer(other, keys.record(other), fields, hashes.tenant_bytes))
-    plain = pack_identity(storable_identity(first.identity, hashes.pseudonym))
-    storable = not any(may_be_card(it.identity) for it in handles)
-    return Links(home, keys.timeline(home), plain, storable, tuple(pieces), tuple(pointers))
+    one = first.identity
+    if may_be_card(one):
+        storable, one = False, storable_identity(one, hashes.pseudonym)
+    else:
+        storable = not others or not any(may_be_card(it.identity) for it in others)
+    return Links(home, keys.timeline(home), pack_identity(one), storable, tuple(pieces), tuple(pointers))
 
 
 _prepared = personal(lru_cache(PREPARED)(_prepare))

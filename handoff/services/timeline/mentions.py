@@ -15,7 +15,7 @@ from handoff.domain.touchpoint import Touchpoint
 SPACE = "mentioned"  # separate from stated references: a word in an email makes no look-up ambiguous
 MAX_MENTIONED = 3
 MAX_READ = 2_000  # characters of a text that are scanned
-_MESSAGES = frozenset({"email.received", "message.received"})
+MENTIONING = frozenset({"email.received", "message.received"})
 _HOMES = frozenset({"email", "phone"})
 
 
@@ -28,7 +28,7 @@ def mentioned(touchpoint: Touchpoint) -> tuple[Handle, ...]:
     """The references in subject and text, as claims; a pure function of the touchpoint."""
     home = touchpoint.identities[0]
     if (
-        touchpoint.type not in _MESSAGES
+        touchpoint.type not in MENTIONING
         or home.assurance is Assurance.VERIFIED
         or home.identity.type not in _HOMES
         or len(touchpoint.identities) > 1

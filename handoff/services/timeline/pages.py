@@ -25,6 +25,7 @@ from .reading import (
     onwards,
     read_merged,
 )
+from .same_acts import PageReading, page_views, read_page_beside
 from .seeing import seen
 from .views import TimelineView, TouchpointView
 
@@ -40,16 +41,22 @@ async def read_timeline(
     reader: Reader = EVERYTHING,
     given: Given = NOTHING_GIVEN,
 ) -> TimelineView:
-    """A page of the merged timelines of `records`; one round trip without a filter."""
+    """A page of the merged timelines of `records`; one round trip without a filter,
+    or two at once.
+
+    Copies are shown with their originals, unless there is a filter: it finds what is stored.
+    """
     homes = homes_of(records)
     if not filter_.active and reader.internal:
-        page = await read_merged(store, homes, given, window)
+        reading = PageReading(homes=homes, records=records, given=given, window=window, reader=reader)
+        page, beside = await read_page_beside(store, reading)
         every = await decode(store, hashes, {**records, **given.records}, page.members, given.ownership)
         decoded = await seen(store, every, reader)
+        views = await page_views(store, hashes, reading, decoded, beside)
         return TimelineView(
-            touchpoints=await complete_views(store, decoded, decoded.entries),
+            touchpoints=views,
             total=page.total - doubled(records),
-            returned=len(decoded.entries),
+            returned=len(views),
             next=encode_cursor(page.end) if page.end else None,
         )
     return await _scan(store, hashes, records, homes, window, filter_, reader, given)

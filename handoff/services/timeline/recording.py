@@ -9,13 +9,14 @@ functions and hand them to the store's recorder.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from operator import is_
 
 import msgspec
 from msgspec import Struct
 
-from handoff.codec.body import DIGEST_KEPT, digest, encode_body
+from handoff.codec.body import DIGEST_KEPT, checked_body, digest
+from handoff.codec.compression import compress
 from handoff.codec.keyed_hash import SIZE, TOUCHPOINT, KeyedHash
 from handoff.codec.member import (
     FLAG_ANNOUNCES,
@@ -32,7 +33,6 @@ from handoff.domain.identity import Assurance, Handle, Identity
 from handoff.domain.identity_rules import IdentityRules
 from handoff.domain.redaction.redaction import storable_identity
 from handoff.domain.said.announcing import may_announce
-from handoff.domain.said.templates import QuickLook
 from handoff.domain.text.derived import DERIVED
 from handoff.domain.text.memo import CACHE_SIZE
 from handoff.domain.touchpoint import Direction, Participant, Touchpoint
@@ -50,12 +50,14 @@ from handoff.store.repositories.recorder import (
     Pointer,
     Recorded,
 )
+from handoff.store.repositories.retention.horizons import TenantHorizons
 from handoff.store.store import Store
 
 from .earlier import continuing, learn
-from .linking import NO_CODE, code_links, links_of
+from .linking import NO_CODE, Links, code_links, links_of
 
 PREPARED_AT_ONCE = 100  # touchpoints, between two looks for what they continue
+RESOLVED = "conversation.resolved"
 _AMENDING = {"message.deleted": b"d", DERIVED: b"t"}
 """How a type concerns the touchpoint that it names; any other edits it."""
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
@@ -145,33 +147,38 @@ def prepare_or_reject(
     store: Store, tenant: str, touchpoints: Sequence[Touchpoint], *, quiet: bool = False
 ) -> list[Item | Result]:
     """The item to store for each touchpoint, or its rejection."""
-    hashes, keys, rules = store.hashes(tenant), store.keys, store.rules
-    horizons = store.horizons.of(tenant)
-    look = None if quiet else store.brief_rules.packs.announcing
-    prepared: list[Item | Result] = []
-    for touchpoint in touchpoints:
-        try:
-            known = without_placeholders(touchpoint, rules)
-            announces = look is not None and _may_announce(touchpoint, look)
-            item = prepare(known, hashes, keys, quiet=quiet, announces=announces)
-        except Unprocessable as error:
-            prepared.append(rejected(error))
-            continue
-        if horizons is not None and horizons.excludes(
-            touchpoint.channel, touchpoint.type, touchpoint.occurred_at
-        ):
-            prepared.append(result_of(hashes, item, EXPIRED))
-        else:
-            prepared.append(item)
-    return prepared
+    hashes, horizons = store.hashes(tenant), store.horizons.of(tenant)
+    return [prepare_one(store, it, hashes, horizons, quiet=quiet) for it in touchpoints]
 
 
-def _may_announce(touchpoint: Touchpoint, look: QuickLook) -> bool:
+def prepare_one(
+    store: Store,
+    touchpoint: Touchpoint,
+    hashes: KeyedHash,
+    horizons: TenantHorizons | None,
+    *,
+    quiet: bool = False,
+) -> Item | Result:
+    """The item to store for a touchpoint, or its rejection. Hashes and horizons are the tenant's."""
+    try:
+        known = without_placeholders(touchpoint, store.rules)
+        announces = not quiet and announcing(store, touchpoint)
+        item = prepare(known, hashes, store.keys, quiet=quiet, announces=announces)
+    except Unprocessable as error:
+        return rejected(error)
+    if horizons is not None and horizons.excludes(
+        touchpoint.channel, touchpoint.type, touchpoint.occurred_at
+    ):
+        return result_of(hashes, item, EXPIRED)
+    return item
+
+
+def announcing(store: Store, touchpoint: Touchpoint) -> bool:
     """Whether the words of a touchpoint of ours may announce what has to follow."""
     text = touchpoint.text
     if not text or touchpoint.type not in ANNOUNCING or touchpoint.direction is Direction.INBOUND:
         return False
-    return may_announce(text, look)
+    return may_announce(text, store.brief_rules.packs.announcing)
 
 
 def rejected(error: Unprocessable) -> Result:
@@ -243,54 +250,87 @@ def conversation_of(touchpoint: Touchpoint, hashes: KeyedHash) -> bytes | None:
     return hashes.thread(touchpoint.thread_space or touchpoint.id_space, touchpoint.thread)
 
 
+class Draft(Struct, frozen=True):
+    """A touchpoint on its way to an item: everything but the compressed body."""
+
+    touchpoint: Touchpoint
+    links: Links
+    home: bytes
+    timeline: bytes
+    amends: bytes
+    moved: bool
+    """It amends a touchpoint of another home, and is filed there."""
+    raw: bytes
+    """The body before compression."""
+
+
 def prepare(
     touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys, *, quiet: bool = False, announces: bool = False
 ) -> Item:
     """The item to store for a touchpoint. A pure function, so that a retry prepares the same item."""
-    stated = touchpoint.identities[0]
+    made = draft(touchpoint, hashes, keys)
+    return finish(made, compress(made.raw), hashes, keys, quiet=quiet, announces=announces)
+
+
+def draft(touchpoint: Touchpoint, hashes: KeyedHash, keys: Keys) -> Draft:
+    """The first half of `prepare`. Raises Unprocessable for what cannot be stored."""
     links = links_of(touchpoint, hashes, keys)
     home, timeline = links.home, links.timeline
-    id_ = hashes.event(touchpoint.id_space, touchpoint.event_id)
-    conversation = conversation_of(touchpoint, hashes)
-    amends = b""
-    moved = False
+    amends, moved = b"", False
     if touchpoint.amends is not None:
         original_home, amends = _original(touchpoint, hashes, home)
         moved = original_home != home
         home, timeline = original_home, keys.timeline(original_home)
     known = links.storable and not touchpoint.participants
     stored = touchpoint if known else _with_storable_identities(touchpoint, hashes)
-    codec, body = encode_body(stored, conversation=touchpoint.conversation, amends=amends or None)
-    pointers = () if moved else links.pointers
+    raw = checked_body(stored, conversation=touchpoint.conversation, amends=amends or None)
+    return Draft(touchpoint, links, home, timeline, amends, moved, raw)
+
+
+def finish(
+    made: Draft,
+    compressed: tuple[int, bytes],
+    hashes: KeyedHash,
+    keys: Keys,
+    *,
+    quiet: bool = False,
+    announces: bool = False,
+) -> Item:
+    """The second half, with the codec and bytes that `compress` made of the draft's body."""
+    touchpoint, links, home = made.touchpoint, made.links, made.home
+    codec, body = compressed
+    id_ = hashes.event(touchpoint.id_space, touchpoint.event_id)
+    conversation = conversation_of(touchpoint, hashes)
+    pointers = () if made.moved else links.pointers
     if conversation is not None and len(conversation) == SIZE:
         pointers = (*pointers, _thread_pointer(keys, conversation, home))
     content_digest, type_ = digest(touchpoint), touchpoint.type
     used = touchpoint.continuation
-    code = code_links(used, (home, id_), hashes, keys) if used is not None and not moved else NO_CODE
+    code = code_links(used, (home, id_), hashes, keys) if used is not None and not made.moved else NO_CODE
     flags = _flags(participants=bool(touchpoint.participants), quiet=quiet, announces=announces)
     return Item(
         home=home,
-        timeline=timeline,
+        timeline=made.timeline,
         id=id_,
         digest=content_digest,
         fixed=b"".join(
             (
                 pack_occurred(touchpoint.occurred_at),
                 id_,
-                _header(flags, type_, channel_code(touchpoint.channel), codec),
+                _header(flags, type_, touchpoint.channel, codec),
                 content_digest[:DIGEST_KEPT],
                 _AMENDING.get(type_, b"e"),
-                _DIGITS[_ASSURANCES.index(stated.assurance)],
+                _DIGITS[_ASSURANCES.index(touchpoint.identities[0].assurance)],
                 touchpoint.seq.to_bytes(8, "big") if touchpoint.seq is not None else b"",
-                amends,
+                made.amends,
             )
         ),
         body=body,
         plain=links.plain,
         tenant=hashes.tenant_bytes,
-        resolves=touchpoint.channel.encode() if _ends_episode(touchpoint) else b"",
-        evidence=() if moved else (*links.evidence(id_, type_), *code.evidence),
-        pointers=(*pointers, *code.pointers),
+        resolves=touchpoint.channel.encode() if type_ == RESOLVED and _ends_episode(touchpoint) else b"",
+        evidence=() if made.moved else links.evidence(id_, type_) + code.evidence,
+        pointers=pointers + code.pointers,
     )
 
 
@@ -325,14 +365,14 @@ def _flags(*, participants: bool, quiet: bool, announces: bool) -> int:
     )
 
 
-@cache  # a few hundred entries: types by channels; all custom channels share one code
-def _header(flags: int, type: str, channel: int, codec: int) -> bytes:
-    return bytes((flags, type_code(type), channel, codec))
+@lru_cache(CACHE_SIZE)
+def _header(flags: int, type: str, channel: str, codec: int) -> bytes:
+    return bytes((flags, type_code(type), channel_code(channel), codec))
 
 
 def _ends_episode(touchpoint: Touchpoint) -> bool:
     """Whether the touchpoint ends its home's threadless conversation on its channel."""
-    return touchpoint.type == "conversation.resolved" and touchpoint.thread is None
+    return touchpoint.type == RESOLVED and touchpoint.thread is None
 
 
 def _original(touchpoint: Touchpoint, hashes: KeyedHash, home: bytes) -> tuple[bytes, bytes]:

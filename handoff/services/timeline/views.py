@@ -72,6 +72,31 @@ class DerivedView(Struct, frozen=True, kw_only=True):
     part: int | UnsetType = UNSET
 
 
+class AlsoView(Struct, frozen=True, kw_only=True):
+    """A copy: another touchpoint that records the same act, by another way. It is shown only here.
+
+    `why`: `message_id` (both state one Message-ID), `platform_id` (both state one id of a platform), or
+    `same_text` (equal words within minutes). Separate `id` if they are two acts.
+    """
+
+    id: str
+    source: str
+    channel: str
+    why: str
+    type: str
+    occurred_at: str
+    assurance: str
+    conversation_id: str
+
+
+class TranscriptView(Struct, frozen=True, kw_only=True):
+    """The chat that an email repeats. `at` is the time of the first message in it."""
+
+    conversation_id: str
+    at: str
+    messages: int
+
+
 class TouchpointView(Struct, frozen=True):
     """One touchpoint of a timeline. `late`: it arrived after a touchpoint that occurred later."""
 
@@ -108,6 +133,10 @@ class TouchpointView(Struct, frozen=True):
     the name of a tenant's pattern."""
     assigned: AssignedView | UnsetType = UNSET
     """Set if the touchpoint is on a shared identity and an agent assigned it."""
+    also: list[AlsoView] | UnsetType = UNSET
+    """Set if the same act arrived by other ways too. These touchpoints are not listed by themselves."""
+    transcript_of: TranscriptView | UnsetType = UNSET
+    """Set if the touchpoint is the transcript of a chat: it asks and promises nothing again."""
     masked: bool | UnsetType = UNSET
     """True if bank account or national numbers in it are masked: `POST /v1/touchpoints/{id}/reveal`
     shows them."""
@@ -118,7 +147,10 @@ class TouchpointView(Struct, frozen=True):
 
 
 class TimelineView(Struct, frozen=True, kw_only=True):
-    """A page of a timeline. `next` is the cursor of the next page; `total` is null if a filter was used."""
+    """A page of a timeline. `next` is the cursor of the next page; `total` is null if a filter was used.
+
+    `total` counts what is stored: copies, which are shown in `also`, too.
+    """
 
     touchpoints: list[TouchpointView]
     total: int | None

@@ -6,7 +6,7 @@ however many there are; evidence of agents is read first. Each round is one roun
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from msgspec import Struct
@@ -27,8 +27,19 @@ from handoff.store.keys import Keys
 from handoff.store.resp.commands import Reads
 from handoff.store.sealing.sealing import FIELD, seal_text
 
-from .identities import NOT_SHARED, SHARED, EntryKind, IdentityRecord, as_mapping, kind_of, read_record
+from .identities import (
+    NOT_SHARED,
+    SHARED,
+    EntryKind,
+    IdentityRecord,
+    as_mapping,
+    kind_of,
+    named_by_evidence,
+    read_record,
+)
 
+NEAR_ROUNDS = 3
+MAX_NEAR = 12  # identities that any evidence connects: most customers have two or three
 STEP = 100  # neighbours of one identity read in one round: a busy shared one is known by its first
 
 
@@ -68,6 +79,45 @@ async def read_records(
         if record and (withheld or key not in keys.withheld):
             found[key] = record
     return found
+
+
+async def read_surroundings(
+    reads: Reads, keys: Keys, wanted: Iterable[bytes]
+) -> dict[bytes, frozenset[bytes] | None]:
+    """For each identity all that any evidence connects it with, directly or not, and itself: its customer
+    has no others. None where there are more than MAX_NEAR, or evidence is not readable here.
+
+    Much cheaper than `walk`, because nothing is decoded. One to three round trips for all of them.
+    """
+    starts = frozenset(wanted)
+    ends: dict[bytes, set[bytes] | None] = {}
+    ahead = set(starts)
+    for _round in range(NEAR_ROUNDS):
+        order = list(ahead)
+        replies = await reads.answers([(b"HGETALL", keys.record(key)) for key in order])
+        ahead = set()
+        for key, fields in zip(order, replies, strict=True):
+            found = ends[key] = named_by_evidence(as_mapping(fields))
+            if found and len(found) <= MAX_NEAR:
+                ahead |= found
+        ahead -= ends.keys()
+        if not ahead:
+            break
+    return {key: _surroundings(key, ends) for key in starts}
+
+
+def _surroundings(start: bytes, ends: Mapping[bytes, set[bytes] | None]) -> frozenset[bytes] | None:
+    """The identities connected with one; None unless all of them were read."""
+    near, todo = {start}, [start]
+    while todo:
+        found = ends.get(todo.pop())
+        if found is None:
+            return None
+        todo += found - near
+        near |= found
+        if len(near) > MAX_NEAR:
+            return None
+    return frozenset(near)
 
 
 class EvidenceReader:

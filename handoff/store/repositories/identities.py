@@ -25,7 +25,7 @@ from typing import Any
 
 import msgpack
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from handoff.codec.data_key import DataKey
 from handoff.codec.keyed_hash import SIZE
@@ -42,7 +42,7 @@ SHARED, NOT_SHARED = b"1", b"0"
 _ASSURANCES = (Assurance.VERIFIED, Assurance.CLAIMED, Assurance.INFERRED)
 _DIGITS = {b"%d" % digit: assurance for digit, assurance in enumerate(_ASSURANCES)}
 _TYPE_CODES = {name: code for code, name in enumerate(TYPES)}
-_STATEMENTS = (Statement.SAME, Statement.NOT_SAME, Statement.ASSIGNED)
+_STATEMENTS = (Statement.SAME, Statement.NOT_SAME, Statement.ASSIGNED, Statement.SEPARATE)
 _CLASSES = frozenset(EvidenceClass)
 
 
@@ -72,13 +72,16 @@ class EvidenceTemplate(Struct, frozen=True):
 
 def evidence_template(evidence: Evidence) -> EvidenceTemplate:
     """The template of a piece of evidence, whose touchpoint and reason do not matter."""
-    packed = [_PACK(field) for field in _row(structs.replace(evidence, touchpoint=bytes(SIZE)))]
-    head = bytes((_ARRAY + len(packed),))
+    row = _row(evidence)
+    row[_TOUCHPOINT], row[_WHY] = _NO_TOUCHPOINT, _NO_WHY
+    raw = _PACK(row)
+    between = _PACK(row[_TOUCHPOINT + 1])
+    after = b"".join(map(_PACK, row[_WHY + 1 :]))
     return EvidenceTemplate(
         id=evidence.id,
-        before=head + b"".join(packed[: _TOUCHPOINT + 1])[:-SIZE],
-        between=b"".join(packed[_TOUCHPOINT + 1 : _WHY]),
-        after=b"".join(packed[_WHY + 1 :]),
+        before=raw[: len(raw) - len(after) - 1 - len(between) - SIZE],
+        between=between,
+        after=after,
     )
 
 
@@ -102,7 +105,8 @@ def _row(evidence: Evidence) -> list[Any]:
     ]
 
 
-_TOUCHPOINT, _WHY = 5, 7  # their places in a row of evidence
+_TOUCHPOINT, _WHY = 5, 7  # their places in a row of evidence, one after the other but for the author's
+_NO_TOUCHPOINT, _NO_WHY = bytes(SIZE), 0  # as long as a touchpoint's id, and one byte
 _ARRAY = 0x90  # MessagePack: an array of up to 15
 
 
@@ -358,6 +362,27 @@ def _read_counts(raw: bytes) -> dict[tuple[str, int], int]:
         which = (type_name(raw[at]), raw[at + 1])
         counts[which] = counts.get(which, 0) + int.from_bytes(raw[at + 2 : at + 6], "big")
     return counts
+
+
+def named_by_evidence(fields: Mapping[bytes, bytes]) -> set[bytes] | None:
+    """The identities that any evidence connects this record with, also claims and what was withdrawn; None
+    if a piece of it is not readable here. A quick look that decodes nothing."""
+    found: set[bytes] = set()
+    for name, raw in fields.items():
+        kind = name[:1]
+        if len(name) == 1:
+            continue
+        if kind == b"p":
+            found.add(raw[:SIZE])
+        elif kind == b"e":
+            if raw[8:9] not in _ARRAYS or raw[9:11] != _OTHER:
+                return None
+            found.add(raw[11 : 11 + SIZE])
+    return found
+
+
+_ARRAYS = frozenset(bytes((_ARRAY + length,)) for length in range(16))
+_OTHER = bytes((0xC4, SIZE))  # MessagePack: so many bytes, the first field of `_row`
 
 
 def as_mapping(reply: Any) -> dict[bytes, bytes]:

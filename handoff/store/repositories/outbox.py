@@ -27,6 +27,7 @@ LEASE_MS = 5_000  # a dead worker's outboxes wait this long; renewed at a third 
 TOUCHPOINT_ENTRY, CONTROL_ENTRY = b"t", b"c"
 """Kinds of entries. A worker passes over those that it does not know."""
 BEGINNING = b"0-0"  # the cursor before the first entry
+MIN_REFERENCE = 52  # bytes of a touchpoint's entry
 KEEP_MS = 120_000  # entries are kept this long after they were consumed, for live readers that resume
 
 
@@ -86,8 +87,8 @@ def read_reference(payload: bytes) -> Reference:
 
     ValueError when it is too short to be one.
     """
-    if len(payload) < 52:
-        raise ValueError("a touchpoint's reference has at least 52 bytes")
+    if len(payload) < MIN_REFERENCE:
+        raise ValueError(f"a touchpoint's reference has at least {MIN_REFERENCE} bytes")
     return Reference(
         home=payload[:16],
         place=payload[16:48],
@@ -97,6 +98,11 @@ def read_reference(payload: bytes) -> Reference:
         channel_code=payload[50],
         tenant=payload[51:].decode(),
     )
+
+
+def read_home(payload: bytes) -> bytes:
+    """The home of a `t` entry's touchpoint."""
+    return payload[:16]
 
 
 def read_tenant(payload: bytes) -> bytes:

@@ -68,7 +68,7 @@ KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
         {
             "channel": "email",
             "subject": "Fwd: A-17",
-            "text": "Hello Mia,\n\nsee below, it leaks.\n\nRegards\nAnna\n\nFrom: Shop\nTo: Anna\n\nA-17",
+            "text": "Hello Mia,\n\nit leaks, see below.\n\nRegards\nAnna\n\nFrom: Shop\nTo: Anna\n\nA-17",
         },
     ),
     ("call.ended", {"direction": "inbound", "channel": "phone", "data": {"status": "busy"}}),

@@ -95,6 +95,30 @@ def test_a_kept_story_is_the_same(seed: int) -> None:
     assert plain(after) == plain(before)
 
 
+def test_copies_and_separations_are_kept() -> None:
+    """A mail by two ways, one by two ways that an agent separated, and the transcript of a chat."""
+    words, items = ("Where is order A-17? It was promised for Tuesday.", "It leaks, please call me."), []
+    for at, (text, source) in enumerate((text, source) for text in words for source in ("mail", "chat")):
+        data = {"message_id": f"{len(text)}@mail.example"}
+        more = {"channel": "email", "source": source, "text": text, "data": data, "recorded_at": NOW + at}
+        items.append(item("email.received", at, **more))
+    chat = [
+        item("message.received", at, text=text, recorded_at=NOW) for at, text in enumerate(words, start=10)
+    ]
+    lines = "\n".join(f"10:1{at} {it.text}" for at, it in enumerate(chat))
+    items += [*chat, item("email.sent", 20, channel="email", text=lines, recorded_at=NOW)]
+    given = {"now": NOW, "rules": RULES, "pending": None, "handoffs": (), "internal": True}
+    _story, before = read_story(items, apart=frozenset({"email.received/3"}), **given)
+    assert (set(before.copies.copies), set(before.copies.transcripts)) == (
+        {"email.received/1"},
+        {"email.sent/20"},
+    )
+    stored = msgspec.msgpack.decode(encode_record(finish(keeping_story(before))), type=KeptStory)
+    after = finish(restoring_story(stored))
+    assert plain(after) == plain(before)
+    assert read_story(after.items, state=after, apart=before.copies.apart, **given)[1] is after
+
+
 def test_no_field_is_without_a_value_that_could_be_lost() -> None:
     """A new field needs touchpoints that fill it: a lost default value goes unnoticed."""
     states = [state(seed) for seed in range(SEEDS)]

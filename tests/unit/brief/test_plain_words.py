@@ -39,7 +39,7 @@ def test_a_greeting_and_a_sign_off_are_not_quoted(text: str, words: str) -> None
     shown = quoted(text)
     assert shown.startswith(words)
     assert shown.rstrip(" …").endswith(("broken.", "two."))
-    assert shown.endswith("…")  # a quote that ends early says so
+    assert shown.endswith("…")  # a quote that ends early is marked
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ def test_a_greeting_and_a_sign_off_are_not_quoted(text: str, words: str) -> None
         "Hello Anna here with a question about the lamp, is it safe?",
         "The lamp that I ordered is broken, please send another.\n\nRegards\nTom Baker, her son",
         "The lamp that I ordered is broken, please send another.\n\nAnna Smith, account 4410 882",
-        "Hi New phone the QR code was used already, it says",
+        "Hi New phone the QR code was used already, it reads",
         "hello, the lamp leaks",
     ],
 )
-def test_what_says_something_is_quoted(text: str) -> None:
+def test_words_with_content_are_quoted(text: str) -> None:
     assert quoted(text) == " ".join(text.split())
 
 
@@ -74,7 +74,7 @@ def test_a_long_mail_is_quoted_with_the_wish_at_its_end(filler: str, wish: str) 
     assert "2. …" not in shown  # an ordinal ends no sentence
 
 
-def test_a_promise_is_said_once() -> None:
+def test_a_promise_is_quoted_once() -> None:
     answer = "The lamp is out of stock until then. I will call you back tomorrow."
     brief = brief_of([ask(1, "Where is my lamp"), agent(5, answer)])
     assert "out of stock" in texts(brief, "answered")
@@ -316,3 +316,28 @@ def test_a_number_that_a_cut_quote_hides_is_a_fact() -> None:
     )
     assert "4410-882" not in texts(brief, "wants")
     assert "4410-882" in texts(brief, "known")
+
+
+@pytest.mark.parametrize(
+    "supplied",
+    [
+        "ya lo he hecho diez veces. soy autónoma y los clientes no me localizan",
+        "ya está hecho, adjunto el justificante",
+        "j'ai réglé la facture le 3, voici la preuve",
+        "voilà c'est fait, j'ai renvoyé le formulaire",
+        "Der Monteur hat repariert, jetzt tropft es woanders",
+        "löysin kuitin, tässä liite",
+        "paketissa oli kolme kuppia",
+        "hittade kvittot, bifogar",
+        "ok I have done the reset and it came back with the error again",
+    ],
+)
+def test_who_has_done_their_part_still_waits(supplied: str) -> None:
+    brief = brief_of([ask(1, "It is dead"), ask(20, supplied)])
+    assert waits(brief) == 1
+    assert supplied[:20] in texts(brief, "wants")
+
+
+def test_thanks_in_more_words_open_nothing_after_the_end() -> None:
+    items = [ask(1, "It is dead"), agent(5, "We fix it at noon"), resolved(6)]
+    assert not brief_of([*items, ask(9, "thanks I'm in all day tomorrow")]).wants

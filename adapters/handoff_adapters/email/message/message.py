@@ -32,8 +32,13 @@ from .quotes import is_forward, split_quote
 from .reports import Recipient, Report, auto_reasons, is_machine, is_no_reply, read_report
 from .trace import message_id, message_ids, occurred_at, thread_root
 
-ENVELOPE = ("mailbox", "mailboxes", "tagged", "envelope_from", "date_header", "dmarc", "auto")
-"""Keys of `data` that may differ between two copies of one mail: its route, not its content."""
+ENVELOPE = (
+    *("mailbox", "mailboxes", "tagged", "envelope_from", "date_header", "dmarc", "auto"),
+    "message_id",
+)
+"""Keys of `data` that may differ between two copies of one mail: its route, not its content. Its Message-ID
+is its identity."""
+_CONTENT_ID = "sha256:"
 _RESERVED = 24 * 1024  # bytes of a touchpoint besides its text and its lists
 _MAX_MAILBOXES = 20
 _CONTENT_FIELDS = (
@@ -118,7 +123,7 @@ def _content_id(headers: Headers, raw: bytes) -> str:
         for value in headers.all(name):
             digest.update(f"{name}:{' '.join(value.split())}\n".encode("utf-8", "replace"))
     digest.update(b"\n" + body_bytes(raw))
-    return f"sha256:{digest.hexdigest()}"
+    return f"{_CONTENT_ID}{digest.hexdigest()}"
 
 
 def _of_message(mail: ParsedMail, account: Account) -> Touchpoint | None:
@@ -135,6 +140,8 @@ def _of_message(mail: ParsedMail, account: Account) -> Touchpoint | None:
     ]
     received = "email.auto_replied" if auto else "email.received"
     data: dict[str, Any] = {}
+    if not mail.event_id.startswith(_CONTENT_ID):
+        data["message_id"] = mail.event_id
     if list_id := one_line(mail.headers.first("list-id"))[:200]:
         data["list_id"] = list_id
     if auto:

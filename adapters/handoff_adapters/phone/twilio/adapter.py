@@ -172,7 +172,7 @@ class TwilioAdapter(BaseAdapter):
             return "message.status" if status in messages.EARLIER_STATUSES else "message.unknown_status"
         sid = messages.message_id(form)
         space = self.settings.event_space(_account(form))
-        data = messages.data(form) | ({} if incoming else {"message": sid, "status": status})
+        named = {"message_sid": sid} if incoming else {"message": sid, "status": status}
         name = text(form.get("ProfileName")) if incoming else None
         return fields.checked(
             Touchpoint(
@@ -189,7 +189,8 @@ class TwilioAdapter(BaseAdapter):
                 attachments=messages.attachments(form) if incoming else (),
                 thread=messages.thread(form, incoming),
                 traits={"name": name} if name else {},
-                data=data,
+                data=messages.data(form) | named,
+                envelope=messages.ENVELOPE,
             )
         )
 

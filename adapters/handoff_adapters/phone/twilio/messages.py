@@ -23,6 +23,9 @@ STATUS_TYPES: Mapping[str, str] = {
 }
 """MessageStatus → type. Statuses before `sent` make no touchpoint."""
 
+ENVELOPE = ("message_sid",)
+"""Keys of `data` that identify a message. Its digest leaves them out."""
+
 EARLIER_STATUSES = frozenset({"accepted", "scheduled", "queued", "sending", "canceled"})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
 from handoff.adapter.cloudevents import is_binary
 from handoff.api.http.app_keys import AppContext, principal_of
@@ -23,6 +23,7 @@ from handoff.services.access.principal import Principal
 from handoff.services.context.feedback import LINE_WRONG, wrong_rule
 from handoff.services.sources.native import Caller, read_native
 from handoff.services.timeline.recording import Result
+from handoff.services.timeline.single import SingleRequest
 
 from .answers import recorded, rejection
 
@@ -49,51 +50,63 @@ def fast_routes(site: AppContext, scopes: tuple[str, ...]) -> dict[bytes, FastRo
 
 
 def _take(site: AppContext, principal: Principal, caller: Caller, body: bytes, answer: Answer) -> bool:
-    body = body.removeprefix(BOM)
-    if body.lstrip()[:1] == b"[":
-        return False
+    if body[:1] != b"{":
+        body = body.removeprefix(BOM)
+        if body.lstrip()[:1] == b"[":
+            return False
     try:
         site.rates.admit_caller(principal.tenant, principal.credential)
     except RateLimited as error:
         refuse_later(error, answer)
         return True
-    request = _Request(site, principal, caller, body, answer)
-    site.intake.submit(principal.tenant, request.read, len(body), request.respond)
+    site.intake.submit_one(_Request(site, principal, caller, body, answer))
     return True
 
 
-class _Request:
+class _Request(SingleRequest):
     """One request until its response. Slots and methods cost less than closures, and each request has one."""
 
-    __slots__ = ("_answer", "_body", "_caller", "_principal", "_rule", "_site")
+    __slots__ = ("_answer", "_body", "_caller", "_rule", "_site")
 
     def __init__(
         self, site: AppContext, principal: Principal, caller: Caller, body: bytes, answer: Answer
     ) -> None:
+        super().__init__(site.store, principal.tenant, len(body))
         self._site = site
-        self._principal = principal
         self._caller = caller
         self._body = body
         self._answer = answer
         self._rule: str | None = None
         """The rule whose line the touchpoint reports as wrong."""
 
-    def read(self) -> tuple[Touchpoint]:
+    def touchpoint(self) -> Touchpoint:
         touchpoint = read_native(self._body, self._caller)
         if touchpoint.type == LINE_WRONG:
             self._rule = wrong_rule(touchpoint)
-        return (touchpoint,)
+        return touchpoint
 
-    def respond(self, outcome: list[Result] | Exception) -> None:
+    def respond(self, outcome: Result | Exception) -> None:
         if isinstance(outcome, Exception):
             self._answer(outcome)
             return
         measures = self._site.measures
-        measures.count(self._principal.name, outcome)
-        (result,) = outcome
+        measures.count_one(self._caller.name, outcome)
         if self._rule is not None:
-            measures.line_wrong(self._rule, result)
-        if result.ok:
-            self._answer(PlainAnswer(200, encode(recorded(result)), HEADERS))
+            measures.line_wrong(self._rule, outcome)
+        if outcome.ok:
+            self._answer(PlainAnswer(200, _recorded(outcome), HEADERS))
         else:
-            self._answer(plain_of(rejection(result)))
+            self._answer(plain_of(rejection(outcome)))
+
+
+_ID = "tp_id"  # replaced by public ids, which need no escapes in JSON
+
+
+def _recorded(result: Result) -> bytes:
+    """`recorded` in JSON."""
+    return _templates(result.status) % result.id.encode()
+
+
+@cache  # of a few statuses
+def _templates(status: str) -> bytes:
+    return encode(recorded(Result(status=status, id=_ID))).replace(_ID.encode(), b"%s")

@@ -112,8 +112,8 @@ def _ask(folded: Folded, recorded: Signal, words: Words) -> None:
     before = folded.last_in.get(named)
     if before is not None and signal.at - before > SILENCE:
         segment = [one for one in segment if one.unsettled and shared(one, signal, words)]
-    if signal.acts & Acts.SCORE and segment and _just_settled(segment[-1], signal):
-        return  # the score that a survey asked for
+    if signal.acts & (Acts.SCORE | Acts.ACCEPTS) and segment and _just_settled(segment[-1], signal):
+        return  # the score that a survey asked for, or thanks in more words
     segment = [one for one in segment if one.unsettled]
     if segment and corrects_a_slip(segment[-1], signal):
         signal = msgspec.structs.replace(signal, acts=signal.acts | Acts.CORRECT)

@@ -58,7 +58,7 @@ def answer(folded: Folded, signal: Signal) -> None:
 
 
 def _end_attempts(folded: Folded, signal: Signal) -> None:
-    """Whoever gets in touch ends the wait that a failed form or a call in vain before it started."""
+    """A talk or an answer ends the wait that a failed form or a call in vain before it started."""
     for matter in folded.matters:
         if matter.waits and all(ask.signal.acts & Acts.TRIED for ask in matter.asks):
             matter.answer(signal)

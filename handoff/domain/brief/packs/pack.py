@@ -8,10 +8,9 @@ from itertools import chain
 
 from msgspec import Struct, field
 
-from handoff.domain.said.announcing import quick_look
+from handoff.domain.said.announcing import AnnouncingLook, quick_look
 from handoff.domain.said.date_words import DateWords
 from handoff.domain.said.grammar import Grammar, SpeechWords
-from handoff.domain.said.templates import QuickLook
 from handoff.domain.said.words import words_of
 
 from .tokens import tokens_of
@@ -101,7 +100,7 @@ class Packs(Struct, frozen=True, kw_only=True, dict=True):
     """Language -> its grammar of promises and complaints."""
 
     @cached_property
-    def announcing(self) -> QuickLook:
+    def announcing(self) -> AnnouncingLook:
         """The quick look at texts that may announce a transfer, a call back, or a mail."""
         return quick_look(self.grammars)
 

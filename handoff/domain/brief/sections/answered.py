@@ -15,7 +15,7 @@ from .candidates import words_beside
 
 MAX_ANSWERS, MAX_NOTES, MAX_TALKS, MAX_ENDS = 8, 4, 3, 3  # of each kind, the newest
 RECENT: Micros = 30 * DAY
-MAX_ASKED = 80  # characters of a question that tells nothing
+MAX_ASKED = 80  # characters of a question without content
 
 _NOTES = frozenset({"note.added"})
 _ENDS = {"handoff.completed": "completed", "handoff.released": "given back"}

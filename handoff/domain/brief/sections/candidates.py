@@ -66,8 +66,8 @@ def words_beside(story: Story, item: TimelineItem) -> str:
     """The words of a message of ours, without what is shown as its promises where more is left."""
     words = story.words(item)
     rest = words
-    for made, it in offered(story):
-        if it.id == item.id:
+    for made, source in offered(story):
+        if source.id == item.id:
             rest = rest.replace(" ".join(made.sentence.split()), "…")
     if rest == words:
         return words
@@ -140,7 +140,7 @@ def _complaint(story: Story, made: Candidate, item: TimelineItem) -> BriefLine:
 
 
 def _quoted(story: Story, item: TimelineItem, sentence: str) -> bool:
-    """Whether a sentence is among the words that stand as the customer's wish."""
+    """Whether the customer's wish is quoted with a sentence."""
     matter = story.matter_of.get(item.id)
     return matter is not None and matter.unsettled and sentence in story.words(item)
 

@@ -37,7 +37,7 @@ _NO_PREFIX = frozenset(
         *("KW", "KWH", "MB", "GB", "TB", "MM", "CM", "KM", "KG", "ICE", "UTC", "PO"),
     }
 )
-"""Capitals before a number that is no number of a matter: currencies, telephones, secrets, units."""
+"""Capitals before numbers that name nothing: currencies, telephones, secrets, units."""
 _DIGIT = re.compile(r"\d")
 _BEFORE_DIGIT = (
     15  # characters that a code may have before its first digit: `#`, twice six letters and a mark

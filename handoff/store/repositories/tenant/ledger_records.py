@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -66,6 +66,12 @@ class LedgerRecords:
     async def of_homes(self, homes: Sequence[bytes]) -> list[bytes]:
         """The ids of the entries of these homes; one round trip."""
         return await self._control.newest([self._keys.set("ledger-home:", home) for home in homes], None)
+
+    async def any_of_homes(self, groups: Sequence[Collection[bytes]]) -> list[bool]:
+        """Whether there is an entry of one of the homes of each group; one round trip."""
+        lists = ([self._keys.set("ledger-home:", home) for home in homes] for homes in groups)
+        found = await self._control.reads.answers([(b"EXISTS", *it) for it in lists])
+        return [count > 0 for count in found]
 
     def put(
         self,

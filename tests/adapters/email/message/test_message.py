@@ -29,7 +29,11 @@ def test_a_plain_mail() -> None:
     assert made.text == "Hello,\nwhere is it?"
     assert made.actor == {"type": "customer", "name": "Anna Virtanen"}
     assert made.traits == {"name": "Anna Virtanen"}
-    assert made.data == {"mailbox": "support@shop.example", "envelope_from": "anna@example.com"}
+    assert made.data == {
+        "message_id": "m1@example.com",
+        "mailbox": "support@shop.example",
+        "envelope_from": "anna@example.com",
+    }
     assert made.participants == ()
 
 
