@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 import structlog
 
+from handoff.adapter.manifest import CHANNEL_OF_SOURCE
 from handoff.domain.brief import BriefRules, SourceRules
 from handoff.domain.brief.lines import same
 from handoff.domain.brief.packs import Packs
@@ -36,6 +37,11 @@ def build_sources(
     sources: dict[str, Source] = {}
     for table in settings.sources:
         source = _build(table)
+        if (channel := foreign_channel(source, settings.channel_names)) is not None:
+            known = ", ".join(sorted(settings.channel_names))
+            raise ConfigurationError(
+                f"source {source.name!r}: `channel` is {channel!r}; known channels are {known}"
+            )
         for option in _ignored(table, source):
             ignored(source.name, option)
         if source.name in sources:
@@ -51,6 +57,12 @@ def _build(table: Mapping[str, Any]) -> Source:
     adapter = adapter_class(table["adapter"])
     options = read_options(table, adapter.options, adapter.options.former)
     return Source(options=options, adapter=adapter(options))
+
+
+def foreign_channel(source: Source, known: Collection[str]) -> str | None:
+    """The channel that a source states, if it is none of the `known` ones."""
+    stated = source.adapter.manifest.channel == CHANNEL_OF_SOURCE
+    return source.adapter.channel if stated and source.adapter.channel not in known else None
 
 
 def _ignored(table: Mapping[str, Any], source: Source) -> list[str]:

@@ -8,7 +8,7 @@ import msgspec
 
 from handoff.adapter.cloudevents import as_structured, checked_event, is_binary
 from handoff.adapter.contract import InboundRequest, Reply
-from handoff.adapter.manifest import Manifest
+from handoff.adapter.manifest import CHANNEL_OF_SOURCE, Manifest
 from handoff.domain.clock import Micros
 from handoff.domain.touchpoint import Touchpoint
 from handoff_adapters.shared import fields
@@ -28,7 +28,7 @@ class CloudEventsAdapter(GenericAdapter):
     settings: CloudEventsOptions
     manifest = Manifest(
         name="generic.cloudevents",
-        channel="generic",
+        channel=CHANNEL_OF_SOURCE,
         title="CloudEvents of any platform, by a mapping in the configuration",
         options=CloudEventsOptions,
         events=EVENTS,

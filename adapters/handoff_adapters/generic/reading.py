@@ -43,11 +43,11 @@ class Expressions:
         self._compiled: dict[str, Any] = {}
         for key, stated in mapping.expressions():
             self._compiled[key] = _compiled(stated, f"source {source!r}: `mapping.{key}`")
-        unknown = [it for it in mapping.types.values() if it not in TYPE_SET]
-        if unknown:
-            raise ConfigurationError(
-                f"source {source!r}: `mapping.types` names {unknown[0]!r}, which is not a touchpoint type"
-            )
+        for name, type_ in mapping.types.items():
+            if type_ not in TYPE_SET:
+                raise ConfigurationError(
+                    f"source {source!r}: `mapping.types.{name}` is {type_!r}, which is not a touchpoint type"
+                )
         if not mapping.identities:
             raise ConfigurationError(
                 f"source {source!r}: `mapping.identities` needs an entry: who it is about"

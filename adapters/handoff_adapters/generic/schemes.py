@@ -48,29 +48,29 @@ class SignatureScheme(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """ConfigurationError for parts that contradict each other."""
         fault = self._fault(secrets)
         if fault:
-            raise ConfigurationError(f"source {source!r}: `signature` {fault}")
+            raise ConfigurationError(f"source {source!r}: {fault}")
 
     def _fault(self, secrets: Sequence[str]) -> str | None:
         if self.scheme == "standard":
             return _standard_fault(secrets)
         if self.scheme == "basic":
-            return None if self.user else "needs `user` for the scheme basic"
+            return None if self.user else "`signature.user` is missing: the scheme basic needs it"
         if self.scheme != "hmac":
             return None
         if not self.header:
-            return "needs `header`, which has the signature"
+            return "`signature.header` is missing: the name of the header that has the signature"
         if "{body}" not in self.signed:
-            return "must sign the {body}"
+            return "`signature.signed` must have {body}"
         rest = self.signed
         for place in _PLACES:
             rest = rest.replace(place, "")
         if "{" in rest or "}" in rest:
-            return f"signs {self.signed!r}, which may name {', '.join(_PLACES)} only"
+            return f"`signature.signed` may have {', '.join(_PLACES)} only"
         timed = bool(self.timestamp_header or self.timestamp_field)
         if ("{timestamp}" in self.signed) != timed:
-            return "needs `timestamp_header` or `timestamp_field` together with {timestamp} in `signed`"
+            return "`signature.signed` has {timestamp} exactly if `timestamp_header` or `timestamp_field` is set"
         if ("{id}" in self.signed) != bool(self.id_header):
-            return "needs `id_header` together with {id} in `signed`"
+            return "`signature.signed` has {id} exactly if `id_header` is set"
         return None
 
     @property
@@ -84,7 +84,7 @@ def _standard_fault(secrets: Sequence[str]) -> str | None:
         try:
             standard_key(secret)
         except ValueError:
-            return "needs secrets in base64, as Standard Webhooks writes them: whsec_…"
+            return "`secrets` are in base64 for Standard Webhooks: whsec_…"
     return None
 
 

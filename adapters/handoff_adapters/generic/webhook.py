@@ -11,7 +11,7 @@ import msgspec
 
 from handoff.adapter.base import BaseAdapter
 from handoff.adapter.contract import InboundRequest, Malformed, Mentions, Parsed
-from handoff.adapter.manifest import Manifest, VendorEvent
+from handoff.adapter.manifest import CHANNEL_OF_SOURCE, Manifest, VendorEvent
 from handoff.domain.clock import Micros
 from handoff.domain.errors import InvalidPayload, Unprocessable
 from handoff.domain.touchpoint import Touchpoint
@@ -130,7 +130,7 @@ class WebhookAdapter(GenericAdapter):
 
     manifest = Manifest(
         name="generic.webhook",
-        channel="generic",
+        channel=CHANNEL_OF_SOURCE,
         title="Webhooks of any platform, by a mapping in the configuration",
         options=GenericOptions,
         events=EVENTS,
