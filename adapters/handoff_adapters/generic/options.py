@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from handoff.adapter.contract import SourceOptions
 from handoff.domain.errors import ConfigurationError
 from handoff.domain.identity import Assurance
@@ -18,6 +20,7 @@ class GenericOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
     sources with the same one take the same event once.
     """
 
+    type_is_known: ClassVar[bool] = False  # without `mapping.type`
     channel: str
     mapping: FieldMapping
     signature: SignatureScheme | None = None
@@ -55,7 +58,7 @@ class GenericOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
                 self.signature and not self.secrets
             ),
             f"`mapping.types` of {self.adapter} has no effect without `mapping.type`": (
-                self.mapping.types and not self.mapping.type
+                self.mapping.types and not self.mapping.type and not self.type_is_known
             ),
             f"`mapping.directions` of {self.adapter} has no effect without `mapping.direction`": (
                 self.mapping.directions and not self.mapping.direction
@@ -67,4 +70,5 @@ class GenericOptions(SourceOptions, frozen=True, kw_only=True, forbid_unknown_fi
 class CloudEventsOptions(GenericOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`allowed_origins` are the senders that may deliver after the handshake of CloudEvents webhooks."""
 
+    type_is_known: ClassVar[bool] = True
     allowed_origins: tuple[str, ...] = ("*",)

@@ -68,7 +68,9 @@ class SignatureScheme(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             return f"`signature.signed` may have {', '.join(_PLACES)} only"
         timed = bool(self.timestamp_header or self.timestamp_field)
         if ("{timestamp}" in self.signed) != timed:
-            return "`signature.signed` has {timestamp} exactly if `timestamp_header` or `timestamp_field` is set"
+            return (
+                "`signature.signed` has {timestamp} exactly if `timestamp_header` or `timestamp_field` is set"
+            )
         if ("{id}" in self.signed) != bool(self.id_header):
             return "`signature.signed` has {id} exactly if `id_header` is set"
         return None
