@@ -160,7 +160,7 @@ def test_a_mapping_is_tried_from_a_configuration_file(
         (["generic.cloudevents", "--source", "orders", "--config"], "is of generic.webhook"),
     ],
 )
-def test_a_trial_says_what_is_wrong_with_its_source(
+def test_a_trial_states_what_is_wrong_with_its_source(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     config = tmp_path / "handoff.toml"

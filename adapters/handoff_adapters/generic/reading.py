@@ -1,6 +1,6 @@
 """From a sender's JSON to touchpoints, by the compiled expressions of a mapping.
 
-Expressions come from the operator. What they read comes from strangers, so every value is narrowed like that
+Expressions come from the operator. The events come from strangers, so every value is narrowed like that
 of any adapter.
 """
 
@@ -54,7 +54,7 @@ class Expressions:
             )
 
     def find(self, key: str, item: Any) -> Any:
-        """What the expression of `key` finds; None without an expression. Unprocessable if it fails."""
+        """The value that the expression of `key` finds; None without an expression. Unprocessable if it fails."""
         compiled = self._compiled.get(key)
         if compiled is None:
             return None

@@ -68,11 +68,9 @@ class SignatureScheme(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             return f"`signature.signed` may have {', '.join(_PLACES)} only"
         timed = bool(self.timestamp_header or self.timestamp_field)
         if ("{timestamp}" in self.signed) != timed:
-            return (
-                "`signature.signed` has {timestamp} exactly if `timestamp_header` or `timestamp_field` is set"
-            )
+            return "`signature.signed` has {timestamp} if and only if a `timestamp_` key is set"
         if ("{id}" in self.signed) != bool(self.id_header):
-            return "`signature.signed` has {id} exactly if `id_header` is set"
+            return "`signature.signed` has {id} if and only if `id_header` is set"
         return None
 
     @property
@@ -97,7 +95,7 @@ def standard_key(secret: str) -> bytes:
 
 
 def check_scheme(request: InboundRequest, scheme: SignatureScheme, secrets: Sequence[str]) -> None:
-    """SignatureRefused unless the request is authenticated as `scheme` says."""
+    """SignatureRefused unless the request is authenticated by `scheme`."""
     if scheme.scheme == "standard":
         _check_standard(request, secrets, scheme.tolerance_s)
     elif scheme.scheme == "hmac":

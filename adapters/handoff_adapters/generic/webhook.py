@@ -36,7 +36,7 @@ EVENTS = (
 
 
 class GenericAdapter(BaseAdapter):
-    """What both generic adapters share. Subclasses say which events a delivery has."""
+    """The part that both generic adapters share. Subclasses read the events from a delivery."""
 
     settings: GenericOptions
 
@@ -82,16 +82,17 @@ class GenericAdapter(BaseAdapter):
         return Parsed(touchpoints=tuple(touchpoints), malformed=tuple(malformed), ignored=dict(ignored))
 
     def mentions(self, request: InboundRequest) -> Mentions:
-        """Whom the expressions find in the readable part."""
+        """The people and threads that the expressions find in the readable part."""
         try:
             items, whole = self.readable_items(request)
             handles = [it for one in items for it in self._reader.people(one)]
-            threads = [(self.space_of(one), it) for one in items if (it := self._reader.thread(one))]
+            objects = [one for one in items if isinstance(one, dict)]
+            threads = [(self.space_of(one), self._reader.thread(one)) for one in objects]
         except (Unprocessable, InvalidPayload):
             return Mentions(complete=False)
         return Mentions(
             identities=tuple(dict.fromkeys(it.identity for it in handles)),
-            threads=tuple(dict.fromkeys(threads)),
+            threads=tuple(dict.fromkeys((space, thread) for space, thread in threads if thread)),
             complete=whole,
         )
 

@@ -75,9 +75,9 @@ def test_an_example_gives_what_the_page_shows(name: str, tmp_path: Path) -> None
     assert not parsed.malformed
     expected = block(name, "touchpoints")
     made = [msgspec.to_builtins(shown(it)) for it in parsed.touchpoints]
-    for it in made:
-        it["occurred_at"] = it["occurred_at"].replace(".000000Z", "Z")
-    stated = [{key: it[key] for key in wanted} for it, wanted in zip(made, expected, strict=True)]
+    for touchpoint in made:
+        touchpoint["occurred_at"] = touchpoint["occurred_at"].replace(".000000Z", "Z")
+    stated = [{key: one[key] for key in wanted} for one, wanted in zip(made, expected, strict=True)]
     assert stated == expected
     assert all(RECEIVED_AT - it.occurred_at < 30 * 86_400 * SECOND for it in parsed.touchpoints)
 

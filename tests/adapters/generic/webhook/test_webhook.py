@@ -202,7 +202,7 @@ def test_the_library_of_standard_webhooks_agrees() -> None:
         ({"signature": HMAC | {"signed": "{timestamp}{body}"}}, "timestamp_header"),
         ({"signature": HMAC | {"signed": "{bodies}"}}, "must have {body}"),
         ({"signature": HMAC | {"signed": "{body}{nonce}"}}, "may have"),
-        ({"signature": HMAC | {"timestamp_header": "x"}}, "exactly if `timestamp_header`"),
+        ({"signature": HMAC | {"timestamp_header": "x"}}, "if and only if a `timestamp_` key"),
         ({"signature": {"scheme": "basic"}}, "`signature.user`"),
         ({"signature": {"scheme": "standard"}, "secrets": ["no base64!"]}, "whsec_"),
         ({"mapping": MAPPING | {"text": "a..b"}}, "`mapping.text` is not a JMESPath expression"),
