@@ -39,11 +39,13 @@ BODIES: dict[str, Any] = {
     "dismissPromise": {"reason": "x"},
     "confirmComplaint": {"reason": "x"},
     "dismissComplaint": {"reason": "x"},
+    "dismissAnnouncement": {"reason": "x"},
     "createLink": {"identity": "user:eve", "reason": "x"},
     "withdrawLink": {"reason": "x"},
     "splitCustomer": {"identities": ["user:anna"], "reason": "x"},
     "assignTouchpoint": {"identity": "user:eve", "reason": "x"},
     "separateTouchpoint": {"reason": "x"},
+    "createContinuityCode": {"channel": "phone"},
     "revealTouchpoint": {"reason": "x"},
     "markShared": {"identity": "user:eve", "reason": "x"},
     "subscribe": {"url": "https://example.com/"},
@@ -119,7 +121,7 @@ def _in(tenant: str) -> dict[str, str]:
 def path_of(operation: Operation, ids: dict[str, str]) -> str:
     kind = operation.path.split("/")[2]
     path = operation.path.replace("{id}", ids.get(kind, "x")).replace("{name}", ids.get(kind, "x"))
-    for name in ("link", "promise", "complaint"):
+    for name in ("link", "promise", "complaint", "code", "announcement"):
         path = path.replace(f"{{{name}}}", ids.get(name, "x"))
     return path + QUERIES.get(operation.id, "")
 

@@ -61,8 +61,9 @@ def types_in_the_source() -> Iterator[str]:
                 and node.func.id.endswith("Event")
             ):
                 for keyword in node.keywords:
-                    if keyword.arg == "type" and isinstance(keyword.value, ast.Constant):
-                        yield str(keyword.value.value)
+                    if keyword.arg == "type":
+                        stated = (it for it in ast.walk(keyword.value) if isinstance(it, ast.Constant))
+                        yield from (it.value for it in stated if isinstance(it.value, str))
 
 
 def test_the_document_is_valid_asyncapi_3() -> None:

@@ -72,7 +72,7 @@ async def test_a_replayed_mail_has_its_envelope(api: Api) -> None:
     _MendedSmtp.broken = False
     assert (await inbound.replay(source, item)).accepted == 1
     (entry,) = (await api.context("email:anna@example.com"))["timeline"]["touchpoints"]
-    assert entry["type"] == "email.auto_replied"  # the null sender of the envelope states it
+    assert entry["type"] == "email.auto_replied"  # by the null sender of the envelope
 
 
 def test_an_item_of_an_earlier_build_has_no_headers() -> None:

@@ -323,7 +323,7 @@ def test_another_reason_or_a_declined_handoff_is_not_ping_pong(second: Hop) -> N
 def test_waiting_reads_as_people_speak(length: int, words: str) -> None:
     assert duration(length) == words
     result = brief_of([item("message.received", text="When?", occurred_at=NOW - length)])
-    assert result.why_now[0].text.endswith(f"({words})")
+    assert result.why_now[0].text.startswith(f"Waiting {words}, since ")
 
 
 # --- effort ---

@@ -54,7 +54,7 @@ class Expressions:
             )
 
     def find(self, key: str, item: Any) -> Any:
-        """The value that the expression of `key` finds; None without an expression. Unprocessable if it fails."""
+        """The value that the expression of `key` finds; None without one. Unprocessable if it fails."""
         compiled = self._compiled.get(key)
         if compiled is None:
             return None

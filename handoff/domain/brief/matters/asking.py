@@ -12,7 +12,7 @@ from handoff.domain.clock import DAY, MINUTE, Micros
 from ..signals.signal import Acts, Signal
 from .folded import Folded, by_reference
 from .joining import (
-    Words,
+    WordReader,
     corrects_a_slip,
     elsewhere,
     in_segment,
@@ -29,7 +29,7 @@ NEWEST = 200  # matters of one sender that an ask may join without naming one of
 LONGEST: Micros = 90 * DAY  # after which nothing is joined or comes back
 
 
-def customer(folded: Folded, signal: Signal, words: Words) -> None:
+def customer(folded: Folded, signal: Signal, words: WordReader) -> None:
     acts = signal.acts
     if acts & Acts.ASK:
         _ask(folded, signal, words)
@@ -62,7 +62,7 @@ def _current(folded: Folded, signal: Signal) -> Matter | None:
     return alive[0] if len(alive) == 1 else None
 
 
-def _withdrawn(folded: Folded, signal: Signal, words: Words) -> Matter | None:
+def _withdrawn(folded: Folded, signal: Signal, words: WordReader) -> Matter | None:
     """The matter that a withdrawal names, where several could be meant: "ignore my mail about the SIM"."""
     whose = signal.whose if signal.claimed else ""
     since = signal.at - DORMANT_AFTER
@@ -105,7 +105,7 @@ def _newest_alive(folded: Folded, signal: Signal) -> Matter | None:
     return max(alive, key=lambda one: (bool(one.waits), one.touched_at), default=None)
 
 
-def _ask(folded: Folded, recorded: Signal, words: Words) -> None:
+def _ask(folded: Folded, recorded: Signal, words: WordReader) -> None:
     signal = recorded  # the matter keeps this one, as checkpoints do
     named = (signal.conversation, signal.claimed)
     segment = folded.segments.get(named, [])
@@ -138,7 +138,7 @@ def _ask(folded: Folded, recorded: Signal, words: Words) -> None:
         _attach_steps(folded, matter, signal)
 
 
-def _adds(matter: Matter, signal: Signal, words: Words) -> bool:
+def _adds(matter: Matter, signal: Signal, words: WordReader) -> bool:
     """Whether an ask only accepts the last answer, in words of that or in few ("great, Wednesday is fine"),
     or is a form sent soon after it."""
     if signal.acts & Acts.FORM:
@@ -150,7 +150,7 @@ def _adds(matter: Matter, signal: Signal, words: Words) -> bool:
     return not words(matter.answers[-1], plain=True).isdisjoint(words(signal, plain=True))
 
 
-def _joined(folded: Folded, signal: Signal, segment: Sequence[Matter], words: Words) -> Matter | None:
+def _joined(folded: Folded, signal: Signal, segment: Sequence[Matter], words: WordReader) -> Matter | None:
     """The matter of another conversation that an ask belongs to. Beside other matters of its own
     conversation it must name it, or announce a further wish in the words of it."""
     if not segment:
@@ -165,7 +165,7 @@ def _joined(folded: Folded, signal: Signal, segment: Sequence[Matter], words: Wo
     return elsewhere(_others(_named(folded, signal), signal, segment), signal, words)
 
 
-def _seems_about(folded: Folded, signal: Signal, words: Words) -> int:
+def _seems_about(folded: Folded, signal: Signal, words: WordReader) -> int:
     """The number of the proved matter that a claimed ask seems to be about."""
     if not signal.claimed or signal.doubted or not signal.key:
         return 0

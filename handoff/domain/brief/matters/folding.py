@@ -8,7 +8,7 @@ from ..signals.signal import Acts, Signal, Speaker
 from ..steps import Steps
 from .asking import STEPS_BEFORE, customer
 from .folded import Folded
-from .joining import Words
+from .joining import WordReader
 from .serving import answer, ours, pending, resolve
 
 _RANK = (
@@ -21,7 +21,7 @@ _RANK = (
 """Of what happened at one time, what counts first is applied last."""
 
 
-def taking_all(folded: Folded, signals: Iterable[Signal], words: Words) -> Steps[None]:
+def taking_all(folded: Folded, signals: Iterable[Signal], words: WordReader) -> Steps[None]:
     """Apply signals that are later than all before them."""
     for signal in _ranked(signals):
         take(folded, signal, words)
@@ -43,7 +43,7 @@ def _rank(acts: int) -> int:
     return next((rank for act, rank in _RANK if acts & act), 5)
 
 
-def take(folded: Folded, signal: Signal, words: Words) -> None:
+def take(folded: Folded, signal: Signal, words: WordReader) -> None:
     """Apply one signal."""
     acts = signal.acts
     if acts & Acts.STEP:

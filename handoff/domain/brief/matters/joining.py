@@ -27,7 +27,7 @@ STEM = 5  # letters by which two forms of one word are taken for the same
 _AMOUNT = re.compile(r"(?<![\d.,])\d{1,6}[.,]\d{2}(?![\d.,]*\d)")
 
 
-class Words(Protocol):
+class WordReader(Protocol):
     """The content words of a message, with `plain` those that are in messages about anything too. Computed
     only where they decide."""
 
@@ -38,7 +38,7 @@ def joining(references: Collection[NamedReference]) -> list[NamedReference]:
     return [it for it in references if it.kind == "joining"] if references else []
 
 
-def in_segment(segment: Sequence[Matter], signal: Signal, words: Words) -> Matter | None:
+def in_segment(segment: Sequence[Matter], signal: Signal, words: WordReader) -> Matter | None:
     """The matter of its conversation that an ask belongs to; None where it names another one."""
     if not segment:
         return None
@@ -72,7 +72,7 @@ def _nearly(one: str, other: str) -> bool:
     return sum(a != b for a, b in zip(one, other, strict=True)) <= SLIP
 
 
-def elsewhere(matters: Sequence[Matter], signal: Signal, words: Words) -> Matter | None:
+def elsewhere(matters: Sequence[Matter], signal: Signal, words: WordReader) -> Matter | None:
     """The matter of another conversation that an ask joins, by the first rule that applies."""
     if signal.handoff or signal.callback:
         for matter in reversed(matters):
@@ -115,7 +115,7 @@ def _only_unnumbered(matters: Sequence[Matter], signal: Signal) -> Matter | None
     return None if _contradicts(near[0], signal.references) else near[0]
 
 
-def same_words(matters: Sequence[Matter], signal: Signal, words: Words, least: int = 1) -> Matter | None:
+def same_words(matters: Sequence[Matter], signal: Signal, words: WordReader, least: int = 1) -> Matter | None:
     """The one matter that shares most words with an ask; None where none does, or several equally. One
     word is enough on the same day."""
     counts = [(shared(it, signal, words), it) for it in matters[-LOOKED_AT:]]
@@ -144,7 +144,7 @@ def _near(matter: Matter, signal: Signal) -> bool:
     return signal.at - matter.touched_at <= (UNANSWERED_WITHIN if unanswered else ONLY_ONE_WITHIN)
 
 
-def shared(matter: Matter, signal: Signal, words: Words) -> int:
+def shared(matter: Matter, signal: Signal, words: WordReader) -> int:
     """How many content words an ask shares with the messages of a matter."""
     theirs = words(signal)
     if not theirs:

@@ -184,7 +184,7 @@ def _solved_line(story: Story, matter: Matter) -> BriefLine | None:
     words = quote(story.words(spoken) or spoken.subject or word(spoken.data.get("form")), SHORT)
     last = _last_words(story, matter, ended)
     is_reason = last is ended and matter.how == "handoff"
-    answer = quote(last.text if is_reason else story.words(last), MAX_ENDED) if last else None
+    answer = quote(last.text if is_reason else story.words(last), MAX_ENDED) if last else ""
     who = quote(last.name, 60) if last and not is_reason else ""
     if not words and not answer:
         return None

@@ -199,7 +199,7 @@ def test_the_library_of_standard_webhooks_agrees() -> None:
         ({"secrets": []}, "needs a secret"),
         ({"signature": None}, "needs `signature`"),
         ({"signature": {"scheme": "hmac"}}, "`signature.header`"),
-        ({"signature": HMAC | {"signed": "{timestamp}{body}"}}, "timestamp_header"),
+        ({"signature": HMAC | {"signed": "{timestamp}{body}"}}, "a `timestamp_` key"),
         ({"signature": HMAC | {"signed": "{bodies}"}}, "must have {body}"),
         ({"signature": HMAC | {"signed": "{body}{nonce}"}}, "may have"),
         ({"signature": HMAC | {"timestamp_header": "x"}}, "if and only if a `timestamp_` key"),
