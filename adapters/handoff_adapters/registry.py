@@ -26,6 +26,9 @@ BUILT_IN: Mapping[str, str] = {
     "phone.twilio": "handoff_adapters.phone.twilio:TwilioAdapter",
     # Email
     "email.smtp": "handoff_adapters.email.smtp:SmtpAdapter",
+    # Any channel
+    "generic.webhook": "handoff_adapters.generic:WebhookAdapter",
+    "generic.cloudevents": "handoff_adapters.generic:CloudEventsAdapter",
 }
 
 _FORMER = {

@@ -13,6 +13,8 @@ from handoff.domain.touchpoint import TYPE_SET
 from .contract import SourceOptions
 
 IGNORED = "ignored: "
+CHANNEL_OF_SOURCE = "generic"
+"""The channel of an adapter whose sources state theirs in the option `channel`."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\.[a-z][a-z0-9_.-]*")
 _HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _CREDENTIAL = re.compile(r"authorization|cookie|secret|token|password|api-?key|signature|credential")

@@ -228,17 +228,9 @@ _OVERRIDABLE: dict[str, type[Struct]] = {"server": ServerSettings, "store": Stor
 def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
     """Load a configuration file, or the defaults. ConfigurationError explains what is invalid."""
     env = os.environ if environment is None else environment
-    table: dict[str, Any] = {}
-    if path is not None:
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigurationError(f"{path}: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+    table = _read(path) if path is not None else {}
     _override(table, env)
-    check = _may_be_read if allows_readable(table) else check_secret_file
-    resolved = _resolve(table, env, path.parent if path else Path(), check)
+    resolved = _resolve(table, env, path.parent if path else Path(), _check_of_files(table))
     try:
         settings = msgspec.convert(resolved, Settings)
         if not settings.security.allow_default_secrets and env.get(ADMIN_TOKEN):
@@ -246,6 +238,27 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
         return settings
     except (msgspec.ValidationError, ConfigurationError) as error:
         raise ConfigurationError(f"{path or 'configuration'}: {error}") from error
+
+
+def load_source(path: Path, name: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The table of one source in a configuration file. Only its own secrets must be there."""
+    env = os.environ if environment is None else environment
+    whole = _read(path)
+    tables = whole.get("sources")
+    for table in tables if isinstance(tables, list) else ():
+        if isinstance(table, dict) and table.get("name") == name:
+            found: dict[str, Any] = _resolve(table, env, path.parent, _check_of_files(whole))
+            return found
+    raise ConfigurationError(f"{path}: no source is named {name!r}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
 
 
 def _override(table: dict[str, Any], env: Mapping[str, str]) -> None:
@@ -276,6 +289,10 @@ def plain_value(value: str) -> int | float | str:
 def allows_readable(table: Mapping[str, Any]) -> bool:
     security = table.get("security")
     return isinstance(security, dict) and security.get("allow_readable_secrets") is True
+
+
+def _check_of_files(table: Mapping[str, Any]) -> Callable[[Path], None]:
+    return _may_be_read if allows_readable(table) else check_secret_file
 
 
 def _may_be_read(_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 import structlog
 
+from handoff.adapter.manifest import CHANNEL_OF_SOURCE
 from handoff.adapter.poller import Poller
 from handoff.delivery.polling.client import check_poller
 from handoff.domain.brief import BriefRules, SourceRules
@@ -38,6 +39,11 @@ def build_sources(
     sources: dict[str, Source] = {}
     for table in settings.sources:
         source = _build(table)
+        if (channel := foreign_channel(source, settings.channel_names)) is not None:
+            known = ", ".join(sorted(settings.channel_names))
+            raise ConfigurationError(
+                f"source {source.name!r}: `channel` is {channel!r}; known channels are {known}"
+            )
         for option in _ignored(table, source):
             ignored(source.name, option)
         if source.name in sources:
@@ -56,6 +62,12 @@ def _build(table: Mapping[str, Any]) -> Source:
     if isinstance(source.adapter, Poller):
         check_poller(source.adapter)
     return source
+
+
+def foreign_channel(source: Source, known: Collection[str]) -> str | None:
+    """The channel that a source states, if it is none of the `known` ones."""
+    stated = source.adapter.manifest.channel == CHANNEL_OF_SOURCE
+    return source.adapter.channel if stated and source.adapter.channel not in known else None
 
 
 def _ignored(table: Mapping[str, Any], source: Source) -> list[str]:

@@ -90,7 +90,7 @@ class AdapterContract:
         adapter = self.build()
         manifest = adapter.manifest
         assert isinstance(manifest, Manifest)
-        assert (adapter.name, adapter.channel) == (manifest.name, manifest.channel)
+        assert (adapter.name, type(adapter).channel) == (manifest.name, manifest.channel)
         assert issubclass(manifest.options, SourceOptions)
         assert manifest.events, "the manifest lists the vendor's events"
 

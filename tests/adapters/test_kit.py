@@ -111,6 +111,66 @@ def test_a_whole_captured_request_is_taken_apart(tmp_path: Path, capsys: pytest.
     assert tried(capsys, "web.segment", str(path))[1]["handshake"] is True
 
 
+MAPPED = """\
+[[tokens]]
+name = "desk"
+secret = "env:NOT_SET_HERE"
+scopes = []
+
+[[sources]]
+name = "orders"
+adapter = "generic.webhook"
+channel = "web"
+secrets = ["8c5f1e90d2"]
+signature = { scheme = "bearer" }
+
+[sources.mapping]
+text = "note"
+identities = [{ type = "email", value = "mail" }]
+"""
+
+
+def test_a_mapping_is_tried_from_a_configuration_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the secrets of this source only, although another one is missing."""
+    config, file = tmp_path / "handoff.toml", tmp_path / "order"
+    config.write_text(MAPPED)
+    body = b'{"mail": "anna@example.com", "note": "Please ring twice"}'
+    file.write_bytes(body)
+    arguments = ["generic.webhook", str(file), "--config", str(config), "--source", "orders"]
+    status, found = tried(capsys, *arguments)
+    (made,) = found["touchpoints"]
+    assert (status, found["signature"], made["channel"]) == (0, "not checked", "web")
+    assert (made["text"], made["source"]) == ("Please ring twice", "orders")
+    head = b"POST /in/orders HTTP/1.1\r\nauthorization: Bearer %s\r\n\r\n"
+    for secret, status, signature in ((b"8c5f1e90d2", 0, "accepted"), (b"guess", 1, "refused")):
+        file.write_bytes(head % secret + body)
+        ended, found = tried(capsys, *arguments)
+        assert (ended, found["signature"].partition(":")[0]) == (status, signature)
+    status, found = tried(capsys, *arguments, "--option", "channel=chat")
+    assert found["touchpoints"][0]["channel"] == "chat"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["generic.webhook", "--source", "orders"], "go together"),
+        (["generic.webhook", "--source", "order", "--config"], "no source is named 'order'"),
+        (["generic.cloudevents", "--source", "orders", "--config"], "is of generic.webhook"),
+    ],
+)
+def test_a_trial_states_what_is_wrong_with_its_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    config = tmp_path / "handoff.toml"
+    config.write_text(MAPPED)
+    name, *more = arguments
+    more += [str(config)] if more[-1] == "--config" else []
+    assert main(["adapters", "try", name, str(config), *more]) == 1
+    assert words in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("body", "arguments", "part", "code"),
     [

@@ -22,6 +22,29 @@ POLICY = '[[policies]]\nname = "p"\nfrom = "web"\nto = "phone"\nwhom = { queue =
 SEGMENT = '[[sources]]\nname = "site"\nadapter = "web.segment"\nsecrets = ["8c5f1e90d2"]\n'
 MAIL = '[[sources]]\nname = "post"\nadapter = "email.smtp"\nrecipients = ["@shop.example"]\n'
 
+GENERIC = """\
+[[sources]]
+name = "orders"
+adapter = "generic.webhook"
+channel = "web"
+secrets = ["8c5f1e90d2"]
+
+[sources.signature]
+scheme = "hmac"
+header = "X-Signature"
+
+[sources.mapping]
+type = "kind"
+text = "message"
+
+[sources.mapping.types]
+"orders/paid" = "event.tracked"
+
+[[sources.mapping.identities]]
+type = "email"
+value = "customer.email"
+"""
+
 
 @pytest.fixture(autouse=True)
 def no_variables_of_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +162,38 @@ def test_a_fault_has_its_key_its_line_and_what_would_be_right(
     assert not found.valid
     assert only(found)[:2] == (key, line)
     assert words in only(found)[2]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "key", "line", "words"),
+    [
+        ('"web"', '"webb"', "channel", 4, "did you mean 'web'"),
+        ('channel = "web"', "", "channel", 1, "required"),
+        ('"message"', '"a..b"', "mapping.text", 13, "not a JMESPath expression"),
+        ("text =", "txet =", "mapping.txet", 13, "did you mean 'text'"),
+        ('"customer.email"', '"sum("', "mapping.identities[0].value", 20, "not a JMESPath expression"),
+        ("value =", 'assurance = "verifed"\nvalue =', "mapping.identities[0].assurance", 20, "'verified'"),
+        ("value =", "valeu =", "mapping.identities[0].value", 18, "required"),
+        ('"event.tracked"', '"order.paid"', 'mapping.types."orders/paid"', 16, "not a touchpoint type"),
+        ('header = "X-Signature"', "", "signature.header", 7, "is missing"),
+        ("header =", 'heeder = "x"\nheader =', "signature.heeder", 9, "did you mean 'header'"),
+        ('"hmac"', '"hmca"', "signature.scheme", 8, "did you mean 'hmac'"),
+        ("header =", 'signed = "{body}{nonce}"\nheader =', "signature.signed", 9, "may have"),
+        ('type = "kind"', "", "mapping.types", 15, "has no effect without `mapping.type`"),
+    ],
+)
+def test_a_mistake_in_a_mapping_has_its_key_and_its_line(
+    tmp_path: Path, right: str, wrong: str, key: str, line: int, words: str
+) -> None:
+    found = checked(tmp_path, GENERIC.replace(right, wrong, 1))
+    faults = {(it.key, (it.line or 0) - 2): str(it) for it in found.faults}
+    assert words in faults.get((f"sources[0].{key}", line), f"none of {faults}")
+
+
+def test_a_source_may_have_a_declared_channel(tmp_path: Path) -> None:
+    text = GENERIC.replace('"web"', '"store"')
+    assert not checked(tmp_path, text).valid
+    assert checked(tmp_path, text + '[[channels]]\nname = "store"\n').faults == []
 
 
 def test_one_fault_hides_no_other(tmp_path: Path) -> None:

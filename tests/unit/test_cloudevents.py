@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from handoff.adapter.cloudevents import as_structured, is_binary
 from handoff.codec.body import digest
 from handoff.domain.errors import InvalidPayload, Unprocessable
-from handoff.services.sources.cloudevents import as_structured, is_binary, read_cloudevent
+from handoff.services.sources.cloudevents import read_cloudevent
 from handoff.services.sources.native import Caller
 
 CALLER = Caller(name="bus", channels=frozenset({"chat", "web"}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Required, TypedDict
 
+from handoff.adapter.cloudevents import BATCHED, STRUCTURED
 from handoff.api.handlers.touchpoints import requests as handlers
 from handoff.api.handlers.touchpoints.answers import LinesView, RecordedView
 from handoff.api.handlers.touchpoints.fast_path import PATH, fast_routes
@@ -19,7 +20,6 @@ from handoff.api.operations.operation import (
     path_parameter,
 )
 from handoff.domain.touchpoint import MAX_TOUCHPOINT_BYTES
-from handoff.services.sources.cloudevents import BATCHED, STRUCTURED
 from handoff.services.sources.native import TouchpointInput
 from handoff.services.timeline.views import TouchpointView
 

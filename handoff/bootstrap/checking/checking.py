@@ -172,7 +172,7 @@ class _ConfigurationCheck:
         shell = {key: it for key, it in whole.items() if key not in ("tokens", "sources")}
         self._shape.table(shell | {"sources": [], "tokens": []}, Settings, ())
         self._shape.value(whole.get("tokens", []), _type_of("tokens"), ("tokens",))
-        sources = check_sources(faults, self._shape, whole.get("sources", []))
+        sources = check_sources(faults, self._shape, whole.get("sources", []), self._channels)
         server = self._section("server", ServerSettings)
         store, audit = self._section("store", StoreSettings), self._section("audit", AuditSettings)
         if server is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from enum import StrEnum
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -72,6 +73,8 @@ class ShapeCheck:
                 self.value(inner, arguments[1], (*path, key))
         elif isinstance(type_, type) and issubclass(type_, Struct):
             self.table(value, type_, path)
+        elif isinstance(type_, type) and issubclass(type_, StrEnum):
+            self._choice(value, tuple(it.value for it in type_), path)
         else:
             self._plain(value, type_, path)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from handoff.adapter.contract import SourceOptions
 from handoff.adapter.poller import Poller
+from handoff.bootstrap.sources import foreign_channel
 from handoff.delivery.polling.client import check_poller
 from handoff.domain.errors import ConfigurationError
 from handoff.services.sources.inbound import Source
@@ -17,7 +19,9 @@ from .faults import FaultList, KeyPath
 from .shape import ShapeCheck
 
 
-def check_sources(faults: FaultList, shape: ShapeCheck, tables: Any) -> dict[int, Source]:
+def check_sources(
+    faults: FaultList, shape: ShapeCheck, tables: Any, channels: Collection[str]
+) -> dict[int, Source]:
     """The sources without a fault, by position."""
     if not isinstance(tables, list):
         faults.add(("sources",), "must be a list of tables: write [[sources]]")
@@ -34,6 +38,9 @@ def check_sources(faults: FaultList, shape: ShapeCheck, tables: Any) -> dict[int
         if isinstance(name, str) and name in names:
             faults.add((*path, "name"), f"another source is named {name!r}: names are unique across tenants")
         elif source is not None:
+            if (channel := foreign_channel(source, channels)) is not None:
+                problem = f"unknown channel {channel!r}: declare further ones in [[channels]]"
+                faults.add((*path, "channel"), problem, given=channel, allowed=channels)
             sources[at] = source
         names.add(str(name))
     return sources
@@ -56,10 +63,10 @@ def _source(faults: FaultList, shape: ShapeCheck, table: dict[str, Any], path: K
         if isinstance(source.adapter, Poller):
             check_poller(source.adapter)
     except ConfigurationError as error:
-        faults.add(_guilty(error.detail, adapter.options, path), error.detail)
+        faults.add((*path, *_guilty(error.detail, adapter.options, table)), error.detail)
         return None
     for problem in options.without_effect():
-        faults.add(_guilty(problem, adapter.options, path), problem, severity="warning")
+        faults.add((*path, *_guilty(problem, adapter.options, table)), problem, severity="warning")
     return source
 
 
@@ -84,7 +91,23 @@ def _adapter(faults: FaultList, table: dict[str, Any], path: KeyPath) -> Any:
         return None
 
 
-def _guilty(problem: str, options: type[SourceOptions], path: KeyPath) -> KeyPath:
-    """The key that a problem names in backquotes."""
-    words = re.findall(r"`(\w+)", problem)
-    return next(((*path, it) for it in words if it in options.__struct_fields__), path)
+def _guilty(problem: str, options: type[SourceOptions], table: dict[str, Any]) -> KeyPath:
+    """The key that a problem names first in backquotes, as in `mapping.identities[0].value`."""
+    for name, rest in re.findall(r"`(\w+)([.\[][^`]*)?", problem):
+        if name in options.__struct_fields__:
+            return (name, *_place(rest.removeprefix("."), table.get(name)))
+    return ()
+
+
+def _place(rest: str, value: Any) -> KeyPath:
+    """The path that the rest of a key's name means in a value. Names may have dots of their own."""
+    if isinstance(value, list) and (found := re.match(r"\[(\d+)\]\.?", rest)):
+        at = int(found[1])
+        return (at, *_place(rest[found.end() :], value[at])) if at < len(value) else ()
+    if not rest or not isinstance(value, dict):
+        return ()
+    for key in sorted(value, key=len, reverse=True):
+        after = rest.removeprefix(key)
+        if rest.startswith(key) and after[:1] in ("", ".", "["):
+            return (key, *_place(after.removeprefix("."), value[key]))
+    return (rest,)  # it is missing

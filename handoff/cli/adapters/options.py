@@ -28,8 +28,11 @@ examples:
   handoff adapters try email.smtp mail.eml --option recipients=support@shop.example \\
       --header rcpt-to:support@shop.example
   handoff adapters try chat.acme request.http --option secrets=s3cret --json
+  handoff adapters try generic.webhook order.json --config handoff.toml --source shop-orders
 
-With `secrets`, the signature is checked, too: as of --received-at.
+With `secrets`, the signature is checked, too: as of --received-at. With --config
+and --source, the options are those of the file, and the signature is checked
+if FILE is a whole request.
 
 exit status:
   0  the delivery is read
@@ -68,6 +71,8 @@ def _add_try(actions: Any) -> None:
     trial.add_argument(
         "--option", **repeated, metavar="KEY=VALUE", help="an option of the source; can be repeated"
     )
+    trial.add_argument("--config", type=Path, metavar="TOML", help="take the options from this file")
+    trial.add_argument("--source", metavar="NAME", help="the source in it whose options are taken")
     trial.add_argument("--method", help="default: POST, or that of the captured request")
     trial.add_argument("--path", help="the part after /in/{source}, with its query")
     trial.add_argument("--received-at", metavar="TIME", help="when it was received (default: now)")

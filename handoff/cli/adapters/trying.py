@@ -15,7 +15,7 @@ import msgspec
 
 from handoff.adapter.contract import Adapter, InboundRequest, Outcome, Parsed, Reply
 from handoff.adapter.trial import inbound_request, shown
-from handoff.bootstrap.settings import read_options
+from handoff.bootstrap.settings import load_source, read_options
 from handoff.cli.operating.tables import printable
 from handoff.cli.terminal import print_json
 from handoff.domain.clock import parse_any_time
@@ -32,9 +32,10 @@ MAX_TEXT = 300  # characters of a text for people
 def try_delivery(options: argparse.Namespace) -> int:
     """Show what becomes of the delivery. Returns 1 if it, or a part of it, is refused or quarantined."""
     class_ = adapter_class(options.name)
-    adapter = class_(_source_options(class_, options.option))
-    request = _request(options)
+    adapter = class_(_source_options(class_, options))
+    request, whole = _request(options)
     signed = any(it.startswith(("secrets=", "shared_keys=")) for it in options.option)
+    signed = signed or (options.source is not None and whole)
     result = examine(adapter, request, check_signature=signed)
     if options.json:
         print_json(result)
@@ -43,10 +44,10 @@ def try_delivery(options: argparse.Namespace) -> int:
     return 1 if result["refused"] or result["malformed"] or result["signature"].startswith("refused") else 0
 
 
-def _source_options(class_: type[Adapter], given: list[str]) -> Any:
-    table: dict[str, Any] = {"name": "trial", "adapter": class_.name}
+def _source_options(class_: type[Adapter], options: argparse.Namespace) -> Any:
+    table = _source_table(class_, options)
     tuples = {it.encode_name for it in msgspec.structs.fields(class_.options) if it.default == ()}
-    for pair in given:
+    for pair in options.option:
         key, separator, text = pair.partition("=")
         if not separator:
             raise HandoffError(f"--option {pair!r} is written KEY=VALUE", code="usage")
@@ -58,6 +59,18 @@ def _source_options(class_: type[Adapter], given: list[str]) -> Any:
     return read_options(table, class_.options, class_.options.former)
 
 
+def _source_table(class_: type[Adapter], options: argparse.Namespace) -> dict[str, Any]:
+    """The table of the source that the command names, else one without options."""
+    if (options.config is None) != (options.source is None):
+        raise HandoffError("--config and --source go together", code="usage")
+    if options.config is None:
+        return {"name": "trial", "adapter": class_.name}
+    table = load_source(options.config, options.source)
+    if table.get("adapter") != class_.name:
+        raise HandoffError(f"source {options.source!r} is of {table.get('adapter')}", code="usage")
+    return table
+
+
 def _value(text: str) -> Any:
     """A value as TOML, else the text itself."""
     try:
@@ -66,7 +79,8 @@ def _value(text: str) -> Any:
         return text
 
 
-def _request(options: argparse.Namespace) -> InboundRequest:
+def _request(options: argparse.Namespace) -> tuple[InboundRequest, bool]:
+    """The request, and whether it was captured whole."""
     try:
         raw = sys.stdin.buffer.read() if options.file == "-" else Path(options.file).read_bytes()
     except OSError as error:
@@ -78,15 +92,16 @@ def _request(options: argparse.Namespace) -> InboundRequest:
             raise HandoffError(f"--header {pair!r} is written NAME:VALUE", code="usage")
         headers[name.strip().lower()] = value.strip()
     path, _, query = (options.path or target).partition("?")
-    return inbound_request(
+    request = inbound_request(
         unquote(path),
         method=options.method or method,
         body=body,
         headers=headers,
         query=parse_qsl(query, keep_blank_values=True),
         received_at=_received_at(options.received_at),
-        source="trial",
+        source=options.source or "trial",
     )
+    return request, _REQUEST_LINE.match(raw) is not None
 
 
 def _received_at(stated: str | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache, partial
 
+from handoff.adapter.cloudevents import is_binary
 from handoff.api.http.app_keys import AppContext, principal_of
 from handoff.api.http.exchange import BOM, HEADERS, encode
 from handoff.api.http.plain_requests import (
@@ -20,7 +21,6 @@ from handoff.domain.touchpoint import Touchpoint
 from handoff.services.access.access import TENANT_HEADER
 from handoff.services.access.principal import Principal
 from handoff.services.context.feedback import LINE_WRONG, wrong_rule
-from handoff.services.sources.cloudevents import is_binary
 from handoff.services.sources.native import Caller, read_native
 from handoff.services.timeline.recording import Result
 from handoff.services.timeline.single import SingleRequest

@@ -10,6 +10,13 @@ import msgspec
 from aiohttp import web
 from aiohttp.hdrs import CONTENT_TYPE
 
+from handoff.adapter.cloudevents import (
+    BATCHED,
+    CLOUDEVENTS,
+    STRUCTURED,
+    as_structured,
+    is_binary,
+)
 from handoff.api.http.app_keys import PRINCIPAL, SITE, AppContext
 from handoff.api.http.auditing import about_homes
 from handoff.api.http.exchange import BOM, answer, decode, query_flag, read_body, refuse_encoding
@@ -20,14 +27,7 @@ from handoff.domain.touchpoint import Touchpoint
 from handoff.services.access.customer_access import check_home, check_recording
 from handoff.services.access.principal import Principal
 from handoff.services.context.feedback import Noted
-from handoff.services.sources.cloudevents import (
-    BATCHED,
-    CLOUDEVENTS,
-    STRUCTURED,
-    as_structured,
-    is_binary,
-    read_cloudevent,
-)
+from handoff.services.sources.cloudevents import read_cloudevent
 from handoff.services.sources.native import read_native
 from handoff.services.timeline.pages import read_touchpoint
 from handoff.services.timeline.recording import record

@@ -1,0 +1,100 @@
+"""`generic.cloudevents`: the contract, the handshake, and the SDK for Python as the sender."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cloudevents.core.bindings.http import HTTPMessage, to_binary_event, to_structured_event
+from cloudevents.core.v1.event import CloudEvent
+
+from handoff.adapter.contract import InboundRequest
+from handoff_adapters.generic import CloudEventsAdapter
+from handoff_adapters.generic.options import CloudEventsOptions
+from tests.adapters.contract import RECEIVED_AT, SignedContract, request
+
+MAPPING: dict[str, Any] = {
+    "identities": [{"type": "email", "value": "data.mail"}],
+    "data": {"place": "data.place"},
+}
+EVENT = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/doors",
+    "type": "door.opened",
+    "data": {"mail": "anna@example.com"},
+}
+
+
+def build(**options: Any) -> CloudEventsAdapter:
+    stated = {
+        "name": "doors",
+        "adapter": "generic.cloudevents",
+        "channel": "web",
+        "secrets": ["s3cret"],
+        "signature": {"scheme": "hmac", "header": "X-Signature"},
+        "mapping": MAPPING,
+    }
+    return CloudEventsAdapter(msgspec.convert(stated | options, CloudEventsOptions))
+
+
+def posted(body: Any, content_type: str = "application/cloudevents+json") -> InboundRequest:
+    return request("", body=json.dumps(body).encode(), headers={"content-type": content_type})
+
+
+class TestContract(SignedContract):
+    folder = Path(__file__).parent / "fixtures"
+
+    def build(self, **more: Any) -> CloudEventsAdapter:
+        return build(**more)
+
+    def good(self) -> InboundRequest:
+        return posted(EVENT)
+
+    def sign(self, one: InboundRequest, secret: str) -> InboundRequest:
+        digest = hmac.new(secret.encode(), one.raw, hashlib.sha256).hexdigest()
+        return msgspec.structs.replace(one, headers={**one.headers, "x-signature": digest})
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "status"),
+    [
+        (["*"], "events.example.com", 200),
+        (["events.example.com"], "events.example.com", 200),
+        (["events.example.com"], "other.example.com", 403),
+        (["*"], "", 403),
+    ],
+)
+def test_the_handshake_grants_what_the_configuration_allows(
+    allowed: list[str], origin: str, status: int
+) -> None:
+    one = request("", method="OPTIONS", body=b"", headers={"webhook-request-origin": origin})
+    reply = build(allowed_origins=allowed).handshake(one)
+    assert reply is not None
+    assert reply.status == status
+    assert (("WebHook-Allowed-Origin", origin) in reply.headers) == (status == 200)
+
+
+def test_one_event_through_two_sources_is_one_event() -> None:
+    made = [build(name=name).parse(posted(EVENT)).touchpoints[0] for name in ("doors", "doors-again")]
+    assert {(it.id_space, it.event_id) for it in made} == {("cloudevents//doors", "1")}
+
+
+@pytest.mark.parametrize("convert", [to_structured_event, to_binary_event])
+def test_events_of_the_sdk_are_read_in_both_modes(convert: Callable[[CloudEvent], HTTPMessage]) -> None:
+    event = CloudEvent(
+        {"id": "ä/1", "type": "door.opened", "source": "/doors"},
+        {"mail": "anna@example.com", "place": "Töölö"},
+    )
+    sent = convert(event)
+    lower = {name.lower(): value for name, value in sent.headers.items()}
+    (made,) = build().parse(request("", body=sent.body, headers=lower)).touchpoints
+    assert (made.id_space, made.event_id) == ("cloudevents//doors", "ä/1")
+    assert made.data == {"place": "Töölö", "name": "door.opened"}
+    assert made.occurred_at <= RECEIVED_AT
