@@ -165,7 +165,7 @@ async def test_invalid_subscriptions_are_422(api: Api, body: dict[str, Any], cod
         ("calback.*", "did you mean 'callback.*'?"),
         ("call.endd", "did you mean 'call.ended'?"),
         ("handoff", "did you mean 'handoff."),
-        ("x.*", "/asyncapi.json lists the event types"),
+        ("zz9.*", "/asyncapi.json lists the event types"),
         ("*.acceptd", "matches no event type"),
     ],
 )

@@ -15,7 +15,7 @@ from handoff.domain.errors import Unprocessable
 from handoff.domain.evidence import Statement
 from handoff.domain.identity import Assurance
 from handoff.services.customers.customer import Customer
-from handoff.services.timeline.mentions import mention
+from handoff.services.customers.mentions import mention
 from handoff.services.timeline.reading import decode
 from handoff.store.reads import Reads
 from handoff.store.repositories.components import read_records

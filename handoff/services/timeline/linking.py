@@ -18,7 +18,7 @@ from handoff.domain.identity import REFERENCE, Assurance, Handle, weaker
 from handoff.domain.redaction.redaction import may_be_card, storable_identity
 from handoff.domain.text.memo import personal
 from handoff.domain.touchpoint import Continuation, Touchpoint
-from handoff.services.timeline.mentions import MENTIONING, mentioned
+from handoff.services.customers.mentions import MENTIONING, mentioned
 from handoff.store.keys import Keys
 from handoff.store.repositories.identities import (
     EvidenceTemplate,

@@ -6,6 +6,6 @@ from a customer's touchpoints alone, which of them show one act, so that readers
 """
 
 from .copied import MESSAGES, Copies, Copy
-from .transcripts import Transcript
+from .transcripts import CopiedTranscript
 
-__all__ = ["MESSAGES", "Copies", "Copy", "Transcript"]
+__all__ = ["MESSAGES", "CopiedTranscript", "Copies", "Copy"]

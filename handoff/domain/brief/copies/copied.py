@@ -20,7 +20,7 @@ from ..packs.tokens import has_digit, tokens_of
 from ..shapes import TimelineItem
 from .own_words import compared, is_rendering_of
 from .stated_ids import ID_KEYS, MESSAGE_ID, stated_ids
-from .transcripts import SpokenLately, Transcript
+from .transcripts import CopiedTranscript, SpokenLately
 
 STATED_WITHIN: Micros = 7 * DAY  # between two touchpoints with an equal id
 INFERRED_WITHIN: Micros = 10 * MINUTE  # between two touchpoints that only have equal words
@@ -66,7 +66,7 @@ class Copies(Struct, kw_only=True, eq=False):
     apart: frozenset[str] = frozenset()
     copies: dict[str, Copy] = field(default_factory=dict)
     """By the id of the copy."""
-    transcripts: dict[str, Transcript] = field(default_factory=dict)
+    transcripts: dict[str, CopiedTranscript] = field(default_factory=dict)
     """By the id of the mail."""
     newest: Micros | None = None
     lately: SpokenLately = field(default_factory=SpokenLately)

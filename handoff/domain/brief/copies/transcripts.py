@@ -51,7 +51,7 @@ _LABELS = frozenset(
 _PROGRAMS = frozenset({"bot", "system", "platform"})
 
 
-class Transcript(Struct, frozen=True):
+class CopiedTranscript(Struct, frozen=True):
     """The chat that a mail repeats: its conversation, when its first message in the mail was written, and how
     many of them there are."""
 
@@ -65,7 +65,7 @@ class SpokenLately(Struct, kw_only=True, eq=False):
 
     messages: list[TimelineItem] = field(default_factory=list)
 
-    def take(self, item: TimelineItem) -> Transcript | None:
+    def take(self, item: TimelineItem) -> CopiedTranscript | None:
         """Add a message, and return the transcript that it is."""
         if item.type in _CHAT:
             if item.text and item.channel != "email":
@@ -88,7 +88,7 @@ def _looks_like_one(text: str) -> bool:
     return len(list(islice(_TIME.finditer(text[:MAX_READ]), MIN_TIMES))) == MIN_TIMES
 
 
-def _transcript(mail: TimelineItem, messages: Sequence[TimelineItem]) -> Transcript | None:
+def _transcript(mail: TimelineItem, messages: Sequence[TimelineItem]) -> CopiedTranscript | None:
     keys = [(key, it) for it in messages if len(key := same(it.text or "")) >= MIN_KEY]
     whole, place, repeated = same((mail.text or "")[:MAX_READ]), 0, list[TimelineItem]()
     longest = 0
@@ -107,7 +107,7 @@ def _transcript(mail: TimelineItem, messages: Sequence[TimelineItem]) -> Transcr
         rest.take(line)
     if rest.words > most or len(rest.labels) > MAX_LABEL_WORDS:
         return None
-    return Transcript(repeated[0].conversation, repeated[0].occurred_at, len(repeated))
+    return CopiedTranscript(repeated[0].conversation, repeated[0].occurred_at, len(repeated))
 
 
 def _most(mail: TimelineItem) -> int:
