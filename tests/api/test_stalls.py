@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -109,7 +110,11 @@ async def api(valkey: str) -> AsyncIterator[Api]:
     ]
     settings = serving.settings_for(valkey, [serving.token("desk", tenant, *WORK)], sources=sources)
     async with serving.in_process(settings) as (server, session):
-        yield Api(server, session, tenant, tenant)
+        gc.freeze()  # as `handoff serve` does: pauses of the collector are those of a process with many tests
+        try:
+            yield Api(server, session, tenant, tenant)
+        finally:
+            gc.unfreeze()
 
 
 async def best_of_some(ask: Callable[[], Awaitable[Response]], longest_s: float = LONGEST_S) -> Response:

@@ -132,11 +132,12 @@ async def test_only_customers_on_the_screen_are_read_one_at_a_time(backend: Back
         under_way[0] += 1
         under_way[1] = max(under_way)
         if statuses:
+            under_way[0] -= 1
             await route.fulfill(status=statuses.pop(), json={"code": "rate_limited"})
         else:
-            await route.continue_()
-            await (await route.request.response()).finished()  # type: ignore[union-attr]
-        under_way[0] -= 1
+            response = await route.fetch()
+            under_way[0] -= 1  # before the page can see the answer, and read the next one
+            await route.fulfill(response=response)
 
     await tab.page.route("**/v1/handoffs/*/context?*", answer)
     await tab.page.clock.install()

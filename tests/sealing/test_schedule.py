@@ -14,7 +14,7 @@ import structlog
 
 from handoff.store.sealing.key_file import KeySet, read_key_file
 from handoff.store.sealing.rotation import RETIRED_S
-from handoff.store.sealing.schedule import PATIENCE_S, ScheduledRotation
+from handoff.store.sealing.schedule import PATIENCE_S, SHARE_S, ScheduledRotation
 from handoff.store.store import Store
 from tests.samples import record_all, touchpoint
 
@@ -234,3 +234,30 @@ async def test_a_rotation_by_hand_uses_a_prepared_epoch(
         store.sealing.epochs.begin(tenant)
         assert [it.id for it in keys(path).epochs if it.current] == [prepared]
         assert len(keys(path).epochs) == 2
+
+
+async def test_a_scan_goes_on_where_the_last_turn_left_it(
+    fresh_valkey: str, tmp_path: Path, tenant: str
+) -> None:
+    async def slow(where: str) -> None:
+        if where == "within scan":
+            time.sleep(SHARE_S)  # noqa: ASYNC251 - the share of a turn is used up
+
+    path = tmp_path / "keys.json"
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as serving:
+        await fill(serving, tenant)
+        changed(path, older(31))
+        content = await completed(scheduled(serving, at=slow), path)
+        assert sum(it.current for it in content.epochs) == 1
+
+
+async def test_nothing_is_prepared_or_begun_twice(fresh_valkey: str, tmp_path: Path, tenant: str) -> None:
+    path = tmp_path / "keys.json"
+    async with opened_sealed(fresh_valkey, sealing(tmp_path), tenant) as serving:
+        await fill(serving, tenant)
+        before = path.read_bytes()
+        assert serving.sealing is not None
+        epochs = serving.sealing.epochs
+        epochs.prepare({tenant: "00" * 8})  # another one is current by now
+        assert epochs.begin_prepared() == []
+        assert path.read_bytes() == before

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handoff.domain.conversation import Conversation, ConversationItem, fold
+from handoff.domain.text.derived import DERIVED
 from handoff.domain.touchpoint import TYPES, default_direction
 
 
@@ -123,7 +124,11 @@ def test_a_platform_that_acts_in_a_thread_has_a_conversation(type_: str) -> None
 @given(st.lists(st.tuples(st.sampled_from(TYPES), st.sampled_from([b"a", b"b"]))))
 def test_every_touchpoint_is_in_at_most_one_conversation(events: list[tuple[str, bytes]]) -> None:
     found = fold(line(type_, at, conversation=which) for at, (type_, which) in enumerate(events))
-    opened = {which for type_, which in events if type_ not in SYSTEM or type_ == "note.added"}
+    opened = {
+        which
+        for type_, which in events
+        if (type_ not in SYSTEM and type_ != DERIVED) or type_ == "note.added"
+    }
     opened |= {which for type_, which in events if type_.startswith("handoff.")}
     assert sum(it.touchpoints for it in found) == sum(which in opened for _type, which in events)
     assert {it.id for it in found} == opened
