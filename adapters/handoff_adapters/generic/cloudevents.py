@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from handoff.adapter.cloudevents import as_structured, checked_event, is_binary
+from handoff.adapter.cloudevents import as_structured, checked_event, has_json, is_binary, with_content
 from handoff.adapter.contract import InboundRequest, Reply
 from handoff.adapter.manifest import CHANNEL_OF_SOURCE, Manifest
 from handoff.domain.clock import Micros
 from handoff.domain.touchpoint import Touchpoint
 from handoff_adapters.shared import fields
+from handoff_adapters.shared.partial_json import readable_part
 
 from .mapping import FieldMapping
 from .options import CloudEventsOptions
@@ -62,9 +63,15 @@ class CloudEventsAdapter(GenericAdapter):
         return body if isinstance(body, list) else [body]
 
     def readable_items(self, request: InboundRequest) -> tuple[list[Any], bool]:
-        if is_binary(request.headers):
-            return self.events(request), True
-        return super().readable_items(request)
+        if not is_binary(request.headers):
+            items, whole = super().readable_items(request)
+            return [with_content(it) if isinstance(it, dict) else it for it in items], whole
+        content_type = request.headers.get("content-type")
+        event = fields.decode_json(as_structured(request.headers, content_type, b""))
+        if not request.body or not has_json(content_type):
+            return [event], True
+        part = readable_part(request.body)
+        return [event | {"data": part.value}], part.whole
 
     def read(self, item: Any, received_at: Micros) -> Touchpoint | str:
         return super().read(checked_event(item), received_at)
