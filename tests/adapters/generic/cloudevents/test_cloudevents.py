@@ -129,3 +129,28 @@ def test_the_customer_of_an_invalid_binary_event_is_named_as_far_as_its_data_is_
     long = body[:-1] + b', "x": [' + b"[]," * 100_000 + b"[]]}"
     assert named(request("", body=long, headers=headers)) == (PERSON, False)
     assert named(request("", body=b"anna", headers=BINARY | {"content-type": "text/plain"})) == (set(), False)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_a_quarantined_binary_event_is_read_once_the_mapping_is_mended(content_type: str) -> None:
+    headers = BINARY | {"content-type": content_type, "ce-subject": "anna@example.com"}
+    one = request("", body=json.dumps(CONTENT).encode(), headers=headers)
+    wrong = build(mapping={"identities": [{"type": "email", "value": "data.who"}]})
+    kept = wrong.parse(one).malformed[0].item
+    again = msgspec.structs.replace(one, raw=kept, body=kept)
+    mended = build(mapping=MAPPING | {"identities": [{"type": "email", "value": "subject"}]})
+    assert mended.parse(again) == mended.parse(one)
+    assert len(mended.parse(again).touchpoints) == 1
+    assert mended.mentions(again) == mended.mentions(one)
+    assert not wrong.mentions(again).complete
+
+
+def test_the_mapping_does_not_find_the_events_of_a_batch() -> None:
+    stated = {"name": "doors", "adapter": "generic.cloudevents", "channel": "web", "allow_unsigned": True}
+    options = msgspec.convert(stated | {"mapping": MAPPING | {"items": "data.list"}}, CloudEventsOptions)
+    assert "mapping.items" in options.without_effect()[0]
+    event = EVENT | {"data": {"mail": "anna@example.com", "list": [1]}}
+    adapter = CloudEventsAdapter(options)
+    named = adapter.mentions(posted(event))
+    assert [it.home.identity for it in adapter.parse(posted(event)).touchpoints] == list(named.identities)
+    assert named.complete
