@@ -28,6 +28,11 @@ def is_binary(headers: Mapping[str, str]) -> bool:
     return any(name in headers for name in _MARKS)
 
 
+def has_json(content_type: str | None) -> bool:
+    """Whether data of this media type is JSON. Without a type it is."""
+    return content_type is None or _JSON.match(content_type) is not None
+
+
 def as_structured(headers: Mapping[str, str], content_type: str | None, body: bytes) -> bytes:
     """A CloudEvent in binary mode (HTTP protocol binding §3.1) in the structured form.
 
@@ -70,10 +75,10 @@ def checked_event(event: object) -> dict[str, Any]:
             raise Unprocessable(detail, pointers=[{"pointer": f"/{name}", "detail": detail}])
     if event["specversion"] != "1.0":
         raise Unprocessable("only CloudEvents 1.0 are read", code="unsupported_specversion")
-    return _with_content(event)
+    return with_content(event)
 
 
-def _with_content(event: dict[str, Any]) -> dict[str, Any]:
+def with_content(event: dict[str, Any]) -> dict[str, Any]:
     """The event with `data` instead of `data_base64`, if that holds JSON: SDKs send it for bytes.
 
     Other content stays in `data_base64`.

@@ -6,19 +6,21 @@ from typing import Any
 
 import msgspec
 
-from handoff.adapter.cloudevents import as_structured, checked_event, is_binary
+from handoff.adapter.cloudevents import as_structured, checked_event, has_json, is_binary, with_content
 from handoff.adapter.contract import InboundRequest, Reply
 from handoff.adapter.manifest import CHANNEL_OF_SOURCE, Manifest
 from handoff.domain.clock import Micros
 from handoff.domain.touchpoint import Touchpoint
 from handoff_adapters.shared import fields
+from handoff_adapters.shared.partial_json import readable_part
 
 from .mapping import FieldMapping
 from .options import CloudEventsOptions
-from .webhook import EVENTS, GenericAdapter
+from .webhook import ALONE, EVENTS, GenericAdapter
 
 _ATTRIBUTES = {"id": "id", "type": "type", "time": "time"}
 """Where CloudEvents keep them; a mapping need not state that."""
+_ALONE = f'{{"{ALONE}":'.encode()
 _ANY_RATE = "*"  # requests per minute; the server's own limits answer 429
 
 
@@ -55,6 +57,8 @@ class CloudEventsAdapter(GenericAdapter):
         return Reply(status=200, headers=headers)
 
     def events(self, request: InboundRequest) -> list[Any]:
+        if _is_alone(request):
+            return [fields.json_object(request.body)[ALONE]]
         content_type = request.headers.get("content-type")
         if is_binary(request.headers):
             return [fields.decode_json(as_structured(request.headers, content_type, request.body))]
@@ -62,9 +66,15 @@ class CloudEventsAdapter(GenericAdapter):
         return body if isinstance(body, list) else [body]
 
     def readable_items(self, request: InboundRequest) -> tuple[list[Any], bool]:
-        if is_binary(request.headers):
-            return self.events(request), True
-        return super().readable_items(request)
+        if _is_alone(request) or not is_binary(request.headers):
+            items, whole = super().readable_items(request)
+            return [with_content(it) if isinstance(it, dict) else it for it in items], whole
+        content_type = request.headers.get("content-type")
+        event = fields.decode_json(as_structured(request.headers, content_type, b""))
+        if not request.body or not has_json(content_type):
+            return [event], True
+        part = readable_part(request.body)
+        return [event | {"data": part.value}], part.whole
 
     def read(self, item: Any, received_at: Micros) -> Touchpoint | str:
         return super().read(checked_event(item), received_at)
@@ -73,10 +83,13 @@ class CloudEventsAdapter(GenericAdapter):
         """An event of the same source with the same id is the same event, through whichever webhook."""
         return self.settings.id_space or f"cloudevents/{item.get('source', '')}"
 
-    def alone(self, item: Any) -> bytes:
-        return msgspec.json.encode(item)
+
+def _is_alone(request: InboundRequest) -> bool:
+    """Whether the body is a quarantined event, which has all attributes. It may have come in binary mode."""
+    return request.body.startswith(_ALONE)
 
 
 def _completed(mapping: FieldMapping) -> FieldMapping:
+    """With the attributes of CloudEvents; a delivery's events are never those of an expression."""
     stated = {name: it for name, it in _ATTRIBUTES.items() if not getattr(mapping, name)}
-    return msgspec.structs.replace(mapping, **stated)
+    return msgspec.structs.replace(mapping, items="", **stated)

@@ -72,3 +72,11 @@ class CloudEventsOptions(GenericOptions, frozen=True, kw_only=True, forbid_unkno
 
     type_is_known: ClassVar[bool] = True
     allowed_origins: tuple[str, ...] = ("*",)
+
+    def without_effect(self) -> list[str]:
+        found = super().without_effect()
+        if self.mapping.items:
+            found.append(
+                f"`mapping.items` of {self.adapter} has no effect: its batched mode has a list of events"
+            )
+        return found

@@ -14,6 +14,7 @@ from handoff.adapter.contract import InboundRequest, Malformed, Mentions, Parsed
 from handoff.adapter.manifest import CHANNEL_OF_SOURCE, Manifest, VendorEvent
 from handoff.domain.clock import Micros
 from handoff.domain.errors import InvalidPayload, Unprocessable
+from handoff.domain.identity import Identity
 from handoff.domain.touchpoint import Touchpoint
 from handoff_adapters.shared import fields
 from handoff_adapters.shared.handles import own_identities
@@ -26,6 +27,7 @@ from .schemes import check_credentials, check_scheme
 ALONE = "handoff_item"
 """The key of an event that is sent again without the delivery that it came in."""
 MAX_ITEMS = 1_000
+MAX_NAMED = 100  # events of an unreadable delivery that are searched for people
 MAX_FIELDS = 1_000
 FORM = "application/x-www-form-urlencoded"
 
@@ -82,27 +84,35 @@ class GenericAdapter(BaseAdapter):
         return Parsed(touchpoints=tuple(touchpoints), malformed=tuple(malformed), ignored=dict(ignored))
 
     def mentions(self, request: InboundRequest) -> Mentions:
-        """The people and threads that the expressions find in the readable part."""
+        """The people and threads that the expressions find in the readable part.
+
+        An event in which they find neither may concern anyone.
+        """
+        people: dict[Identity, None] = {}
+        threads: dict[tuple[str, str], None] = {}
         try:
-            items, whole = self.readable_items(request)
-            handles = [it for one in items for it in self._reader.people(one)]
-            objects = [one for one in items if isinstance(one, dict)]
-            threads = [(self.space_of(one), self._reader.thread(one)) for one in objects]
+            items, complete = self.readable_items(request)
         except (Unprocessable, InvalidPayload):
             return Mentions(complete=False)
-        return Mentions(
-            identities=tuple(dict.fromkeys(it.identity for it in handles)),
-            threads=tuple(dict.fromkeys((space, thread) for space, thread in threads if thread)),
-            complete=whole,
-        )
+        for item in items:
+            try:
+                handles, thread = self._reader.people(item), self._reader.thread(item)
+            except Unprocessable:
+                complete = False
+                continue
+            people.update((it.identity, None) for it in handles)
+            if thread:
+                threads[self.space_of(item), thread] = None
+            complete = complete and bool(handles or thread)
+        return Mentions(identities=tuple(people), threads=tuple(threads), complete=complete)
 
     def readable_items(self, request: InboundRequest) -> tuple[list[Any], bool]:
-        """The readable events of a delivery, and whether they are all."""
+        """The first readable events of a delivery, and whether they are all."""
         found = readable_part(request.body)
         if isinstance(found.value, dict) and ALONE in found.value:
             return [found.value[ALONE]], found.whole
         items = self._expressions.items(found.value)
-        return items[:MAX_ITEMS], found.whole and len(items) <= MAX_ITEMS
+        return items[:MAX_NAMED], found.whole and len(items) <= MAX_NAMED
 
     def space_of(self, item: Any) -> str:
         """The id space of an event."""

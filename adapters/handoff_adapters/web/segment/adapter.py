@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from handoff.adapter.base import KEPT, BaseAdapter, ReadOnce
+from handoff.adapter.base import BaseAdapter
 from handoff.adapter.contract import InboundRequest, Malformed, Mentions, Outcome, Parsed, Reply
 from handoff.adapter.signatures import any_equal, basic_credentials
 from handoff.domain.errors import HandoffError, InvalidPayload, SignatureRefused, Unprocessable
@@ -24,7 +24,7 @@ from .event import TrackedEvent, event
 from .manifest import IGNORED_CALLS, MANIFEST
 from .noise import NoiseRules
 from .options import SegmentOptions
-from .routes import BATCH, MERGE, EventBatch, content, delivery, route
+from .routes import BATCH, MERGE, EventBatch, delivery, is_in_query, pixel_event
 from .sizes import TOO_LARGE, OversizedEvent, stated_keys
 
 PIXEL = (
@@ -56,7 +56,6 @@ class SegmentAdapter(BaseAdapter):
         self._types = events.track_types(options.events)
         self._articles = events.articles(options)
         self._noise = NoiseRules(options.ignore)
-        self._content = ReadOnce(content)
 
     def handshake(self, request: InboundRequest) -> Reply | None:
         """The reply to a browser's OPTIONS (Fetch standard, CORS preflight)."""
@@ -82,7 +81,7 @@ class SegmentAdapter(BaseAdapter):
             return
         keys, decisive = _head_keys(request)
         if not self._knows(keys):
-            more = [] if decisive else self._body_keys(request)
+            more = [] if decisive else _body_keys(request)
             if not self._knows(more):
                 raise _refusal([*keys, *more])
 
@@ -96,25 +95,8 @@ class SegmentAdapter(BaseAdapter):
     def _knows(self, keys: Sequence[str]) -> bool:
         return any(any_equal(key.encode("utf-8", "replace"), self._secrets) for key in keys)
 
-    def _body_keys(self, request: InboundRequest) -> list[str]:
-        """The write key in the body or the pixel's data; none if the body is unreadable.
-
-        A small body is decoded here, and not again by `parse`.
-        """
-        try:
-            pixel = route(request.path).pixel
-            if len(request.body) > KEPT and not pixel:
-                return stated_keys(request.body)
-            try:
-                key = self._content.of(request).get("writeKey")
-            except InvalidPayload:
-                return [] if pixel else stated_keys(request.body)
-        except HandoffError:
-            return []
-        return [key] if isinstance(key, str) else []
-
     def parse(self, request: InboundRequest) -> Parsed:
-        found = delivery(request, self._content.of)
+        found = delivery(request)
         touchpoints: list[Touchpoint] = []
         bad: list[Malformed] = []
         ignored: Counter[str] = Counter()
@@ -238,6 +220,20 @@ def _head_keys(request: InboundRequest) -> tuple[list[str], bool]:
 def _refusal(keys: Sequence[str]) -> SignatureRefused:
     """The error for a delivery whose keys are all unknown, or that has none."""
     return SignatureRefused("The write key is unknown" if any(keys) else "The request has no write key")
+
+
+def _body_keys(request: InboundRequest) -> list[str]:
+    """The write key in the body or the pixel's data; none if the body is unreadable.
+
+    Nothing else in a body is decoded: the sender is not known yet.
+    """
+    try:
+        if not is_in_query(request):
+            return stated_keys(request.body)
+        key = pixel_event(request).get("writeKey")
+    except HandoffError:
+        return []
+    return [key] if isinstance(key, str) else []
 
 
 def _with_context(item: dict[str, Any], batch_context: Mapping[str, Any]) -> dict[str, Any]:

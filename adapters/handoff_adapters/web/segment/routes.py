@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -81,22 +81,15 @@ def route(path: str) -> Route:
     return Route(call, pixel)
 
 
-def content(request: InboundRequest) -> dict[str, Any]:
-    """The JSON object of a body, or the event of a pixel. NotFound, InvalidPayload."""
-    return pixel_event(request) if route(request.path).pixel else json_object(request.body)
-
-
-def delivery(
-    request: InboundRequest, read: Callable[[InboundRequest], dict[str, Any]] = content
-) -> EventBatch:
-    """The events of `request`, whose content `read` gives. NotFound, InvalidPayload, PayloadTooLarge."""
+def delivery(request: InboundRequest) -> EventBatch:
+    """The events of `request`. NotFound, InvalidPayload, PayloadTooLarge."""
     where = route(request.path)
     if where.pixel:
-        return EventBatch(where, [read(request)])
+        return EventBatch(where, [pixel_event(request)])
     size = len(request.body)
     if size > PIECE and where.call != BATCH:
         raise InvalidPayload(TOO_LARGE, code="too_large")
-    body = read(request) if size <= PIECE else large_batch(request.body, MAX_ITEMS)
+    body = json_object(request.body) if size <= PIECE else large_batch(request.body, MAX_ITEMS)
     if where.call != BATCH:
         return EventBatch(where, [body], size=len(request.body))
     items = body.get("batch")
@@ -108,6 +101,13 @@ def delivery(
     context = mapping(body.get("context"))
     raw = encoded_context(context, len(items))
     return EventBatch(where, items, sent_at, moment(sent_at), context, raw, len(request.body))
+
+
+def is_in_query(request: InboundRequest) -> bool:
+    """Whether the event of a request is in its query, not in its body. NotFound."""
+    if not route(request.path).pixel:
+        return False
+    return not request.body or any(name == "data" for name, _ in request.query)
 
 
 def pixel_event(request: InboundRequest) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -98,3 +99,58 @@ def test_events_of_the_sdk_are_read_in_both_modes(convert: Callable[[CloudEvent]
     assert (made.id_space, made.event_id) == ("cloudevents//doors", "ä/1")
     assert made.data == {"place": "Töölö", "name": "door.opened"}
     assert made.occurred_at <= RECEIVED_AT
+
+
+CONTENT = {"mail": ["anna@example.com", "doors@example.com"], "place": "door"}
+PERSON = {"email:anna@example.com"}
+BINARY = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/doors", "ce-type": "door.opened"}
+
+
+def named(one: InboundRequest) -> tuple[set[str], bool]:
+    found = build(own=["doors@example.com"]).mentions(one)
+    return {str(it) for it in found.identities}, found.complete
+
+
+def test_the_customer_of_an_invalid_event_is_named_from_data_in_base64() -> None:
+    encoded = base64.b64encode(json.dumps(CONTENT).encode()).decode()
+    event = {name: it for name, it in EVENT.items() if name != "data"} | {"data_base64": encoded}
+    wrong = event | {"specversion": "0.3"}
+    assert [it.code for it in build().parse(posted(wrong)).malformed] == ["unsupported_specversion"]
+    assert named(posted(wrong)) == (PERSON, True)
+    assert named(posted([wrong, event])) == (PERSON, True)
+    assert named(posted([wrong, event | {"data_base64": "!"}])) == (PERSON, False)
+
+
+def test_the_customer_of_an_invalid_binary_event_is_named_as_far_as_its_data_is_readable() -> None:
+    headers = BINARY | {"content-type": "application/json"}
+    body = json.dumps(CONTENT).encode()
+    assert named(request("", body=body, headers=headers)) == (PERSON, True)
+    assert named(request("", body=body[:-5], headers=headers)) == (PERSON, False)
+    long = body[:-1] + b', "x": [' + b"[]," * 100_000 + b"[]]}"
+    assert named(request("", body=long, headers=headers)) == (PERSON, False)
+    assert named(request("", body=b"anna", headers=BINARY | {"content-type": "text/plain"})) == (set(), False)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_a_quarantined_binary_event_is_read_once_the_mapping_is_mended(content_type: str) -> None:
+    headers = BINARY | {"content-type": content_type, "ce-subject": "anna@example.com"}
+    one = request("", body=json.dumps(CONTENT).encode(), headers=headers)
+    wrong = build(mapping={"identities": [{"type": "email", "value": "data.who"}]})
+    kept = wrong.parse(one).malformed[0].item
+    again = msgspec.structs.replace(one, raw=kept, body=kept)
+    mended = build(mapping=MAPPING | {"identities": [{"type": "email", "value": "subject"}]})
+    assert mended.parse(again) == mended.parse(one)
+    assert len(mended.parse(again).touchpoints) == 1
+    assert mended.mentions(again) == mended.mentions(one)
+    assert not wrong.mentions(again).complete
+
+
+def test_the_mapping_does_not_find_the_events_of_a_batch() -> None:
+    stated = {"name": "doors", "adapter": "generic.cloudevents", "channel": "web", "allow_unsigned": True}
+    options = msgspec.convert(stated | {"mapping": MAPPING | {"items": "data.list"}}, CloudEventsOptions)
+    assert "mapping.items" in options.without_effect()[0]
+    event = EVENT | {"data": {"mail": "anna@example.com", "list": [1]}}
+    adapter = CloudEventsAdapter(options)
+    named = adapter.mentions(posted(event))
+    assert [it.home.identity for it in adapter.parse(posted(event)).touchpoints] == list(named.identities)
+    assert named.complete

@@ -275,6 +275,22 @@ def test_an_expression_that_fails_concerns_its_event_only() -> None:
     assert [str(it) for it in named.identities] == ["email:a@b.fi"]
 
 
+def test_a_delivery_may_concern_others_if_an_event_names_no_one() -> None:
+    adapter = build(mapping=MAPPING | {"items": "events", "thread": "join('', thread)"})
+    anna, unread = {"who": {"mail": "a@b.fi"}, "thread": ["7"]}, {"who": {"mail": "c@d.fi"}, "thread": 7}
+    for events, complete in (
+        ([anna], True),
+        ([anna, {"thread": ["8"]}], True),
+        ([anna, {"who": {"mail": [["e@f.fi"]]}, "thread": [""]}], False),
+        ([unread, anna], False),
+        (["no event", anna], False),
+        ([anna] * 101, False),
+    ):
+        named = adapter.mentions(posted(events=events))
+        assert [str(it) for it in named.identities] == ["email:a@b.fi"]
+        assert named.complete is complete
+
+
 def test_deliveries_are_bounded() -> None:
     adapter = build(mapping=MAPPING | {"items": "events"})
     with pytest.raises(InvalidPayload) as refused:

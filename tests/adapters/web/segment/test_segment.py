@@ -6,6 +6,8 @@ import base64
 import hashlib
 import hmac
 import json
+import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,22 @@ def test_without_a_known_key_it_is_refused(one: InboundRequest) -> None:
 def test_the_reason_differs_for_a_missing_and_for_a_wrong_key(one: InboundRequest, reason: str) -> None:
     with pytest.raises(SignatureRefused, match=reason):
         build().verify(one)
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/track", "/v1/pixel/track"])
+@pytest.mark.parametrize("size", [60_000, 600_000])
+@pytest.mark.parametrize("key", [b"", b'"writeKey":"old",', b'"writeKey":"s3cret",'])
+def test_a_body_is_not_decoded_to_find_its_key(path: str, size: int, key: bytes) -> None:
+    adapter = build()
+    one = request(path, body=b"{" + key + b'"x":[' + b"[]," * (size // 3) + b"[]]}")
+    tracemalloc.start()
+    try:
+        with suppress(SignatureRefused):
+            adapter.verify(one)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < size // 3
 
 
 @pytest.mark.parametrize(
