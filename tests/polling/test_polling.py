@@ -32,7 +32,7 @@ from tests.delivery.subscribers import until, until_async
 from tests.samples import timeline
 
 from .example import FolioAdapter
-from .vendor import BASIC, CUSTOMER, FolioVendor, folio
+from .vendor import AT, BASIC, CUSTOMER, FolioVendor, folio
 
 LOOPBACK: dict[str, Any] = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
 OAUTH: dict[str, Any] = {"client_id": "handoff", "client_secret": "s3cret"}
@@ -276,6 +276,27 @@ async def test_a_former_holder_can_not_move_the_cursor(own_store: Store, tenant:
     assert not await polls.keep("folio", former, PollState(cursor="3"))
     assert await polls.take("folio", "paused") is None
     assert (await polls.states(["folio"]))[0].cursor == "7"
+
+
+async def test_a_page_of_a_lost_lease_is_not_recorded(
+    own_store: Store, tenant: str, vendor: FolioVendor
+) -> None:
+    polls = own_store.of(tenant).polls
+
+    async def lose_the_lease(number: int) -> dict[str, Any] | None:
+        if number > 1:
+            return None
+        (lease,) = await own_store.connection.call(b"KEYS", b"*poll_lease*")
+        await own_store.connection.call(b"DEL", lease, key=lease)
+        assert await polls.take("folio", "another") is not None
+        stale = {"id": "stale", "at": AT, "from": CUSTOMER, "text": "stale"}
+        return {"messages": [stale], "next": "1.1", "more": False}
+
+    vendor.answering = lose_the_lease
+    async with polling(own_store, source_of(vendor, tenant)):
+        await until(lambda: len(vendor.asked) == 1)
+        await all_recorded(own_store, tenant, vendor)  # when the lease of the other has run out
+    assert vendor.asked[1][1] == "since="
 
 
 async def test_what_the_adapter_can_not_read_is_in_quarantine(
