@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from handoff.domain.clock import parse_time
-from handoff.domain.errors import ConfigurationError, HandoffError, SignatureRefused
+from handoff.domain.errors import ConfigurationError, SignatureRefused
 from handoff.domain.text.urls import split_url
 
 from .base import BaseAdapter
@@ -85,24 +85,22 @@ def _is_time(text: str) -> bool:
     return True
 
 
-class PollFailed(HandoffError):
+class PollFailed(Exception):
     """The vendor could not be asked, or its answer cannot be used. The poll is repeated after a wait.
 
-    `reason` is one word such as `timeout` or `status_503`.
+    `reason` is one word such as `timeout` or `status_503`. No HTTP response has it: it is in the log and in
+    the list of sources.
     """
-
-    code = "unreachable"
 
     def __init__(self, reason: str, detail: str = "", *, retry_after_s: float | None = None) -> None:
         super().__init__(detail or reason)
         self.reason = reason
+        self.detail = detail or reason
         self.retry_after_s = retry_after_s
 
 
-class CursorRefused(HandoffError):
+class CursorRefused(Exception):
     """The vendor does not know the cursor (any more): the source begins again at `since`."""
-
-    code = "cursor_refused"
 
 
 class Fetched(Struct, frozen=True, kw_only=True):

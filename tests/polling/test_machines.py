@@ -107,6 +107,8 @@ async def test_another_machine_takes_over_from_a_killed_one(tmp_path: Path) -> N
 
 
 async def test_a_machine_that_was_paused_records_nothing_of_its_page(tmp_path: Path) -> None:
+    """Either of two guards discards the page: the limit of the lease by the clock, or the confirmation in the
+    store. This fails without both. `test_a_page_of_a_lost_lease_is_not_recorded` shows the second alone."""
     async with machines(tmp_path) as the:
         first = await the.start("one")
         await the.each_once()

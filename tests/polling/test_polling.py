@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from handoff.adapter.contract import InboundRequest, Outcome
-from handoff.adapter.poller import Page, PollFailed, PollOptions
+from handoff.adapter.poller import Page, PollClient, PollFailed, PollOptions
 from handoff.bootstrap.sources import facts
 from handoff.delivery.polling.client import GuardedClient, policy_of
 from handoff.delivery.polling.oauth import AccessTokens
@@ -20,7 +20,7 @@ from handoff.delivery.polling.service import PollingService
 from handoff.delivery.polling.waiting import after_failure, after_page, backoff_s, due_in_s
 from handoff.delivery.sender import Sender
 from handoff.domain.clock import SECOND
-from handoff.domain.errors import StoreUnavailable
+from handoff.domain.errors import InvalidPayload, StoreUnavailable
 from handoff.services.context.completeness import Concern, Monitor
 from handoff.services.metrics import Measures
 from handoff.services.sources.inbound import Inbound, Source
@@ -32,7 +32,7 @@ from tests.delivery.subscribers import until, until_async
 from tests.samples import timeline
 
 from .example import FolioAdapter
-from .vendor import BASIC, CUSTOMER, FolioVendor, folio
+from .vendor import AT, BASIC, CUSTOMER, FolioVendor, folio
 
 LOOPBACK: dict[str, Any] = {"allow_insecure": True, "allow_networks": ("127.0.0.0/8",)}
 OAUTH: dict[str, Any] = {"client_id": "handoff", "client_secret": "s3cret"}
@@ -184,6 +184,41 @@ async def test_a_vendor_that_does_not_answer_in_time(
         await all_recorded(own_store, tenant, vendor)
 
 
+class StrictFolio(FolioAdapter):
+    """Refuses a page without a cursor, with the error that `parse` raises."""
+
+    async def poll(self, client: PollClient, cursor: str | None) -> Page:
+        try:
+            return await super().poll(client, cursor)
+        except KeyError as error:
+            raise InvalidPayload("The page has no cursor") from error
+
+
+@pytest.mark.parametrize(
+    ("adapter", "answer"),
+    [
+        (StrictFolio, {"messages": []}),
+        (FolioAdapter, {"messages": [], "next": 7, "more": False}),
+        (FolioAdapter, {"messages": [], "next": {"after": 7}, "more": False}),
+        (FolioAdapter, {"messages": "none", "next": "1.0"}),
+    ],
+)
+async def test_an_answer_that_the_adapter_can_not_use_is_a_failed_poll(
+    own_store: Store, tenant: str, vendor: FolioVendor, adapter: type[FolioAdapter], answer: dict[str, Any]
+) -> None:
+    async def unusable(number: int) -> dict[str, Any] | None:
+        return answer if number == 1 else None
+
+    vendor.answering = unusable
+    options = source_of(vendor, tenant).options
+    assert isinstance(options, PollOptions)
+    async with polling(own_store, Source(options=options, adapter=adapter(options))):
+        await until_async(lambda: _failing(own_store, tenant))
+        (state,) = await own_store.of(tenant).polls.states(["folio"])
+        assert (state.reason, state.cursor) == ("adapter_failed", None)
+        await all_recorded(own_store, tenant, vendor)
+
+
 async def test_a_source_out_of_reach_lowers_completeness(
     own_store: Store, tenant: str, vendor: FolioVendor
 ) -> None:
@@ -241,6 +276,27 @@ async def test_a_former_holder_can_not_move_the_cursor(own_store: Store, tenant:
     assert not await polls.keep("folio", former, PollState(cursor="3"))
     assert await polls.take("folio", "paused") is None
     assert (await polls.states(["folio"]))[0].cursor == "7"
+
+
+async def test_a_page_of_a_lost_lease_is_not_recorded(
+    own_store: Store, tenant: str, vendor: FolioVendor
+) -> None:
+    polls = own_store.of(tenant).polls
+
+    async def lose_the_lease(number: int) -> dict[str, Any] | None:
+        if number > 1:
+            return None
+        (lease,) = await own_store.connection.call(b"KEYS", b"*poll_lease*")
+        await own_store.connection.call(b"DEL", lease, key=lease)
+        assert await polls.take("folio", "another") is not None
+        stale = {"id": "stale", "at": AT, "from": CUSTOMER, "text": "stale"}
+        return {"messages": [stale], "next": "1.1", "more": False}
+
+    vendor.answering = lose_the_lease
+    async with polling(own_store, source_of(vendor, tenant)):
+        await until(lambda: len(vendor.asked) == 1)
+        await all_recorded(own_store, tenant, vendor)  # when the lease of the other has run out
+    assert vendor.asked[1][1] == "since="
 
 
 async def test_what_the_adapter_can_not_read_is_in_quarantine(

@@ -8,6 +8,7 @@ duplicates.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import AsyncIterator
@@ -125,14 +126,16 @@ class SourcePolling:
     async def _page(self, state: PollState) -> Page:
         try:
             async with asyncio.timeout(POLL_S) as limit:
-                return await self._poller.poll(self._client, state.cursor)
+                return checked(await self._poller.poll(self._client, state.cursor))
         except TimeoutError as error:
             if not limit.expired():
                 raise
             raise PollFailed("timeout") from error
-        except HandoffError:
+        except (CursorRefused, PollFailed):
             raise
         except Exception as error:  # the adapter failed on what the vendor answered
+            if isinstance(error, HandoffError) and error.retryable:  # the store, asked for access tokens
+                raise
             log.exception("adapter_failed", adapter=self._poller.name)
             raise PollFailed("adapter_failed") from error
 
@@ -215,6 +218,18 @@ class SourcePolling:
             except HandoffError:
                 continue
             limit.reschedule(began + LEASE_MS / 1000 - SPARE_S)
+
+
+def checked(page: Page) -> Page:
+    """The page. TypeError for a cursor or a wait that is a value of the vendor's JSON, unchecked.
+
+    A state with such a cursor could not be read again: the source would begin at `since`, again and again.
+    """
+    if page.cursor is not None and not isinstance(page.cursor, str):
+        raise TypeError(f"the cursor of a page must be a str, not {type(page.cursor).__name__}")
+    if page.wait_s is not None and not math.isfinite(page.wait_s):
+        raise TypeError("the wait of a page must be finite")
+    return page
 
 
 def _now() -> Micros:
