@@ -215,7 +215,7 @@ async def test_a_recorded_dismissal_ends_only_its_own_customers_announcement(led
     first = await announced(ledger)
     second = await announced(ledger, "I am connecting you to billing.", AGO - 30, thread="other")
     await ledger.until({first: "unfulfilled", second: "unfulfilled"}, lambda: states(ledger))
-    ben = {"identities": ["user:ben"], "type_": "announcement.dismissed"}
+    ben: dict[str, Any] = {"identities": ["user:ben"], "type_": "announcement.dismissed"}
     own = await ledger.happened(**ben, data={"announcement": first})
     hashes = ledger.server.store.hashes(ledger.tenant)
     (home, _), (_, touchpoint) = (
