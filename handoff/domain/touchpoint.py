@@ -126,7 +126,7 @@ _HIDDEN = frozenset(
 )
 _INTERNAL = _HIDDEN | {
     *("callback.due", "callback.overdue", "callback.given_up"),
-    *("promise.dismissed", "complaint.dismissed"),
+    *("promise.dismissed", "complaint.dismissed", "announcement.dismissed"),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from handoff.codec.keyed_hash import TOUCHPOINT
 from tests.access.conftest import stream_of
 from tests.api.conftest import secret
 from tests.delivery.subscribers import subscriber, until
@@ -207,3 +208,24 @@ async def test_dismissing(ledger: Ledger, capsys: pytest.CaptureFixture[str]) ->
     assert printed(capsys.readouterr().out)["announcements"] == []
     assert await run(ledger, "announcements", "dismiss", "user:anna", id_) == 0
     assert "dismissed: " in capsys.readouterr().out
+
+
+async def test_a_recorded_dismissal_ends_only_its_own_customers_announcement(ledger: Ledger) -> None:
+    """Browsers of other customers may record touchpoints too, and name any announcement in them."""
+    first = await announced(ledger)
+    second = await announced(ledger, "I am connecting you to billing.", AGO - 30, thread="other")
+    await ledger.until({first: "unfulfilled", second: "unfulfilled"}, lambda: states(ledger))
+    ben: dict[str, Any] = {"identities": ["user:ben"], "type_": "announcement.dismissed"}
+    own = await ledger.happened(**ben, data={"announcement": first})
+    hashes = ledger.server.store.hashes(ledger.tenant)
+    (home, _), (_, touchpoint) = (
+        hashes.private(TOUCHPOINT, it, 2) for it in (own, first.removesuffix(".transfer"))
+    )
+    spliced = hashes.public(TOUCHPOINT, home, touchpoint) + ".transfer"
+    await ledger.happened(**ben, data={"announcement": spliced})
+    await ledger.happened("announcement.dismissed", data={"announcement": "ours-7"})
+    await ledger.happened("announcement.dismissed", data={"announcement": second})
+    await ledger.until("dismissed", lambda: _state(ledger, second))
+    later = await announced(ledger, "One moment, I'll transfer you.", AGO - 60, thread="third")
+    await ledger.until("unfulfilled", lambda: _state(ledger, later))
+    assert await _state(ledger, first) == "unfulfilled"

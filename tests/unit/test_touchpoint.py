@@ -115,6 +115,9 @@ def test_every_type_has_a_direction_seen_from_the_business() -> None:
     }
     assert {type_: default_direction(type_) for type_ in expected} == expected
     assert all(default_direction(type_) for type_ in TYPES)
+    dismissals = {it for it in TYPES if it.endswith(".dismissed")}
+    assert dismissals
+    assert {default_direction(it) for it in dismissals} == {Direction.INTERNAL}
 
 
 def test_our_own_bookkeeping_is_not_for_the_customer() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TypedDict
 
 from aiohttp import web
 from msgspec import Struct
@@ -26,7 +27,7 @@ from handoff.domain.ledger.entry import ANNOUNCEMENT, COMPLAINT, PROMISE, Ledger
 from handoff.services.access.customer_access import check_customer, reads_home
 from handoff.services.announcements.dismissing import dismiss
 from handoff.services.announcements.shown import STORED_STATES, AnnouncementView, announcement_view
-from handoff.services.customers.customer import by_id, require_current
+from handoff.services.customers.customer import Customer, by_id, require_current
 from handoff.services.ledger.deciding import Decision, decide
 from handoff.services.ledger.listing import (
     COMPLAINT_STATES,
@@ -59,6 +60,24 @@ class DismissInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         check_reason(self.reason)
+
+
+class _Extent(TypedDict):
+    """The fields that the pages of all lists share."""
+
+    total: int | None
+    returned: int
+    next: str | None
+    scanned_to: str | None
+
+
+def _extent(page: LedgerPage) -> _Extent:
+    return {
+        "total": page.total,
+        "returned": len(page.entries),
+        "next": encode_number(page.bound),
+        "scanned_to": encode_number(page.scanned_to),
+    }
 
 
 class PromisesAnswer(Struct, frozen=True, kw_only=True):
@@ -132,6 +151,17 @@ def _due(text: str) -> Micros:
         raise broken("/due", "due must be an RFC 3339 time with a zone", "invalid_time") from error
 
 
+async def _customer(request: web.Request) -> Customer:
+    """The customer of the path, whom the token may read and whose id is current."""
+    principal, store = request[PRINCIPAL], request.app[SITE].store
+    requested = request.match_info["id"]
+    customer = await by_id(store, principal.tenant, requested)
+    about(request, customer.id)
+    await check_customer(store, principal, customer.group.members)
+    require_current(customer, requested)
+    return customer
+
+
 async def _decide(
     request: web.Request,
     kind: str,
@@ -142,11 +172,7 @@ async def _decide(
     reason: str | None = None,
 ) -> web.Response:
     principal, site = request[PRINCIPAL], request.app[SITE]
-    requested = request.match_info["id"]
-    customer = await by_id(site.store, principal.tenant, requested)
-    about(request, customer.id)
-    await check_customer(site.store, principal, customer.group.members)
-    require_current(customer, requested)
+    customer = await _customer(request)
     decision = Decision(
         kind=kind, confirm=confirm, by=principal.agent or principal.name, due=due, reason=reason
     )
@@ -161,15 +187,7 @@ async def list_promises(request: web.Request) -> web.Response:
     page, words, now = await _list(request, PROMISE, PROMISE_STATES)
     hashes = request.app[SITE].store.hashes(request[PRINCIPAL].tenant)
     views = [promise_view(hashes, it, page.owners[it.id], words.get(it.id), now) for it in page.entries]
-    return answer(
-        PromisesAnswer(
-            promises=views,
-            total=page.total,
-            returned=len(views),
-            next=encode_number(page.bound),
-            scanned_to=encode_number(page.scanned_to),
-        )
-    )
+    return answer(PromisesAnswer(promises=views, **_extent(page)))
 
 
 async def list_complaints(request: web.Request) -> web.Response:
@@ -177,15 +195,7 @@ async def list_complaints(request: web.Request) -> web.Response:
     page, words, now = await _list(request, COMPLAINT, COMPLAINT_STATES)
     hashes = request.app[SITE].store.hashes(request[PRINCIPAL].tenant)
     views = [complaint_view(hashes, it, page.owners[it.id], words.get(it.id), now) for it in page.entries]
-    return answer(
-        ComplaintsAnswer(
-            complaints=views,
-            total=page.total,
-            returned=len(views),
-            next=encode_number(page.bound),
-            scanned_to=encode_number(page.scanned_to),
-        )
-    )
+    return answer(ComplaintsAnswer(complaints=views, **_extent(page)))
 
 
 async def _list(
@@ -221,26 +231,14 @@ async def list_announcements(request: web.Request) -> web.Response:
     views = [
         announcement_view(hashes, it, page.owners[it.id], words.get(it.touchpoint)) for it in page.entries
     ]
-    return answer(
-        AnnouncementsAnswer(
-            announcements=views,
-            total=page.total,
-            returned=len(views),
-            next=encode_number(page.bound),
-            scanned_to=encode_number(page.scanned_to),
-        )
-    )
+    return answer(AnnouncementsAnswer(announcements=views, **_extent(page)))
 
 
 async def dismiss_announcement(request: web.Request) -> web.Response:
     """`POST /v1/customers/{id}/announcements/{announcement}/dismiss`."""
     given = await read_json(request, DismissInput, optional=True)
     principal, site = request[PRINCIPAL], request.app[SITE]
-    requested = request.match_info["id"]
-    customer = await by_id(site.store, principal.tenant, requested)
-    about(request, customer.id)
-    await check_customer(site.store, principal, customer.group.members)
-    require_current(customer, requested)
+    customer = await _customer(request)
     dismissal = dismiss(
         site.store,
         principal.tenant,

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp.typedefs import Handler
+from msgspec import Struct
+
 from handoff.api.handlers import promises as handlers
 from handoff.api.handlers.promises import (
     AnnouncementsAnswer,
@@ -49,175 +55,168 @@ OWNER = Parameter(
 )
 DECISION = (ResponseSpec(200, "The decision, also if it was made before.", DecisionView),)
 
-_DECISIONS = (
-    Operation(
+
+def _decision(
+    handler: Handler,
+    id_: str,
+    subject: tuple[str, Parameter],
+    text: tuple[str, str],
+    example: dict[str, Any],
+    *,
+    verb: str = "dismiss",
+    body: type[Struct] = DismissInput,
+    replies: tuple[ResponseSpec, ...] = DECISION,
+    conflicts: str = DECIDED,
+) -> Operation:
+    """A decision about one of a customer's `subject`: the list's name and the parameter of the path.
+
+    `text` is the summary and the description.
+    """
+    name, parameter = subject
+    return Operation(
         method="POST",
-        path="/v1/customers/{id}/promises/{promise}/confirm",
-        handler=handlers.confirm_promise,
-        id="confirmPromise",
+        path=f"/v1/customers/{{id}}/{name}/{{{parameter.name}}}/{verb}",
+        handler=handler,
+        id=id_,
         audit=Audited("customer"),
         tag=TAG,
-        summary="Confirm that a sentence is a promise",
-        text="Records `promise.made` in the conversation of the sentence. With a due time, it raises alarms.",
+        summary=text[0],
+        text=text[1],
         queues=True,
         scopes=("handoffs:write",),
-        parameters=(CUSTOMER_ID, PROMISE),
+        parameters=(CUSTOMER_ID, parameter),
+        body=body,
+        optional_body=True,
+        example=example,
+        replies=replies,
+        creating=True,
+        conflicts=conflicts,
+    )
+
+
+def _listing(
+    handler: Handler,
+    id_: str,
+    subject: tuple[str, str],
+    text: tuple[str, str],
+    states: Iterable[str],
+    reply: type[Struct],
+) -> Operation:
+    """A list of the ledger. `subject` is its name and what the audit log calls an entry."""
+    name, audited = subject
+    return Operation(
+        method="GET",
+        path=f"/v1/{name}",
+        handler=handler,
+        compressed=True,
+        id=id_,
+        audit=Audited(audited),
+        tag=TAG,
+        summary=text[0],
+        text=text[1],
+        queues=True,
+        scopes=("context:read",),
+        parameters=(
+            Parameter(name="state", text=f"Only {name} in this state.", schema=choice(*states)),
+            OWNER,
+            LIMIT,
+            CURSOR,
+            ORDER,
+        ),
+        replies=(ResponseSpec(200, "A page.", reply),),
+    )
+
+
+_PROMISES, _COMPLAINTS = ("promises", PROMISE), ("complaints", COMPLAINT)
+
+OPERATIONS = (
+    _decision(
+        handlers.confirm_promise,
+        "confirmPromise",
+        _PROMISES,
+        (
+            "Confirm that a sentence is a promise",
+            "Records `promise.made` in the conversation of the sentence. With a due time, it raises alarms.",
+        ),
+        {"due": "2035-01-15T09:30:00Z"},
+        verb="confirm",
         body=ConfirmInput,
-        optional_body=True,
-        example={"due": "2035-01-15T09:30:00Z"},
-        replies=DECISION,
-        creating=True,
-        conflicts=DECIDED,
     ),
-    Operation(
-        method="POST",
-        path="/v1/customers/{id}/promises/{promise}/dismiss",
-        handler=handlers.dismiss_promise,
-        id="dismissPromise",
-        audit=Audited("customer"),
-        tag=TAG,
-        summary="Dismiss the candidate of a promise, or take a recorded promise back",
-        text="Records `promise.dismissed`. It is no longer shown, and raises no alarms.",
-        queues=True,
-        scopes=("handoffs:write",),
-        parameters=(CUSTOMER_ID, PROMISE),
-        body=DismissInput,
-        optional_body=True,
-        example={"reason": "Only an example of what others do"},
-        replies=DECISION,
-        creating=True,
-        conflicts=DECIDED,
-    ),
-    Operation(
-        method="POST",
-        path="/v1/customers/{id}/complaints/{complaint}/confirm",
-        handler=handlers.confirm_complaint,
-        id="confirmComplaint",
-        audit=Audited("customer"),
-        tag=TAG,
-        summary="Confirm that a sentence is a complaint",
-        text="Records `complaint.opened`. The clock of the complaint starts at the sentence.",
-        queues=True,
-        scopes=("handoffs:write",),
-        parameters=(CUSTOMER_ID, COMPLAINT),
-        body=DismissInput,
-        optional_body=True,
-        example={"reason": "Third time in a month"},
-        replies=DECISION,
-        creating=True,
-        conflicts=DECIDED,
-    ),
-    Operation(
-        method="POST",
-        path="/v1/customers/{id}/complaints/{complaint}/dismiss",
-        handler=handlers.dismiss_complaint,
-        id="dismissComplaint",
-        audit=Audited("customer"),
-        tag=TAG,
-        summary="Dismiss the candidate of a complaint",
-        text="Records `complaint.dismissed`. It is no longer shown.",
-        queues=True,
-        scopes=("handoffs:write",),
-        parameters=(CUSTOMER_ID, COMPLAINT),
-        body=DismissInput,
-        optional_body=True,
-        example={"reason": "About the weather"},
-        replies=DECISION,
-        creating=True,
-        conflicts=DECIDED,
-    ),
-)
-
-_LISTS = (
-    Operation(
-        method="GET",
-        path="/v1/promises",
-        handler=handlers.list_promises,
-        compressed=True,
-        id="listPromises",
-        audit=Audited("promise"),
-        tag=TAG,
-        summary="List promises",
-        text="By the time at which they were made. `open`: owed, and not late. `due`: four fifths of the "
-        "time have passed. `overdue`: still owed after its time. `broken`: its time has passed, or "
-        "our side reported that it will not be kept. `kept`: also late; see `late`.",
-        queues=True,
-        scopes=("context:read",),
-        parameters=(
-            Parameter(name="state", text="Only promises in this state.", schema=choice(*PROMISE_STATES)),
-            OWNER,
-            LIMIT,
-            CURSOR,
-            ORDER,
+    _decision(
+        handlers.dismiss_promise,
+        "dismissPromise",
+        _PROMISES,
+        (
+            "Dismiss the candidate of a promise, or take a recorded promise back",
+            "Records `promise.dismissed`. It is no longer shown, and raises no alarms.",
         ),
-        replies=(ResponseSpec(200, "A page.", PromisesAnswer),),
+        {"reason": "Only an example of what others do"},
     ),
-    Operation(
-        method="GET",
-        path="/v1/complaints",
-        handler=handlers.list_complaints,
-        compressed=True,
-        id="listComplaints",
-        audit=Audited("complaint"),
-        tag=TAG,
-        summary="List complaints",
-        text="One for each matter, by the time of its first expression. Handoffs do not restart the clock; a "
-        "new request about the matter reopens it.",
-        queues=True,
-        scopes=("context:read",),
-        parameters=(
-            Parameter(name="state", text="Only complaints in this state.", schema=choice(*COMPLAINT_STATES)),
-            OWNER,
-            LIMIT,
-            CURSOR,
-            ORDER,
+    _decision(
+        handlers.confirm_complaint,
+        "confirmComplaint",
+        _COMPLAINTS,
+        (
+            "Confirm that a sentence is a complaint",
+            "Records `complaint.opened`. The clock of the complaint starts at the sentence.",
         ),
-        replies=(ResponseSpec(200, "A page.", ComplaintsAnswer),),
+        {"reason": "Third time in a month"},
+        verb="confirm",
     ),
-)
-
-_ANNOUNCEMENTS = (
-    Operation(
-        method="GET",
-        path="/v1/announcements",
-        handler=handlers.list_announcements,
-        compressed=True,
-        id="listAnnouncements",
-        audit=Audited("announcement"),
-        tag=TAG,
-        summary="List announced transfers, call backs, and mails",
-        text="By the time of the words. `open`: its time has not passed. `fulfilled`: something followed; "
-        "see `late`. `unfulfilled`: nothing has followed.",
-        queues=True,
-        scopes=("context:read",),
-        parameters=(
-            Parameter(name="state", text="Only announcements in this state.", schema=choice(*STORED_STATES)),
-            OWNER,
-            LIMIT,
-            CURSOR,
-            ORDER,
+    _decision(
+        handlers.dismiss_complaint,
+        "dismissComplaint",
+        _COMPLAINTS,
+        ("Dismiss the candidate of a complaint", "Records `complaint.dismissed`. It is no longer shown."),
+        {"reason": "About the weather"},
+    ),
+    _listing(
+        handlers.list_promises,
+        "listPromises",
+        ("promises", "promise"),
+        (
+            "List promises",
+            "By the time at which they were made. `open`: owed, and not late. `due`: four fifths of the "
+            "time have passed. `overdue`: still owed after its time. `broken`: its time has passed, or "
+            "our side reported that it will not be kept. `kept`: also late; see `late`.",
         ),
-        replies=(ResponseSpec(200, "A page.", AnnouncementsAnswer),),
+        PROMISE_STATES,
+        PromisesAnswer,
     ),
-    Operation(
-        method="POST",
-        path="/v1/customers/{id}/announcements/{announcement}/dismiss",
-        handler=handlers.dismiss_announcement,
-        id="dismissAnnouncement",
-        audit=Audited("customer"),
-        tag=TAG,
-        summary="Dismiss an announcement",
-        text="Records `announcement.dismissed`. It is no longer shown, and raises no alarms.",
-        queues=True,
-        scopes=("handoffs:write",),
-        parameters=(CUSTOMER_ID, ANNOUNCEMENT),
-        body=DismissInput,
-        optional_body=True,
-        example={"reason": "The customer hung up"},
+    _listing(
+        handlers.list_complaints,
+        "listComplaints",
+        ("complaints", "complaint"),
+        (
+            "List complaints",
+            "One for each matter, by the time of its first expression. Handoffs do not restart the clock; a "
+            "new request about the matter reopens it.",
+        ),
+        COMPLAINT_STATES,
+        ComplaintsAnswer,
+    ),
+    _listing(
+        handlers.list_announcements,
+        "listAnnouncements",
+        ("announcements", "announcement"),
+        (
+            "List announced transfers, call backs, and mails",
+            "By the time of the words. `open`: its time has not passed. `fulfilled`: something followed; "
+            "see `late`. `unfulfilled`: nothing has followed.",
+        ),
+        STORED_STATES,
+        AnnouncementsAnswer,
+    ),
+    _decision(
+        handlers.dismiss_announcement,
+        "dismissAnnouncement",
+        ("announcements", ANNOUNCEMENT),
+        (
+            "Dismiss an announcement",
+            "Records `announcement.dismissed`. It is no longer shown, and raises no alarms.",
+        ),
+        {"reason": "The customer hung up"},
         replies=(ResponseSpec(200, "The dismissal, also if it was made before.", DismissalView),),
-        creating=True,
         conflicts="The customer id is a former one (`customer_merged`)",
     ),
 )
-
-OPERATIONS = (*_DECISIONS, *_LISTS, *_ANNOUNCEMENTS)

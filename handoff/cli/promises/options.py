@@ -33,6 +33,8 @@ Bring the ledger of promises and complaints up to date with all touchpoints.
 Run it if outbox entries were skipped (log outbox_entry_skipped), or after an
 upgrade during which older workers were running. It sends no alarms for what
 is past, can be repeated, and continues where it was interrupted.
+It does not reopen announcements: those whose outbox entry was skipped raise
+no event. The brief shows them all the same.
 """
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from handoff.codec.keyed_hash import TOUCHPOINT
 from handoff.domain.brief.lines import word
 from handoff.domain.brief.sections.announced import DISMISSED_TYPE, Announced, announced_in
 from handoff.domain.brief.shapes import TimelineItem
-from handoff.domain.errors import NotFound
+from handoff.domain.errors import NotFound, Restricted
 from handoff.domain.ledger.announced import HISTORY, KIND_CODES, dismissed
 from handoff.domain.ledger.entry import ANNOUNCEMENT, EntryState, LedgerEntry
 from handoff.services.context.items import timeline_item
+from handoff.services.customers.customer import by_key
 from handoff.services.ledger.entries import write_entry
 from handoff.services.timeline.reading import decode
 from handoff.store.repositories.components import read_records
@@ -35,7 +38,7 @@ class AnnouncementFollower:
         if item is None:
             return
         if type_ == DISMISSED_TYPE:
-            await dismiss_entry(self._store, tenant, word(item.data.get("announcement")), item)
+            await self._dismiss(tenant, place[0], item)
             return
         if item.recorded_at - item.occurred_at > HISTORY:
             return
@@ -45,11 +48,27 @@ class AnnouncementFollower:
                 late = rules.follow_rules(tenant)[made.kind].late
                 await self._open(tenant, _entry(made, place, made.due + late))
 
+    async def _dismiss(self, tenant: str, home: bytes, item: TimelineItem) -> None:
+        """End the entry that a recorded dismissal names, if it is of the same customer."""
+        announcement = word(item.data.get("announcement"))
+        try:
+            customer = await by_key(self._store, tenant, home)
+            announced_at = _place_of(self._store, tenant, announcement)[0]
+        except (
+            NotFound,
+            Restricted,
+        ):  # erased in the meantime, not to be worked with, or another system's id
+            return
+        if announced_at in customer.group.members:
+            await dismiss_entry(self._store, tenant, announcement, item)
+
     async def _read(self, tenant: str, place: tuple[bytes, bytes]) -> TimelineItem | None:
-        """The touchpoint, None if it is gone or may not be worked with. Two round trips."""
+        """The touchpoint, None if it is gone or may not be worked with. One round trip, of two reads."""
         store, (home, _id) = self._store, place
-        (stored,) = await read_places(store.connection, store.keys, [place])
-        records = await read_records(store.connection, store.keys, [home])
+        (stored,), records = await asyncio.gather(
+            read_places(store.connection, store.keys, [place]),
+            read_records(store.connection, store.keys, [home]),
+        )
         if stored is None or home not in records or records[home].restricted:
             return None
         decoded = await decode(store, store.hashes(tenant), records, [stored])
@@ -62,6 +81,12 @@ class AnnouncementFollower:
             await part.commit(change)
         except Changed:  # it was opened before
             return
+
+
+def _place_of(store: Store, tenant: str, announcement: str) -> tuple[bytes, bytes]:
+    """The home and the id of the touchpoint in an announcement's id. Raises NotFound for a foreign id."""
+    home, id_ = store.hashes(tenant).private(TOUCHPOINT, announcement.rpartition(".")[0], 2)
+    return home, id_
 
 
 def entry_id(place: tuple[bytes, bytes], kind: str) -> bytes:
@@ -94,18 +119,18 @@ def _entry(made: Announced, place: tuple[bytes, bytes], until: int) -> LedgerEnt
 
 async def dismiss_entry(store: Store, tenant: str, announcement: str, item: TimelineItem) -> None:
     """End the entry of a dismissed announcement, if there is one. `item` is the dismissal."""
-    id_, _, kind = announcement.rpartition(".")
-    try:
-        place = store.hashes(tenant).private(TOUCHPOINT, id_, 2)
-    except NotFound:  # another system's id
-        return
+    kind = announcement.rpartition(".")[2]
     if kind not in KIND_CODES:
+        return
+    try:
+        place = _place_of(store, tenant, announcement)
+    except NotFound:  # another system's id
         return
     part = store.of(tenant)
     while True:
-        (raw,) = await part.ledger.read([entry_id((place[0], place[1]), kind)])
+        (raw,) = await part.ledger.read([entry_id(place, kind)])
         entry = decode_record(raw, LedgerEntry) if raw is not None else None
-        if entry is None or entry.state is EntryState.DISMISSED:
+        if entry is None or entry.home != place[0] or entry.state is EntryState.DISMISSED:
             return
         after = msgspec.structs.replace(
             dismissed(entry, item.occurred_at, item.id), version=entry.version + 1
