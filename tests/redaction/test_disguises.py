@@ -163,7 +163,7 @@ def readable(digits: str, text: str) -> bool:
 
 
 def _digit(one: str) -> str:
-    """What a reader takes it for. `numeric` has the circled zero too, which `digit` lacks."""
+    """The digit that a reader sees, if it is one. `numeric` has the circled zero too, which `digit` lacks."""
     value = unicodedata.numeric(one, -1)
     return str(int(value)) if value in range(10) else ""
 

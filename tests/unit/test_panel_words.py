@@ -1,4 +1,4 @@
-"""The panel's messages: a failed request is no set of messages, and is repeated by the next call."""
+"""The panel's messages: the next call repeats a failed request."""
 
 from __future__ import annotations
 
