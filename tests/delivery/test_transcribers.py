@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ class StandIn:
     def transcribe(self, media: Media) -> Transcript | None:
         self.got.append(media)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, threading.Event):
             answer.wait(20)
@@ -64,6 +65,8 @@ class Files:
             self.failures -= 1
             return web.Response(status=503)
         name = request.match_info["name"]
+        if name == "gone":
+            return web.Response(status=404)
         if name == "moved":
             raise web.HTTPFound("/stored/voice.ogg")
         if name == "elsewhere":
@@ -190,6 +193,11 @@ async def test_a_second_attempt_leaves_out_what_is_recorded(store: Store) -> Non
         ("1", UnusableMedia("noise"), "unusable_media"),
         ("1", "words", "transcriber_result"),
         ("1", Transcript(text="My zebra", confidence=7), "confidence_out_of_range"),
+        ("1", Transcript(text=None), "transcriber_result"),  # type: ignore[arg-type]
+        ("1", Transcript(text="My zebra", language=5), "transcriber_result"),  # type: ignore[arg-type]
+        ("1", Transcript(text="My zebra", confidence=object()), "transcriber_result"),  # type: ignore[arg-type]
+        ("1", Transcript(text="My \ud800 zebra"), "transcriber_result"),
+        ("1", Transcript(text="My zebra " * 1_000_000), "transcript_too_long"),
         ("elsewhere", None, "redirect"),
     ],
 )
@@ -201,6 +209,37 @@ async def test_what_no_retry_helps_is_given_up_at_once(
         done = await settled(store)
     assert (done.state, [it.error for it in done.attempts]) == ("dead", [why])
     assert await derived(store) == []
+
+
+async def test_an_attachment_that_is_gone_does_not_keep_the_others_unread(store: Store) -> None:
+    async with files() as server, transcribing(store, table(server.url), StandIn()):
+        found = [{"content_type": "audio/ogg", "url": f"{server.url}/voice/{it}"} for it in ("gone", "1")]
+        await record_all(store, "default", [touchpoint("m1", text=None, attachments=tuple(found))])
+        done = await settled(store)
+    assert (done.state, [it.status for it in done.attempts]) == ("dead", [404])
+    assert await derived(store) == ["My zebra invoice is wrong"]
+
+
+@pytest.mark.parametrize("raised", [SystemExit(1), asyncio.CancelledError(), StopIteration()], ids=repr)
+async def test_whatever_a_transcriber_raises_is_tried_again_and_frees_its_place(
+    store: Store, raised: BaseException
+) -> None:
+    plugin = StandIn(*[raised] * 5, Transcript(text="My zebra invoice is wrong"))
+    settings = {"retry_schedule_s": [0.01] * 5}
+    async with files() as server, transcribing(store, table(server.url, **settings), plugin):
+        await record_all(store, "default", [voice(f"{server.url}/voice/1")])
+        done = await settled(store)
+    assert [it.error or it.status for it in done.attempts] == [*["transcriber"] * 5, 200]
+    assert await derived(store) == ["My zebra invoice is wrong"]
+
+
+async def test_numbers_of_another_library_are_taken(store: Store) -> None:
+    plugin = StandIn(Transcript(text="My zebra", confidence=Fraction(3, 4)))  # type: ignore[arg-type]
+    async with files() as server, transcribing(store, table(server.url), plugin):
+        await record_all(store, "default", [voice(f"{server.url}/voice/1")])
+        assert (await settled(store)).state == "delivered"
+    _message, text = await timeline(store, "default")
+    assert text.data["confidence"] == 0.75
 
 
 async def test_a_redirect_is_followed_to_an_allowed_url(store: Store) -> None:

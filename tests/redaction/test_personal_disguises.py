@@ -155,6 +155,7 @@ def test_an_iban_of_any_country_is_masked_in_any_disguise(masking: NumberMasking
             text = random.choice(AROUND).format(random.choice((*ANY, broken))(random, number))
             if random.random() < 0.3:
                 text = text.lower()
+            assert shown(number) in shown(text)
             masked = shown(read(masking, text))
             hidden = number[2:-4]
             if any(hidden[at : at + 6] in masked for at in range(len(hidden) - 5)) or "*" not in masked:
@@ -173,6 +174,7 @@ def test_a_national_number_is_masked_in_any_disguise(masking: NumberMasking) -> 
                 text = re.sub("(?<![#&0-9])[0-9](?![0-9]*;)", lambda it: chr(zero + int(it[0])), text)  # noqa: B023
             if random.random() < 0.5:
                 text = text.lower() if " " not in text and "\n" not in text and "\t" not in text else text
+            assert shown(number) in shown(text)
             masked = shown(read(masking, random.choice(AROUND).format(name + text)))
             if any(it in masked for it in groups if len(it) > 2) or "*" * len(number) not in masked:
                 left.append((number, text, masked))
@@ -189,6 +191,7 @@ def test_nothing_of_it_can_be_read(masking: NumberMasking, disguise: Disguise, n
         text = re.sub("[0-9]", lambda it: chr(0x966 + int(it[0])), number)
     else:
         text = disguise(random, number)
+    assert shown(number) in shown(text)
     assert not re.search("[0-9]", shown(read(masking, f"it is {text} ok")))
 
 

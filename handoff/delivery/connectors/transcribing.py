@@ -32,7 +32,7 @@ from handoff.delivery.settings import TranscriberSettings
 from handoff.domain.errors import ConfigurationError, HandoffError, NotFound
 from handoff.domain.identity import Assurance, Handle, parse_identity
 from handoff.domain.text.derived import DERIVED
-from handoff.domain.touchpoint import Direction, Touchpoint, Visibility
+from handoff.domain.touchpoint import MAX_TEXT, Direction, Touchpoint, Visibility
 from handoff.services.customers.consents import read_consents
 from handoff.services.customers.customer import by_key
 from handoff.services.events.publishing import StoredEvent
@@ -100,9 +100,9 @@ class Transcribers:
                 return AttemptOutcome(latency_s=0.0, skipped="no_consent")
         except NotFound:  # erased
             return AttemptOutcome(latency_s=0.0, skipped="erased")
-        texts = 0
-        try:
-            for place, attachment in wanted:
+        texts, given_up = 0, None
+        for place, attachment in wanted:
+            try:
                 if await _is_known(store, subscription.tenant, home, rules, message, place):
                     continue
                 media = await fetch_media(sender, rules, subscription, message, attachment)
@@ -110,10 +110,13 @@ class Transcribers:
                 if made is not None and made.text.strip():
                     await _recorded(store, subscription.tenant, rules, message, place, attachment, made)
                     texts += 1
-        except AttemptFailed as failed:
-            return failed.outcome
+            except AttemptFailed as failed:
+                if not failed.outcome.final:
+                    return failed.outcome
+                given_up = given_up or failed.outcome  # the other attachments may still be readable
         answer = f"{texts} texts derived".encode()
-        return AttemptOutcome(status=200, latency_s=time.perf_counter() - started, answer=answer)
+        latency_s = time.perf_counter() - started
+        return given_up or AttemptOutcome(status=200, latency_s=latency_s, answer=answer)
 
     async def _transcribed(
         self, rules: TranscriberSettings, transcriber: Transcriber, media: Media
@@ -125,6 +128,7 @@ class Transcribers:
             async with asyncio.timeout(rules.timeout_s):
                 made = await self._in_thread(transcriber.transcribe, media)
         except TimeoutError as error:
+            log.warning("transcriber_failed", transcriber=rules.name, error="timeout", running=self._running)
             outcome = AttemptOutcome(error="timeout", latency_s=time.perf_counter() - started)
             raise AttemptFailed(outcome) from error
         except UnusableMedia as error:
@@ -133,36 +137,49 @@ class Transcribers:
             log.warning("transcriber_failed", transcriber=rules.name, error=type(error).__name__)
             outcome = AttemptOutcome(error="transcriber", latency_s=time.perf_counter() - started)
             raise AttemptFailed(outcome) from error
-        if made is not None and not isinstance(made, Transcript):
-            raise failed_for_good("transcriber_result", started)
-        return made
+        try:
+            checked = None if made is None else _checked(made)
+        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+            raise failed_for_good("transcriber_result", started) from error
+        if checked is not None and len(checked.text.strip()) > MAX_TEXT:
+            raise failed_for_good("transcript_too_long", started)
+        return checked
 
     async def _in_thread(self, function: Callable[[Media], Any], media: Media) -> Any:
         """In a daemon thread of its own: one that hangs neither fills a shared pool nor delays the end."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[Any] = loop.create_future()
 
-        def settle(result: object, error: Exception | None) -> None:
+        def settle(result: object, error: BaseException | None) -> None:
             self._running -= 1
             if answered.done():
                 return
-            if error is not None:
-                answered.set_exception(error)
-            else:
+            if error is None:
                 answered.set_result(result)
+            elif isinstance(error, Exception) and not isinstance(error, StopIteration):
+                answered.set_exception(error)
+            else:  # it would end the server, or a future does not take it
+                answered.set_exception(RuntimeError(type(error).__name__))
 
         def work() -> None:
             result, failed = None, None
             try:
                 result = function(media)
-            except Exception as error:  # raised in the waiting coroutine
+            except BaseException as error:  # raised in the waiting coroutine
                 failed = error
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, failed)
 
-        self._running += 1
         threading.Thread(target=work, name="transcriber", daemon=True).start()
+        self._running += 1  # not before: the thread may not start
         return await answered
+
+
+def _checked(made: object) -> Transcript:
+    """The transcript with values of the declared types; numbers of other libraries become floats."""
+    if not isinstance(made, Transcript):
+        raise TypeError(type(made).__name__)
+    return msgspec.json.decode(msgspec.json.encode(made, enc_hook=float), type=Transcript)
 
 
 async def _may_transcribe(store: Store, tenant: str, home: bytes, rules: TranscriberSettings) -> bool:

@@ -22,8 +22,8 @@ _BASIC = (
     "\ua620-\ua629\ua8d0-\ua8d9\ua900-\ua909\ua9d0-\ua9d9\ua9f0-\ua9f9\uaa50-\uaa59\uabf0-\uabf9"
     "\uff10-\uff19"
 )
-"""All other characters that stand for a digit (Unicode property Numeric_Type Decimal or Digit): Arabic-Indic,
-full-width, superscript, circled."""
+"""All other characters that stand for a digit (Unicode property Numeric_Type Decimal or Digit, and two
+circled zeros that have neither): Arabic-Indic, full-width, superscript, circled."""
 _BEYOND = (
     "\U000104a0-\U000104a9\U00010a40-\U00010a43\U00010d30-\U00010d39\U00010e60-\U00010e68"
     "\U00011052-\U0001105a\U00011066-\U0001106f\U000110f0-\U000110f9\U00011136-\U0001113f"
@@ -31,7 +31,7 @@ _BEYOND = (
     "\U00011650-\U00011659\U000116c0-\U000116c9\U00011730-\U00011739\U000118e0-\U000118e9"
     "\U00011950-\U00011959\U00011c50-\U00011c59\U00011d50-\U00011d59\U00011da0-\U00011da9"
     "\U00016a60-\U00016a69\U00016ac0-\U00016ac9\U00016b50-\U00016b59\U0001d7ce-\U0001d7ff"
-    "\U0001e140-\U0001e149\U0001e2f0-\U0001e2f9\U0001e950-\U0001e959\U0001f100-\U0001f10a"
+    "\U0001e140-\U0001e149\U0001e2f0-\U0001e2f9\U0001e950-\U0001e959\U0001f100-\U0001f10c"
     "\U0001fbf0-\U0001fbf9"
 )
 """Those above U+FFFF, such as mathematical ones. Apart, because a character class is slower with them."""
@@ -53,7 +53,7 @@ def in_ascii(text: str) -> str:
 
 
 def _digit(match: re.Match[str]) -> str:
-    return str(unicodedata.digit(match.group()))
+    return str(unicodedata.digit(match.group(), 0))  # the circled zeros have no such property
 
 
 def has_enough(text: str) -> bool:

@@ -8,22 +8,28 @@ const LANGUAGES = Object.freeze(["en", "fi", "sv", "de"]);
 /** @typedef {string | Record<string, string>} Message a text, or one per plural form */
 /** @typedef {Record<string, unknown>} Values */
 
-/** @type {Map<string, Promise<Record<string, Message>>>} by language, shared by all elements of the page */
+/** @type {Map<string, Promise<Record<string, Message>>>} by URL, shared by all elements of the page */
 const loaded = new Map();
 
-/** @param {string} language */
-async function read(language) {
-  const response = await fetch(new URL(`messages/${language}.json`, import.meta.url));
+/** @param {string} url */
+async function read(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${response.status} for ${url}`);
   return response.json();
 }
 
-/** The messages of a language. A failed request is repeated by the next call. @param {string} language */
-function messagesIn(language) {
-  const known = loaded.get(language);
+/**
+ * The messages of a language. A failed request is repeated by the next call.
+ * @param {string} language
+ * @param {string} [base] the module whose folder has them
+ */
+export function messagesIn(language, base = import.meta.url) {
+  const url = new URL(`messages/${language}.json`, base).href;
+  const known = loaded.get(url);
   if (known) return known;
-  const messages = read(language);
-  loaded.set(language, messages);
-  messages.catch(() => loaded.delete(language));
+  const messages = read(url);
+  loaded.set(url, messages);
+  messages.catch(() => loaded.delete(url));
   return messages;
 }
 
