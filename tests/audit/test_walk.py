@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from handoff.api.operations import OPERATIONS
 from handoff.api.operations.operation import Audited, NotAudited
+from handoff.domain.continuity.forms import write_digits
+from handoff.services.continuity.guessing import LIMITS
 from tests.access.conftest import stream_of
 from tests.access.test_walk import LIVE, body_of, path_of, planted
 from tests.api.conftest import secret
@@ -135,3 +138,30 @@ async def test_a_bulk_action_leaves_the_id_of_each_item(audited: tuple[Callers, 
     before = len(entries(root))
     await callers.ok("POST", "/v1/quarantine/dismiss", {"ids": ids}, **operator)
     assert entries(root)[before]["resource"] == "quarantine"
+
+
+async def test_issuing_a_code_and_guessing_one_leave_entries(audited: tuple[Callers, Path]) -> None:
+    callers, root = audited
+    person = "phone:+358405556666"
+    body = {"channel": "phone", "type": "call.started", "occurred_at": "2026-11-21T10:42:00Z"}
+
+    async def sent(event: str, **more: Any) -> None:
+        message = {"id": event, "identities": [person], "thread": event, **body, **more}
+        await callers.ok("POST", "/v1/touchpoints", message, token="desk")
+
+    await sent("first")
+    found = await callers.ok("POST", "/v1/context", {"identities": [person]}, token="desk")
+    customer = found["customer"]
+    code = await callers.ok("POST", f"/v1/customers/{customer['id']}/continuity", {}, token="desk")
+    for guess in range(LIMITS["handle"] + 1):
+        digits = write_digits((int(code["digits"][:-1]) + guess + 1) % 10**9)
+        await sent(f"guess-{guess}", data={"continuity": digits})
+    made = [it for it in entries(root) if "Continuity" in it["action"]]
+    assert [(it["action"], it["outcome"]) for it in made] == [
+        ("createContinuityCode", "ok"),
+        ("guessContinuityCode", "limited"),
+    ]
+    assert made[0]["customers"] == [customer["id"]]
+    assert (made[1]["tenant"], made[1]["resource"]) == (callers.tenant, "source:api")
+    assert code["digits"] not in str(made)
+    assert code["token"] not in str(made)

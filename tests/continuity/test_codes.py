@@ -202,6 +202,48 @@ async def test_guessing_stops_at_the_limit_and_raises_the_alarm(shop: Shop) -> N
     assert (await mark_of(shop, "phone:+358407778888"))["state"] == "joined"
 
 
+async def test_what_is_stored_already_spends_no_code(shop: Shop) -> None:
+    anna = await begin(shop)
+    token, digits = await issue(shop, anna), await issue(shop, anna)
+    await native(shop, "reused", "anonymous@app:reused", text="other words")
+    body = {"id": "reused", "channel": "chat", "type": "message.received", "thread": "reused"}
+    body |= {"occurred_at": "2026-11-21T10:42:00Z", "identities": ["anonymous@app:reused"]}
+    refused = await shop.post("/v1/touchpoints", {**body, "text": token["forms"]["text"]})
+    assert "id_reused" in refused.raw.decode()
+    right = int(digits["digits"][:-1])
+    for guess in range(LIMITS["handle"]):
+        data = {"continuity": write_digits((right + guess + 1) % 10**9)}
+        await native(shop, f"guess-{guess}", "phone:+358405556666", data=data)
+    sent = {"thread": "call", "data": {"continuity": digits["digits"]}}
+    await native(shop, "limited", "phone:+358405556666", **sent)
+    keys = await shop.server.store.connection.call(b"KEYS", b"{c.%s}*guesses:*" % shop.tenant.encode())
+    await shop.server.store.connection.answers([(b"DEL", key) for key in keys])  # the hour is over
+    assert len(keys) == len(LIMITS)
+    assert (await native(shop, "limited", "phone:+358405556666", **sent))["duplicates"] == 1
+    codes = (await shop.ok("GET", f"/v1/customers/{anna}/continuity"))["codes"]
+    assert [it["state"] for it in codes] == ["valid", "valid"]
+    await use(shop, "one", token)
+    await native(shop, "two", "anonymous@app:two", data=sent["data"])
+    assert [await state(shop, it) for it in ("one", "two")] == ["joined", "joined"]
+
+
+async def test_what_cannot_be_stored_spends_no_code(shop: Shop) -> None:
+    anna = await begin(shop)
+    code = await issue(shop, anna)
+    body = {"id": "zero", "channel": "chat", "type": "message.received", "identities": ["user:0"]}
+    text = code["forms"]["text"]
+    refused = await shop.post(
+        "/v1/touchpoints", {**body, "occurred_at": "2026-11-21T10:42:00Z", "text": text}
+    )
+    assert "blocked_identity" in refused.raw.decode()
+    long = {**body, "id": "long", "identities": ["user:ben"], "occurred_at": "2026-11-21T10:42:00Z"}
+    data = {f"part {number}": "x" * 60_000 for number in range(5)}
+    refused = await shop.post("/v1/touchpoints", {**long, "text": text, "data": data})
+    assert refused.status == 422, refused.raw[:200]
+    await use(shop, "one", code)
+    assert await state(shop, "one") == "joined"
+
+
 async def test_outsiders_learn_nothing_about_codes(shop: Shop) -> None:
     anna = await begin(shop)
     code = await issue(shop, anna)

@@ -61,6 +61,17 @@ async def test_expired_touchpoints_are_counted_and_never_stored(api: Api) -> Non
     assert 'handoff_touchpoints_total{result="expired",source="desk"} 2.0' in metrics
 
 
+async def test_an_expired_touchpoint_spends_no_continuity_code(api: Api) -> None:
+    await _horizons_known(api)
+    await api.record("new", occurred_at=ago(1))
+    customer = (await api.context())["customer"]["id"]
+    code = await api.ok("POST", f"/v1/customers/{customer}/continuity", {})
+    late = await api.record("late", occurred_at=ago(31), text=code["forms"]["text"])
+    assert late["expired"] == 1
+    (listed,) = (await api.ok("GET", f"/v1/customers/{customer}/continuity"))["codes"]
+    assert listed["state"] == "valid"
+
+
 async def test_a_context_states_the_horizons(api: Api) -> None:
     await _horizons_known(api)
     await api.record("new", occurred_at=ago(1.5))

@@ -11,19 +11,21 @@ from collections.abc import Sequence
 
 import msgspec
 
+from handoff.codec.body import checked_body
 from handoff.codec.keyed_hash import CONTINUITY, SIZE, KeyedHash
 from handoff.codec.member import pack_occurred
 from handoff.codec.records import decode_as
 from handoff.domain.clock import format_time
 from handoff.domain.continuity.carried import FIELD, Carried, find_carried, may_carry
 from handoff.domain.continuity.code import CodeState, CodeUse, ContinuityCode, Use, judge
-from handoff.domain.errors import StoreUnavailable
+from handoff.domain.errors import StoreUnavailable, Unprocessable
 from handoff.domain.identity import Assurance, Handle, weaker
 from handoff.domain.touchpoint import Continuation, Touchpoint
 from handoff.services.handoffs.records import Chain
 from handoff.services.timeline.views import public_conversation
 from handoff.store.repositories.components import read_records
 from handoff.store.repositories.control import Change, Changed, read_versioned
+from handoff.store.repositories.timelines import read_places
 from handoff.store.store import Store
 from handoff.store.tenant import TenantStore
 
@@ -44,7 +46,7 @@ async def recognise(
     """The touchpoints with the codes in them masked and, unless `redeem` is false, used.
 
     Raises StoreUnavailable if it is unknown whether a code was used; sending the same again is safe. Takes no
-    round trip for a touchpoint without a code of this tenant, three to six for one with it.
+    round trip for a touchpoint without a code of this tenant, three to eight for one with it.
     """
     signs = store.hashes(tenant).token_signature
     recognised: list[Touchpoint] = []
@@ -63,7 +65,7 @@ async def _used(store: Store, tenant: str, carried: Carried) -> Touchpoint:
     """The touchpoint after its code was tried, marked with the outcome."""
     touchpoint, hashes = carried.touchpoint, store.hashes(tenant)
     handle = next((it for it in touchpoint.identities if not store.rules.is_placeholder(it.identity)), None)
-    if handle is None:  # it will be rejected
+    if handle is None or not _storable(store, tenant, touchpoint):  # it spends no code
         return touchpoint
     use = Use(
         home=hashes.identity(handle.identity),
@@ -79,6 +81,18 @@ async def _used(store: Store, tenant: str, carried: Carried) -> Touchpoint:
         return marked
     continuation = _continuation(code, use, weaker(Assurance(code.assurance), handle.assurance))
     return msgspec.structs.replace(marked, continuation=continuation)
+
+
+def _storable(store: Store, tenant: str, touchpoint: Touchpoint) -> bool:
+    """Whether the touchpoint is small enough, and young enough, to be stored."""
+    horizons = store.horizons.of(tenant)
+    if horizons and horizons.excludes(touchpoint.channel, touchpoint.type, touchpoint.occurred_at):
+        return False
+    try:
+        checked_body(touchpoint, conversation=touchpoint.conversation, amends=None)
+    except Unprocessable:
+        return False
+    return True
 
 
 async def _conversation(store: Store, tenant: str, touchpoint: Touchpoint, handle: Handle) -> bytes:
@@ -105,7 +119,7 @@ async def _try(
     """The outcome of a code. Wrong digits are counted, and not tried while there were too many."""
     part = store.of(tenant)
     if carried.token is not None:
-        return await _redeem(part, part.hashes.token(carried.token), carried, use)
+        return await _redeem(store, tenant, part.hashes.token(carried.token), carried, use)
     if carried.digits is None:
         return CodeState.UNKNOWN, None
     scopes = scopes_of(carried.touchpoint.source, use.home)
@@ -114,15 +128,16 @@ async def _try(
     id_ = await part.continuity.of_digits(part.hashes.digits(carried.digits))
     state, code = CodeState.UNKNOWN, None
     if id_ is not None:
-        state, code = await _redeem(part, id_, carried, use)
+        state, code = await _redeem(store, tenant, id_, carried, use)
     if state not in _FOUND:
         await note_wrong(store, tenant, carried.touchpoint.source, scopes, use.touchpoint)
     return state, code
 
 
 async def _redeem(
-    part: TenantStore, id_: bytes, carried: Carried, use: Use
+    store: Store, tenant: str, id_: bytes, carried: Carried, use: Use
 ) -> tuple[CodeState, ContinuityCode | None]:
+    part = store.of(tenant)
     for _attempt in range(ATTEMPTS):
         (raw,) = await part.continuity.read([id_])
         stored = read_versioned(raw)
@@ -132,6 +147,9 @@ async def _redeem(
         state = judge(code, use, now)
         if state is not CodeState.JOINED or _use_of(code, use) is not None:
             return state, code
+        (stored_before,) = await read_places(store.connection, store.keys, [(use.home, use.touchpoint)])
+        if stored_before is not None:  # nothing is stored now, so no evidence would go with the use
+            return CodeState.REPEATED, None
         change = Change()
         made = CodeUse(
             home=use.home,

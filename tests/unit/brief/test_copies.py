@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from handoff.domain.brief import StoryState, TimelineItem, read_story, write_brief
 from handoff.domain.brief.copies import Copies
+from handoff.domain.brief.copies.copied import MAX_MESSAGES
 from handoff.domain.clock import DAY, MINUTE
 from tests.briefs import NOW, RULES, brief_of, item
 from tests.examples import examples
@@ -64,6 +65,17 @@ def test_equal_message_ids_of_two_sources_are_one_mail() -> None:
 
 def test_one_mail_to_two_inboxes_of_a_platform_is_one() -> None:
     assert pairs([inbox(0), inbox(1, conversation="sales")]) == {"inbox/1": ("inbox/0", "message_id")}
+
+
+def test_an_id_on_many_mails_is_compared_with_the_latest_only() -> None:
+    """Anyone may write one Message-ID into any number of mails."""
+
+    def words(number: int) -> str:
+        return " ".join(f"w{number}x{part}" for part in range(20))
+
+    many = [mail(minute, text=words(minute)) for minute in range(MAX_MESSAGES + 1)]
+    for number, copies in ((MAX_MESSAGES, {"inbox/30"}), (0, set[str]())):
+        assert pairs([*many, inbox(30, text=words(number))]).keys() == copies
 
 
 def test_the_brief_counts_and_quotes_one_mail_once_and_names_both_ways() -> None:

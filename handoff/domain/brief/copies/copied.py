@@ -25,6 +25,9 @@ from .transcripts import CopiedTranscript, SpokenLately
 STATED_WITHIN: Micros = 7 * DAY  # between two touchpoints with an equal id
 INFERRED_WITHIN: Micros = 10 * MINUTE  # between two touchpoints that only have equal words
 SAME_TEXT, PLATFORM_ID = "same_text", "platform_id"
+MAX_MESSAGES = (
+    8  # with one id and different words, the latest: anyone may write one id into any number of mails
+)
 MIN_INFERRED = 20  # letters and digits: "yes" and "thank you" are on every channel
 
 _RECEIVED = frozenset({"message.received", "email.received", "email.auto_replied"})
@@ -124,11 +127,14 @@ class Copies(Struct, kw_only=True, eq=False):
         touched: list[TimelineItem] = []
         for kind, (value, _names_one) in _ids(item).items():
             clusters = self.by_id.setdefault((item.type in _RECEIVED, kind, value), [])
-            cluster = next((it for it in clusters if _is_same_message(it.items, item, kind)), None)
+            cluster = next(
+                (it for it in clusters[-MAX_MESSAGES:] if _is_same_message(it.items, item, kind)), None
+            )
             if cluster is None:
                 clusters.append(Cluster(MESSAGE_ID if kind == MESSAGE_ID else PLATFORM_ID, [item]))
             else:
-                touched += self._grown(cluster, item)
+                self._grow(cluster, item)
+                touched.append(item)
         return touched
 
     def _take_words(self, item: TimelineItem) -> list[TimelineItem]:
@@ -160,17 +166,17 @@ class Copies(Struct, kw_only=True, eq=False):
         if latest is None or item.occurred_at - latest.items[-1].occurred_at > INFERRED_WITHIN:
             self.by_words[received, words] = Cluster(SAME_TEXT, [item])
             return ()
-        touched = self._grown(latest, item)
+        self._grow(latest, item)
+        if not latest.holds:  # and it never will again
+            return ()
         latest.holds = _is_one_message(latest.items)
-        return touched
+        return latest.items
 
-    def _grown(self, cluster: Cluster, item: TimelineItem) -> list[TimelineItem]:
-        """Add a touchpoint to a cluster, whose touchpoints are then to be grouped again."""
+    def _grow(self, cluster: Cluster, item: TimelineItem) -> None:
         if len(cluster.items) == 1:
             self.clusters.setdefault(cluster.items[0].id, []).append(cluster)
         cluster.items.append(item)
         self.clusters.setdefault(item.id, []).append(cluster)
-        return cluster.items
 
     def _regroup(self, touched: Sequence[TimelineItem], new: Collection[TimelineItem]) -> bool:
         """Find the copies among these touchpoints again, and among those that record the same acts."""
