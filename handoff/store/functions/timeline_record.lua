@@ -25,12 +25,13 @@
 -- The texts derived from a touchpoint, or from the call in a conversation, are in the index under 't' ‖ id, as
 -- place ‖ id each. A deletion removes their content too, also of those that arrive after it.
 
-local LATE, BLANKED, AMENDED, QUIET, ANNOUNCES = 1, 4, 16, 64, 128
+local LATE, BLANKED, AMENDED, QUIET = 1, 4, 16, 64
 local STRIDE = 6
 local SEALED, KEY = 1, 64
 local DAY = 86400000000
 local FIXED = 36
 local MOST_DERIVED = 10000
+local FEW = 16 -- fields of a pointer
 
 -- Rewrite the flags of a stored touchpoint, and take its content out where it is erased.
 local function mark(timeline, index, id, erased)
@@ -112,20 +113,41 @@ local function count(counters, key)
   return counters .. key .. struct.pack('>I4', 1)
 end
 
+-- The mark and the fields of a pointer are read at once: mostly all are there, and nothing is written.
+local function point_at_few(key, args, occurred, first, last, clock)
+  local names = {'d'}
+  for at = first, last, 2 do names[#names + 1] = args[at] end
+  local present = redis.call('HMGET', key, unpack(names))
+  if present[1] and not precedes(string.sub(present[1], 1, 8), occurred) then return end
+  local missing = {}
+  for n = 2, #names do
+    if not present[n] then
+      local value = args[first + 2 * n - 3]
+      missing[#missing + 1] = names[n]
+      missing[#missing + 1] = value == '' and clock or value
+    end
+  end
+  if #missing > 0 then redis.call('HSET', key, unpack(missing)) end
+end
+
 local function point(keys, args, k, a, clock)
   local key, occurred, pairs_ = keys[k], args[a], tonumber(args[a + 1])
   a = a + 2
+  local after = a + 2 * pairs_
   if occurred ~= '' then
+    if pairs_ <= FEW then
+      point_at_few(key, args, occurred, a, after - 2, clock)
+      return after
+    end
     local mark = redis.call('HGET', key, 'd')
-    if mark and not precedes(string.sub(mark, 1, 8), occurred) then return a + 2 * pairs_ end
+    if mark and not precedes(string.sub(mark, 1, 8), occurred) then return after end
   end
-  for _ = 1, pairs_ do
-    local value = args[a + 1]
+  for at = a, after - 2, 2 do
+    local value = args[at + 1]
     if value == '' then value = clock end
-    redis.call('HSETNX', key, args[a], value)
-    a = a + 2
+    redis.call('HSETNX', key, args[at], value)
   end
-  return a
+  return after
 end
 
 -- Whether an entry has the content of a digest; a digest of another version counts as equal.
@@ -134,33 +156,40 @@ local function matches(member, digest)
   return string.byte(member, at) ~= string.byte(digest) or string.sub(member, at, at + DIGEST - 1) == digest
 end
 
--- Whether an item occurred before the horizon of its type and channel.
-local function is_expired(tag, occurred, codes, tenant, now)
-  if not precedes(occurred, '\128' .. string.sub(struct.pack('>I8', now - DAY), 2)) then return false end
-  local horizons = redis.call('HGET', tag .. 'H', string.sub(codes, 2) .. tenant)
+-- Whether an item occurred before the horizon of its type and channel. `day`: a day before this call;
+-- `known`: the horizons that this call has looked up.
+local function is_expired(tag, occurred, codes, tenant, day, known)
+  if not precedes(occurred, day) then return false end
+  local field = string.sub(codes, 2) .. tenant
+  local horizons = known[tag .. field]
+  if horizons == nil then
+    horizons = redis.call('HGET', tag .. 'H', field)
+    known[tag .. field] = horizons
+  end
   if not horizons then return false end
   local at = 8 * string.byte(codes)
   local horizon = string.sub(horizons, at + 1, at + 8)
   return horizon ~= '' and precedes(occurred, horizon)
 end
 
-local function store(keys, args, k, a, now)
+local function store(keys, args, k, a, now, day, horizons)
   local timeline, fixed, body = keys[k], args[a], args[a + 1]
   local tag, home = string.sub(timeline, 1, -18), string.sub(timeline, -16)
   local index, record = tag .. 'i' .. home, tag .. 'n' .. home
   local occurred, id, header = string.sub(fixed, 1, 8), string.sub(fixed, 9, 24), string.sub(fixed, 25, 28)
   local digest, kind, assurance = string.sub(fixed, 29, 34), string.sub(fixed, 35, 35), string.sub(fixed, 36, 36)
   local resolves, pieces = args[a + 4], tonumber(args[a + 5])
-  local kept = redis.call('HMGET', record, 'h', 'd')
+  local plain, key = args[a + 2], nil -- the key: one that has to be set
+  local sealed = string.byte(plain) == SEALED
+  local kept = sealed and redis.call('HMGET', record, 'h', 'd', 'k') or redis.call('HMGET', record, 'h', 'd')
   if kept[2] and was_erased(tag, home, kept[2], occurred, id) then return {3, string.sub(fixed, 1, 16), 0} end
-  if is_expired(tag, occurred, string.sub(header, 2, 3), args[a + 3], now) then
+  if is_expired(tag, occurred, string.sub(header, 2, 3), args[a + 3], day, horizons) then
     return {4, string.sub(fixed, 1, 16), 0}
   end
   local last, filed, latest, best, indexed, counters = unpack_head(kept[1])
   local known, amended
-  local plain, key = args[a + 2], nil -- the key: one that has to be set
-  if string.byte(plain) == SEALED then
-    local standing = redis.call('HGET', record, 'k') or ''
+  if sealed then
+    local standing = kept[3] or ''
     local given = string.sub(plain, 3, 2 + KEY)
     if standing ~= given then
       if standing ~= '' or string.sub(plain, 2, 2) == '=' then return {5, standing, 0} end
@@ -180,9 +209,7 @@ local function store(keys, args, k, a, now)
   end
   local arrival = now > last and now or last + 1
   local packed = struct.pack('>I8', arrival)
-  local flags, tail, order = string.byte(header, 1), '', nil
-  if has(flags, QUIET) then flags = flags - QUIET end
-  if has(flags, ANNOUNCES) then flags = flags - ANNOUNCES end
+  local flags, tail, order = string.byte(header, 1) % QUIET, '', nil -- ANNOUNCES is the only flag above QUIET
   if #fixed % 16 == FIXED % 16 then
     order = '\128' .. string.sub(packed, 2)
   else
@@ -246,9 +273,9 @@ local function run(keys, args)
     a = point(keys, args, k, a, struct.pack('>I8', now))
     k = k + 1
   end
-  local answers = {}
+  local answers, horizons, day = {}, {}, '\128' .. string.sub(struct.pack('>I8', now - DAY), 2)
   for item = 1, items do
-    answers[item] = store(keys, args, k, a, now + item - 1)
+    answers[item] = store(keys, args, k, a, now + item - 1, day, horizons)
     k = k + 1
     a = a + STRIDE + 2 * tonumber(args[a + STRIDE - 1])
   end
